@@ -1,0 +1,230 @@
+//! Where the service is and who calls: base URL and key, checked before anything is sent.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// Where every organization's instance lives.
+const SERVICE: &str = ".nomic.ai";
+/// What stands between the host and the operations there.
+const PREFIX: &str = "/api/v0";
+
+/// Reads a base URL or a domain in any sensible form. The error is a sentence.
+pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("the domain is empty; give one like `acme` or `https://acme.nomic.ai`".to_owned());
+    }
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
+        None => (None, text),
+    };
+    if rest.contains(['?', '#']) {
+        return Err(format!("the base URL {text:?} has a query or a fragment"));
+    }
+    let (authority, path) = match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    if authority.contains('@') {
+        return Err("the base URL holds a user name or a password; the key is all that is needed".to_owned());
+    }
+    let authority = authority.to_ascii_lowercase();
+    let (host, port) = host_and_port(&authority).ok_or_else(|| format!("{text:?} has no host that can be read"))?;
+    // `acme` and `acme.drive` are domains of the service; a host of your own is written with scheme or port.
+    let short = scheme.is_none() && port.is_none() && !is_loopback(host) && !host.ends_with(SERVICE) && !host.starts_with('[');
+    let host = if short { format!("{host}{SERVICE}") } else { host.to_owned() };
+    let scheme = match scheme {
+        Some(scheme) => scheme,
+        None if is_loopback(&host) => "http".to_owned(),
+        None => "https".to_owned(),
+    };
+    match scheme.as_str() {
+        "https" => {}
+        "http" if allow_plain_http || is_loopback(&host) => {}
+        "http" => {
+            return Err(format!(
+                "plain http would send the key to {host} in clear; use https, or Builder::allow_plain_http"
+            ));
+        }
+        other => return Err(format!("the scheme of the base URL is {other:?}; it must be https")),
+    }
+    let path = path.trim_end_matches('/');
+    let path = match path {
+        "" | "/api" | PREFIX if host.ends_with(SERVICE) => PREFIX,
+        other if host.ends_with(SERVICE) => {
+            return Err(format!("the path {other:?} is not of the API that this crate speaks, {PREFIX}"));
+        }
+        other if other.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') => other,
+        other => return Err(format!("the path {other:?} of the base URL cannot be sent as it is")),
+    };
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    Ok(format!("{scheme}://{host}{port}{path}"))
+}
+
+/// Splits and checks; `None` if it is no host.
+fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.find(']')) {
+        Some(end) => {
+            let (host, rest) = authority.split_at(end + 2);
+            (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let port = port.map(str::parse).transpose().ok()?;
+    let valid = match host.strip_prefix('[') {
+        Some(rest) => rest.trim_end_matches(']').parse::<IpAddr>().is_ok(),
+        None => {
+            host.len() <= 253
+                && host.split('.').all(|label| {
+                    let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+                    !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && label.bytes().all(inner)
+                })
+        }
+    };
+    valid.then_some((host, port))
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The host of a base URL, with its port if it has one.
+pub(crate) fn host(base: &str) -> &str {
+    base.split_once("://").map_or(base, |(_, rest)| rest.split('/').next().unwrap_or(rest))
+}
+
+/// An API key. Nothing prints it.
+#[derive(Clone)]
+pub(crate) struct Key {
+    authorization: String,
+}
+
+impl Key {
+    const SCHEME: &str = "Bearer ";
+
+    /// Checks a key. The error is a sentence, without the key.
+    pub(crate) fn new(key: &str) -> Result<Self, String> {
+        let what = if key.is_empty() {
+            "is empty"
+        } else if key.trim().is_empty() {
+            "is nothing but white space"
+        } else if key.trim() != key {
+            "has white space around it (a line break from a file?)"
+        } else if key.contains(char::is_whitespace) {
+            "contains white space"
+        } else if key.contains(char::is_control) {
+            "contains a control character"
+        } else if !key.is_ascii() {
+            "contains a character that no key has"
+        } else {
+            return Ok(Self { authorization: format!("{}{key}", Self::SCHEME) });
+        };
+        Err(format!("the API key {what}"))
+    }
+
+    /// The value of the `Authorization` header.
+    pub(crate) fn authorization(&self) -> &str {
+        &self.authorization
+    }
+
+    /// Text from outside, without the key: a server may echo what it was sent.
+    pub(crate) fn redact(&self, text: Vec<u8>) -> Vec<u8> {
+        let key = self.authorization[Self::SCHEME.len()..].as_bytes();
+        if !text.windows(key.len()).any(|part| part == key) {
+            return text;
+        }
+        let mut clean = Vec::with_capacity(text.len());
+        let mut rest = text.as_slice();
+        while let Some(at) = rest.windows(key.len()).position(|part| part == key) {
+            clean.extend_from_slice(&rest[..at]);
+            clean.extend_from_slice(b"[key]");
+            rest = &rest[at + key.len()..];
+        }
+        clean.extend_from_slice(rest);
+        clean
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_in_any_sensible_form_leads_to_the_same_base() {
+        for text in [
+            "acme", " acme ", "ACME", "acme.nomic.ai", "acme.nomic.ai/", "acme.nomic.ai/api/v0", "https://acme.nomic.ai",
+            "https://acme.nomic.ai/", "HTTPS://Acme.Nomic.AI/api/v0/", "https://acme.nomic.ai/api",
+        ] {
+            assert_eq!(base_url(text, false).as_deref(), Ok("https://acme.nomic.ai/api/v0"), "{text}");
+        }
+        assert_eq!(base_url("acme.drive", false).as_deref(), Ok("https://acme.drive.nomic.ai/api/v0"));
+        assert_eq!(base_url("team.drive-research.nomic.ai", false).as_deref(), Ok("https://team.drive-research.nomic.ai/api/v0"));
+    }
+
+    #[test]
+    fn another_host_is_taken_as_it_stands() {
+        for (text, base) in [
+            ("http://127.0.0.1:4010", "http://127.0.0.1:4010"),
+            ("http://127.0.0.1:4010/api/v0/", "http://127.0.0.1:4010/api/v0"),
+            ("localhost:4010", "http://localhost:4010"),
+            ("localhost", "http://localhost"),
+            ("http://[::1]:4010/x", "http://[::1]:4010/x"),
+            ("https://nomic.example.com/gateway/", "https://nomic.example.com/gateway"),
+            ("nomic.example.com:8443", "https://nomic.example.com:8443"),
+        ] {
+            assert_eq!(base_url(text, false).as_deref(), Ok(base), "{text}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_refused_but_on_this_machine_or_when_allowed() {
+        let error = base_url("http://acme.nomic.ai", false).unwrap_err();
+        assert!(error.contains("in clear"), "{error}");
+        assert_eq!(base_url("http://acme.nomic.ai", true).as_deref(), Ok("http://acme.nomic.ai/api/v0"));
+        assert!(base_url("http://10.0.0.7:80", false).is_err());
+        assert!(base_url("http://127.0.0.1.evil.example", false).is_err());
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_refused_with_a_reason() {
+        for text in [
+            "", "  ", "ftp://acme.nomic.ai", "https://", "https://user:pw@acme.nomic.ai", "https://acme.nomic.ai/api/v1",
+            "https://acme.nomic.ai?x=1", "ac me", "acme..drive", "-acme", "https://acme.nomic.ai:99999", "https://[::1", "ümlaut",
+            "https://example.com/a b", "acme\r\nX-Evil: 1", "https://[x]",
+        ] {
+            assert!(base_url(text, true).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_key_is_refused_with_the_reason_and_never_shown() {
+        for (key, what) in [
+            ("", "empty"), (" ", "nothing but"), ("npk_secret\n", "around"), ("npk_ secret", "contains white space"),
+            ("npk_\0secret", "control"), ("npk_secrét", "no key has"),
+        ] {
+            let error = Key::new(key).unwrap_err();
+            assert!(error.contains(what), "{error}");
+            assert!(!error.contains("npk_"), "{error}");
+        }
+        assert_eq!(format!("{:?}", Key::new("npk_secret").unwrap()), "Key(..)");
+    }
+
+    #[test]
+    fn an_echoed_key_is_taken_out() {
+        let key = Key::new("npk_secret").unwrap();
+        let clean = key.redact(b"bad npk_secret, really npk_secret!".to_vec());
+        assert_eq!(clean, b"bad [key], really [key]!");
+        assert_eq!(key.redact(b"fine".to_vec()), b"fine");
+    }
+}

@@ -1,0 +1,688 @@
+//! The one error type: what failed, in which operation, whether it was carried out, and what the server said.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{AgentId, TaskId};
+use crate::words::open_enum;
+
+/// What every fallible call of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The name of an operation, as in [`operations`](crate::operations).
+pub(crate) type Name = Cow<'static, str>;
+
+/// How much of an answer that is not JSON is kept, in bytes.
+pub const KEPT_OF_BODY: usize = 1024;
+
+/// Why a call failed.
+///
+/// `Display` is one line that names the operation and the cause; there is nothing more to find in
+/// [`source`](std::error::Error::source). Questions that programs ask have methods:
+///
+/// ```
+/// # fn example(error: nomic_client::Error) -> String {
+/// if error.is_rate_limited() {
+///     format!("try again in {:?}", error.retry_after())
+/// } else if error.may_have_been_carried_out() {
+///     format!("look before you send it again: {error}")
+/// } else {
+///     format!("{error}")
+/// }
+/// # }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The client could not be built as asked; nothing was sent.
+    #[error("cannot build the client: {0}")]
+    Config(String),
+
+    /// The request was refused here, before anything was sent.
+    #[error("{operation}: not sent: {reason}")]
+    Refused {
+        /// The operation.
+        operation: Cow<'static, str>,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+
+    /// The API answered with an error of its own.
+    #[error("{0}")]
+    Api(Box<ApiError>),
+
+    /// Something answered, but not as the API does: a proxy's page, a redirect, another server.
+    #[error("{0}")]
+    Foreign(Box<ForeignAnswer>),
+
+    /// No answer: the connection could not be made, broke, or stalled.
+    #[error("{0}")]
+    Transport(Box<TransportError>),
+
+    /// The deadline of the call passed before an answer was there.
+    #[error("{0}")]
+    Deadline(Box<DeadlineError>),
+
+    /// The API answered with success, but the answer could not be read.
+    #[error("{0}")]
+    Decode(Box<DecodeError>),
+
+    /// The document to upload could not be read, or changed while it was sent.
+    #[error("{operation}: {what}: {cause}")]
+    Document {
+        /// The operation.
+        operation: Cow<'static, str>,
+        /// Which document, as a path or a name.
+        what: String,
+        /// What went wrong.
+        cause: String,
+        /// The kind of the I/O error.
+        kind: std::io::ErrorKind,
+    },
+
+    /// A listing's server handed out a cursor that it had handed out before: going on would never end.
+    #[error("{operation}: the server sent the cursor {cursor:?} twice; the listing would never end")]
+    RepeatedCursor {
+        /// The operation.
+        operation: Cow<'static, str>,
+        /// The cursor.
+        cursor: String,
+    },
+
+    /// A job failed, or did not end in time. It is inside: see [`Error::job`].
+    #[error("{0}")]
+    Job(Box<JobError>),
+
+    /// A value is there, but not of the type that was asked for.
+    #[error("{0}")]
+    Mismatch(Box<MismatchError>),
+}
+
+open_enum! {
+    /// The API's machine-readable word for an error.
+    ///
+    /// The pages document the field, not its words; these two stand in their examples.
+    pub enum ErrorCode {
+        /// The thing does not exist, or is not visible to this key.
+        NotFound = "not_found",
+        /// Too many requests in this tier, or (on a launch) the user's spend limit.
+        RateLimited = "rate_limited",
+    }
+}
+
+/// One failed validation: where in the request, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Issue {
+    /// Field names and list positions from the outside in.
+    #[serde(default, deserialize_with = "crate::words::null_is_default")]
+    pub path: Vec<Value>,
+    /// What is wrong there.
+    #[serde(default, deserialize_with = "crate::words::null_is_default")]
+    pub message: String,
+}
+
+impl fmt::Display for Issue {
+    /// As `options.pages[2]: Required`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, step) in self.path.iter().enumerate() {
+            match step {
+                Value::Number(index) => write!(f, "[{index}]")?,
+                Value::String(name) if at == 0 => write!(f, "{}", one_line(name))?,
+                Value::String(name) => write!(f, ".{}", one_line(name))?,
+                other => write!(f, ".{other}")?,
+            }
+        }
+        if !self.path.is_empty() {
+            f.write_str(": ")?;
+        }
+        f.write_str(&one_line(&self.message))
+    }
+}
+
+/// An error in the API's own words: `{error, code, issues}`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ApiError {
+    /// The operation.
+    pub operation: Cow<'static, str>,
+    /// The HTTP status.
+    pub status: u16,
+    /// The API's sentence (`error`).
+    pub message: String,
+    /// The API's word (`code`); the older form of the body has none.
+    pub code: Option<ErrorCode>,
+    /// Each failed validation; empty if there was none.
+    pub issues: Vec<Issue>,
+    /// How long the server asked to wait.
+    pub retry_after: Option<Duration>,
+    /// The granular scope that the operation needs, on a 403.
+    pub scope: Option<&'static str>,
+    /// The whole body as it came.
+    pub body: Value,
+    pub(crate) fate: Fate,
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.operation, self.status)?;
+        if let Some(code) = &self.code {
+            write!(f, " {}", one_line(code.as_str()))?;
+        }
+        write!(f, ": {}", one_line(&self.message))?;
+        for (at, issue) in self.issues.iter().enumerate() {
+            write!(f, "{}{issue}", if at == 0 { " (" } else { "; " })?;
+        }
+        if !self.issues.is_empty() {
+            f.write_str(")")?;
+        }
+        if let Some(scope) = self.scope {
+            write!(f, "; this operation needs the scope {scope}")?;
+        }
+        if self.status == 401 {
+            f.write_str("; is the key right, and not revoked?")?;
+        }
+        if let Some(delay) = self.retry_after {
+            write!(f, "; the server asks to wait {}", Span(delay))?;
+        }
+        write!(f, "{}", self.fate)
+    }
+}
+
+/// An answer that is not the API's: its status, and the beginning of what it said.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ForeignAnswer {
+    /// The operation.
+    pub operation: Cow<'static, str>,
+    /// The HTTP status.
+    pub status: u16,
+    /// The media type that the answer claims, if it claims one.
+    pub content_type: Option<String>,
+    /// Where a redirect points; it is not followed, since the key would go there.
+    pub location: Option<String>,
+    /// The first [`KEPT_OF_BODY`] bytes of the body, as text.
+    pub body: String,
+    /// How long the server asked to wait.
+    pub retry_after: Option<Duration>,
+    pub(crate) fate: Fate,
+}
+
+impl fmt::Display for ForeignAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}, not an answer of the API", self.operation, self.status)?;
+        if let Some(location) = &self.location {
+            write!(f, "; it redirects to {:?}, which is not followed: is the base URL right?", location)?;
+        }
+        let kind = self.content_type.as_deref().unwrap_or("no media type");
+        let said = one_line(&self.body);
+        if said.is_empty() {
+            write!(f, " ({}, empty)", one_line(kind))?;
+        } else {
+            write!(f, " ({}): {said}", one_line(kind))?;
+        }
+        write!(f, "{}", self.fate)
+    }
+}
+
+/// No answer came.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TransportError {
+    /// The operation.
+    pub operation: Cow<'static, str>,
+    /// The host that was to be reached.
+    pub host: String,
+    /// What happened.
+    pub cause: String,
+    /// Whether the connection could not be made at all.
+    pub unreachable: bool,
+    /// Whether the connection was there, but nothing moved for too long.
+    pub stalled: bool,
+    /// How often it was tried.
+    pub attempts: u32,
+    pub(crate) fate: Fate,
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.unreachable {
+            write!(f, "{}: cannot reach {}: {}", self.operation, self.host, self.cause)?;
+        } else {
+            write!(f, "{}: no answer from {}: {}", self.operation, self.host, self.cause)?;
+        }
+        if self.attempts > 1 {
+            write!(f, " (tried {} times)", self.attempts)?;
+        }
+        write!(f, "{}", self.fate)
+    }
+}
+
+/// The deadline passed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DeadlineError {
+    /// The operation.
+    pub operation: Cow<'static, str>,
+    /// How long the call took.
+    pub elapsed: Duration,
+    /// What it was waiting for.
+    pub waiting_for: String,
+    /// How long the rate limit is known to stay closed, if that is what it waited for.
+    pub retry_after: Option<Duration>,
+    pub(crate) fate: Fate,
+}
+
+impl fmt::Display for DeadlineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let elapsed = Span(self.elapsed);
+        write!(f, "{}: out of time after {elapsed}, waiting for {}", self.operation, self.waiting_for)?;
+        if let Some(delay) = self.retry_after {
+            write!(f, ", which opens in {}", Span(delay))?;
+        }
+        write!(f, "{}", self.fate)
+    }
+}
+
+/// An answer of success that could not be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DecodeError {
+    /// The operation.
+    pub operation: Cow<'static, str>,
+    /// The HTTP status, 2xx.
+    pub status: u16,
+    /// Where in the answer, as `data[2].status`; `$` is the whole.
+    pub path: String,
+    /// What is wrong there.
+    pub message: String,
+    /// The first [`KEPT_OF_BODY`] bytes of the body, as text.
+    pub body: String,
+    /// Whether the text is no JSON at all (cut, or of another server), rather than of another shape.
+    pub broken: bool,
+    pub(crate) fate: Fate,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: the answer cannot be read at {}: {}", self.operation, one_line(&self.path), one_line(&self.message))?;
+        write!(f, "{}", self.fate)
+    }
+}
+
+/// A job, to be stored and picked up again: what it is and its id on the server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum JobRef {
+    /// A parse job: [`Nomic::parse_job`](crate::Nomic::parse_job) picks it up.
+    Parse(TaskId),
+    /// An extract job: [`Nomic::extract_job`](crate::Nomic::extract_job) picks it up.
+    Extract(TaskId),
+    /// An agent: [`Nomic::agent`](crate::Nomic::agent) picks it up.
+    Agent(AgentId),
+}
+
+impl fmt::Display for JobRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parse(id) => write!(f, "parse job {id}"),
+            Self::Extract(id) => write!(f, "extract job {id}"),
+            Self::Agent(id) => write!(f, "agent {id}"),
+        }
+    }
+}
+
+/// A wait that did not end in a result. The job goes on, or has failed, on the server.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct JobError {
+    /// The operation that asked.
+    pub operation: Cow<'static, str>,
+    /// The job.
+    pub job: JobRef,
+    /// The last status word that was seen; `None` if there was no answer at all.
+    pub status: Option<String>,
+    /// How long it was waited for.
+    pub elapsed: Duration,
+    /// How often the server was asked.
+    pub polls: u32,
+    /// Why the wait ended.
+    pub reason: JobFailure,
+}
+
+/// Why a wait ended without a result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JobFailure {
+    /// The patience was used up; the job goes on. The last trouble in asking, if the last question had any.
+    TimedOut(Option<Box<Error>>),
+    /// The server says that the job failed, in these words (empty if it gave none).
+    Failed(String),
+    /// The job could not be asked after: the key was refused, the job is not known, the answer is of another shape.
+    Lost(Box<Error>),
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (job, after) = (&self.job, Span(self.elapsed));
+        let status = one_line(self.status.as_deref().unwrap_or("unknown"));
+        match &self.reason {
+            JobFailure::Failed(words) if words.is_empty() => {
+                write!(f, "{}: {job} failed after {after} (status {status})", self.operation)
+            }
+            JobFailure::Failed(words) => {
+                write!(f, "{}: {job} failed after {after}: {}", self.operation, one_line(words))
+            }
+            JobFailure::TimedOut(trouble) => {
+                write!(f, "{}: {job} did not end within {after} (status {status}); it goes on, and can be waited for again", self.operation)?;
+                match trouble {
+                    Some(error) => write!(f, "; last trouble: {error}"),
+                    None => Ok(()),
+                }
+            }
+            JobFailure::Lost(error) => {
+                write!(f, "{}: {job} cannot be asked after (status {status}): {error}", self.operation)
+            }
+        }
+    }
+}
+
+/// A value that is not of the wanted type. Nothing is lost: the value is inside.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct MismatchError {
+    /// The operation that the value came from.
+    pub operation: Cow<'static, str>,
+    /// Where in the value, as `rooms[0].area`; `$` is the whole.
+    pub path: String,
+    /// What is wrong there.
+    pub message: String,
+    /// The whole value.
+    pub value: Value,
+}
+
+impl fmt::Display for MismatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: the value does not fit the wanted type at {}: {}", self.operation, one_line(&self.path), one_line(&self.message))
+    }
+}
+
+/// What is known of the effect of a failed request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The server provably did not act, or there was nothing to act on (a read).
+    NotDone,
+    /// It may have acted.
+    Unknown,
+    /// It did act; only the answer is lost.
+    Done,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotDone => Ok(()),
+            Self::Unknown => f.write_str("; it may have been carried out"),
+            Self::Done => f.write_str("; it was carried out"),
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn refused(operation: impl Into<Name>, reason: impl Into<String>) -> Self {
+        Self::Refused { operation: operation.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn document(operation: &'static str, what: impl Into<String>, error: &std::io::Error) -> Self {
+        Self::Document { operation: operation.into(), what: what.into(), cause: error.to_string(), kind: error.kind() }
+    }
+
+    /// The operation that failed, as in [`operations`](crate::operations); `None` if no client was there yet.
+    #[must_use]
+    pub fn operation(&self) -> Option<&str> {
+        match self {
+            Self::Config(_) => None,
+            Self::Refused { operation, .. }
+            | Self::Document { operation, .. }
+            | Self::RepeatedCursor { operation, .. } => Some(operation),
+            Self::Api(error) => Some(&error.operation),
+            Self::Foreign(error) => Some(&error.operation),
+            Self::Transport(error) => Some(&error.operation),
+            Self::Deadline(error) => Some(&error.operation),
+            Self::Decode(error) => Some(&error.operation),
+            Self::Job(error) => Some(&error.operation),
+            Self::Mismatch(error) => Some(&error.operation),
+        }
+    }
+
+    /// The HTTP status of the answer, if there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Api(error) => Some(error.status),
+            Self::Foreign(error) => Some(error.status),
+            Self::Decode(error) => Some(error.status),
+            Self::Job(error) => error.cause().and_then(Error::status),
+            _ => None,
+        }
+    }
+
+    /// The API's machine-readable word, if it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<&ErrorCode> {
+        match self {
+            Self::Api(error) => error.code.as_ref(),
+            Self::Job(error) => error.cause().and_then(Error::code),
+            _ => None,
+        }
+    }
+
+    /// Each failed validation; empty if there was none.
+    #[must_use]
+    pub fn issues(&self) -> &[Issue] {
+        match self {
+            Self::Api(error) => &error.issues,
+            Self::Job(error) => error.cause().map_or(&[], Error::issues),
+            _ => &[],
+        }
+    }
+
+    /// How long the server asked to wait before the next request.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Api(error) => error.retry_after,
+            Self::Foreign(error) => error.retry_after,
+            Self::Deadline(error) => error.retry_after,
+            Self::Job(error) => error.cause().and_then(Error::retry_after),
+            _ => None,
+        }
+    }
+
+    /// The job whose wait failed: store it, and wait for it again later.
+    #[must_use]
+    pub fn job(&self) -> Option<&JobRef> {
+        match self {
+            Self::Job(error) => Some(&error.job),
+            _ => None,
+        }
+    }
+
+    /// Whether the thing does not exist, or is not visible to this key (404).
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.status() == Some(404)
+    }
+
+    /// Whether the key was not accepted (401).
+    #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        self.status() == Some(401)
+    }
+
+    /// Whether the key lacks a scope (403).
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.status() == Some(403)
+    }
+
+    /// Whether the rate limit stood in the way (429), or a user's spend limit.
+    #[must_use]
+    pub fn is_rate_limited(&self) -> bool {
+        self.status() == Some(429) || matches!(self, Self::Deadline(error) if error.retry_after.is_some())
+    }
+
+    /// Whether time ran out: the call's deadline, a stalled connection, or the patience of a wait.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::Deadline(_) => true,
+            Self::Transport(error) => error.stalled,
+            Self::Job(error) => match &error.reason {
+                JobFailure::TimedOut(_) => true,
+                JobFailure::Lost(cause) => cause.is_timeout(),
+                JobFailure::Failed(_) => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether the request could not reach the server at all.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Transport(error) if error.unreachable)
+    }
+
+    /// Whether the server may have acted on the request although the call failed. Look before you send it again:
+    /// this crate did not.
+    ///
+    /// Always `false` for reads, and wherever the server provably did not act.
+    #[must_use]
+    pub fn may_have_been_carried_out(&self) -> bool {
+        let fate = match self {
+            Self::Api(error) => error.fate,
+            Self::Foreign(error) => error.fate,
+            Self::Transport(error) => error.fate,
+            Self::Deadline(error) => error.fate,
+            Self::Decode(error) => error.fate,
+            _ => Fate::NotDone,
+        };
+        fate != Fate::NotDone
+    }
+
+    /// Whether the same call may succeed later as it is: the server or the way to it was in trouble,
+    /// or the rate limit stood in the way. Look at
+    /// [`may_have_been_carried_out`](Self::may_have_been_carried_out) before you repeat what acts.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Transport(_) | Self::Deadline(_) => true,
+            Self::Api(error) => match error.status {
+                408 | 500 | 502 | 504 => true,
+                // Without a delay it may be a spend limit, which time does not lift.
+                429 | 503 => error.retry_after.is_some(),
+                _ => false,
+            },
+            Self::Foreign(error) => matches!(error.status, 408 | 429 | 500 | 502 | 503 | 504),
+            Self::Decode(error) => error.broken,
+            Self::Job(error) => match &error.reason {
+                JobFailure::TimedOut(_) => true,
+                JobFailure::Lost(cause) => cause.is_transient(),
+                JobFailure::Failed(_) => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+impl JobError {
+    fn cause(&self) -> Option<&Error> {
+        match &self.reason {
+            JobFailure::Lost(cause) => Some(cause),
+            JobFailure::TimedOut(cause) => cause.as_deref(),
+            JobFailure::Failed(_) => None,
+        }
+    }
+}
+
+/// A duration as people read it: `850 ms`, `12.5 s`, `4 min 10 s`.
+pub(crate) struct Span(pub(crate) Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match seconds {
+            0 => write!(f, "{} ms", self.0.as_millis()),
+            1..60 => write!(f, "{:.1} s", self.0.as_secs_f64()),
+            _ => write!(f, "{} min {} s", seconds / 60, seconds % 60),
+        }
+    }
+}
+
+/// Text from outside, on one line: control characters and runs of white space become one blank.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The beginning of a body as text, [`KEPT_OF_BODY`] bytes at most.
+pub(crate) fn beginning(body: &[u8]) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(KEPT_OF_BODY)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_issue_reads_like_a_path() {
+        let issue: Issue = serde_json::from_value(json!({"path": ["options", "pages", 2], "message": "Required"})).unwrap();
+        assert_eq!(issue.to_string(), "options.pages[2]: Required");
+        let bare: Issue = serde_json::from_value(json!({"message": "Bad\nbody"})).unwrap();
+        assert_eq!(bare.to_string(), "Bad body");
+    }
+
+    #[test]
+    fn an_api_error_is_one_line_with_all_that_was_said() {
+        let error = Error::Api(Box::new(ApiError {
+            operation: "launch_agent".into(),
+            status: 403,
+            message: "No\r\nway".into(),
+            code: Some(ErrorCode::from("forbidden")),
+            issues: vec![],
+            retry_after: None,
+            scope: Some("developer:agent"),
+            body: Value::Null,
+            fate: Fate::NotDone,
+        }));
+        assert_eq!(
+            error.to_string(),
+            "launch_agent: 403 forbidden: No way; this operation needs the scope developer:agent"
+        );
+        assert!(error.is_forbidden() && !error.is_transient() && !error.may_have_been_carried_out());
+    }
+
+    #[test]
+    fn a_job_is_stored_as_plain_json_and_comes_back() {
+        let job = JobRef::Parse(TaskId::from("t1"));
+        let text = serde_json::to_string(&job).unwrap();
+        assert_eq!(text, r#"{"parse":"t1"}"#);
+        assert_eq!(serde_json::from_str::<JobRef>(&text).unwrap(), job);
+    }
+
+    #[test]
+    fn spans_read_like_people_speak() {
+        let read = |ms| Span(Duration::from_millis(ms)).to_string();
+        assert_eq!(read(850), "850 ms");
+        assert_eq!(read(12_500), "12.5 s");
+        assert_eq!(read(250_000), "4 min 10 s");
+    }
+}

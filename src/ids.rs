@@ -1,0 +1,90 @@
+//! Ids: one type for each kind of thing, so that a file id never stands where a file version id must.
+
+/// Declares transparent newtypes over `String`.
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(
+            Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the id as the service wrote it; nothing is checked here.
+            pub fn new(id: impl Into<String>) -> Self {
+                Self(id.into())
+            }
+
+            /// The id as the service wrote it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(id: &str) -> Self {
+                Self(id.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(id: String) -> Self {
+                Self(id)
+            }
+        }
+
+        impl From<&$name> for $name {
+            fn from(id: &$name) -> Self {
+                id.clone()
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A file or a folder, whatever its version.
+    FileId;
+    /// One uploaded state of a file: what is parsed and extracted.
+    FileVersionId;
+    /// A parse or extract job on the server.
+    TaskId;
+    /// A background agent.
+    AgentId;
+    /// Something that an agent made.
+    ArtifactId;
+    /// A workflow that an agent can run.
+    WorkflowId;
+    /// A project.
+    ProjectId;
+    /// A user of the organization.
+    UserId;
+    /// An API key (its record, never the key itself).
+    ApiKeyId;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_bare_string_in_json() {
+        let id = FileId::from("019a");
+        assert_eq!(serde_json::to_string(&id).unwrap(), "\"019a\"");
+        assert_eq!(serde_json::from_str::<FileId>("\"019a\"").unwrap(), id);
+        assert_eq!(id.to_string(), "019a");
+    }
+}

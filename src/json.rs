@@ -1,0 +1,188 @@
+//! Decoding that can say where it failed: the JSON path of an error, found only when there is one.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Why a text is not what was expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mismatch {
+    /// Where, as `data[2].status`; `$` is the whole.
+    pub(crate) path: String,
+    /// What was wrong there, without the position.
+    pub(crate) message: String,
+    /// Whether the text is not JSON at all, or was cut: nothing about its shape is known then.
+    pub(crate) broken: bool,
+}
+
+/// Reads a value from JSON text.
+pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, Mismatch> {
+    serde_json::from_slice(text).map_err(|error| explain(text, &error))
+}
+
+/// Reads a value from a JSON value. On failure the value is written out and read again, to learn where.
+pub(crate) fn decode_value<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T, Mismatch> {
+    T::deserialize(value).map_err(|error| {
+        let text = encode(value);
+        match decode::<T>(&text) {
+            Err(mismatch) => mismatch,
+            Ok(_) => Mismatch { path: "$".to_owned(), message: error.to_string(), broken: false },
+        }
+    })
+}
+
+/// Writes a value as JSON text. What this crate writes has string keys only, so that this cannot fail.
+pub(crate) fn encode(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+fn explain(text: &[u8], error: &serde_json::Error) -> Mismatch {
+    let full = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    Mismatch {
+        path: path_at(text, offset(text, error.line(), error.column())),
+        message: full.strip_suffix(&position).unwrap_or(&full).to_owned(),
+        broken: !error.is_data(),
+    }
+}
+
+/// The byte that a line and a column (both from 1) point behind.
+fn offset(text: &[u8], line: usize, column: usize) -> usize {
+    let start = match line.checked_sub(2) {
+        None => 0,
+        Some(skip) => text
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'\n')
+            .nth(skip)
+            .map_or(text.len(), |(at, _)| at + 1),
+    };
+    start.saturating_add(column).min(text.len())
+}
+
+/// The path of the value that ends at, or is open at, byte `end`.
+fn path_at(text: &[u8], end: usize) -> String {
+    enum Level {
+        Object { key: String, value: bool },
+        List(usize),
+    }
+    let mut levels: Vec<Level> = Vec::new();
+    // A closed value stays in the path until the next token: errors of missing fields are raised at its end.
+    let mut at = 0;
+    while at < end {
+        match text[at] {
+            b'"' => {
+                let start = at + 1;
+                at = start;
+                while at < text.len() && text[at] != b'"' {
+                    at += if text[at] == b'\\' { 2 } else { 1 };
+                }
+                if let Some(Level::Object { key, value: false }) = levels.last_mut() {
+                    *key = String::from_utf8_lossy(&text[start..at.min(text.len())]).into_owned();
+                }
+            }
+            b':' => {
+                if let Some(Level::Object { value, .. }) = levels.last_mut() {
+                    *value = true;
+                }
+            }
+            b',' => match levels.last_mut() {
+                Some(Level::Object { key, value }) => {
+                    *value = false;
+                    key.clear();
+                }
+                Some(Level::List(index)) => *index += 1,
+                None => {}
+            },
+            b'{' => levels.push(Level::Object { key: String::new(), value: false }),
+            b'[' => levels.push(Level::List(0)),
+            b'}' | b']' if at + 1 < end => {
+                levels.pop();
+            }
+            b'}' | b']' => {
+                levels.pop();
+                break;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    let mut path = String::new();
+    for level in levels {
+        match level {
+            Level::Object { key, .. } if key.is_empty() => {}
+            Level::Object { key, .. } => {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(&key);
+            }
+            Level::List(index) => path.push_str(&format!("[{index}]")),
+        }
+    }
+    if path.is_empty() { "$".to_owned() } else { path }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Item {
+        id: String,
+        size: Option<u64>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Page {
+        data: Vec<Item>,
+    }
+
+    fn path(text: &str) -> String {
+        decode::<Page>(text.as_bytes()).unwrap_err().path
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_with_its_path() {
+        assert_eq!(path(r#"{"data": [{"id": "a"}, {"id": 7}]}"#), "data[1].id");
+        assert_eq!(path(r#"{"data": [{"id": "a", "size": "big"}]}"#), "data[0].size");
+        assert_eq!(path("{\n \"data\": [\n {\"id\": \"a,]}\\\"\",\n \"size\": -1}\n]}"), "data[0].size");
+        assert_eq!(path(r#"{"x": {"y": [1]}, "data": 7}"#), "data");
+        assert_eq!(path("7"), "$");
+    }
+
+    #[test]
+    fn a_missing_field_is_named_with_the_object_that_lacks_it() {
+        let error = decode::<Page>(br#"{"data": [{"id": "a"}, {"size": 1}]}"#).unwrap_err();
+        assert_eq!((error.path.as_str(), error.message.as_str()), ("data[1]", "missing field `id`"));
+        assert!(!error.broken);
+    }
+
+    #[test]
+    fn a_text_that_was_cut_is_broken() {
+        let error = decode::<Page>(br#"{"data": [{"id": "a"#).unwrap_err();
+        assert!(error.broken);
+        assert_eq!(error.path, "data[0].id");
+        assert!(decode::<Page>(b"").unwrap_err().broken);
+        assert!(decode::<Page>(b"<html>").unwrap_err().broken);
+    }
+
+    #[test]
+    fn a_value_tells_its_path_as_a_text_does() {
+        let value = serde_json::json!({"data": [{"id": "a"}, {"id": null}]});
+        assert_eq!(decode_value::<Page>(&value).unwrap_err().path, "data[1].id");
+    }
+
+    #[test]
+    fn no_text_and_no_offset_panics() {
+        let text = br#"{"a\"": [1, {"b": "c\\"}, "\"#;
+        for end in 0..=text.len() {
+            for start in 0..=end {
+                let _ = path_at(&text[start..end], end - start);
+                let _ = decode::<Page>(&text[start..end]);
+            }
+        }
+    }
+}

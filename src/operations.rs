@@ -1,0 +1,176 @@
+//! The table of all operations of the API: name, method, path, rate-limit tier, scope and evidence.
+
+use std::fmt;
+
+/// An HTTP method that the API uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Method {
+    /// Reads; repeated after a failure where time may help.
+    Get,
+    /// Acts; never repeated on a doubtful outcome.
+    Post,
+    /// Acts; never repeated on a doubtful outcome.
+    Delete,
+}
+
+impl Method {
+    /// `GET`, `POST` or `DELETE`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A rate-limit tier: operations of one tier share one quota of a key's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Tier {
+    /// Reads and lists.
+    Standard,
+    /// Changes of small things.
+    Write,
+    /// Uploads, jobs and launches.
+    Heavy,
+    /// Searches of codes.
+    Search,
+    /// Analytics.
+    Analytics,
+}
+
+impl Tier {
+    /// Every tier.
+    pub const ALL: [Self; 5] = [Self::Standard, Self::Write, Self::Heavy, Self::Search, Self::Analytics];
+
+    /// Requests a minute, as documented. What the server says in its answers counts, not this.
+    #[must_use]
+    pub const fn per_minute(self) -> u32 {
+        match self {
+            Self::Standard => 300,
+            Self::Write | Self::Search => 60,
+            Self::Heavy | Self::Analytics => 30,
+        }
+    }
+
+    /// The tier's name, as `standard`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Write => "write",
+            Self::Heavy => "heavy",
+            Self::Search => "search",
+            Self::Analytics => "analytics",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How well an operation is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Evidence {
+    /// The vendor's public pages show its method, path, parameters and shapes.
+    Documented,
+    /// Seen on the wire of a real client of the service.
+    Observed,
+    /// Documented to exist; path, body or answer are a reasoned guess.
+    Inferred,
+}
+
+impl Evidence {
+    /// The word, as `documented`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Documented => "documented",
+            Self::Observed => "observed",
+            Self::Inferred => "inferred",
+        }
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One operation of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Operation {
+    /// The service's name for it, as `launch_agent`; errors and log records carry it.
+    pub name: &'static str,
+    /// Its method.
+    pub method: Method,
+    /// Its path below the base URL, with `{…}` for ids.
+    pub path: &'static str,
+    /// The quota that it draws on.
+    pub tier: Tier,
+    /// The granular scope that a key needs; the broad `developer` and `admin` cover them.
+    pub scope: &'static str,
+    /// How well it is known.
+    pub evidence: Evidence,
+}
+
+/// Writes each operation once: as a constant, and as a row of the table.
+macro_rules! operations {
+    ($($constant:ident = $name:literal $method:ident $path:literal $tier:ident $scope:literal $evidence:ident;)*) => {
+        $(pub(crate) const $constant: Operation = Operation {
+            name: $name,
+            method: Method::$method,
+            path: $path,
+            tier: Tier::$tier,
+            scope: $scope,
+            evidence: Evidence::$evidence,
+        };)*
+
+        /// All operations, in the order of the contract.
+        pub const ALL: &[Operation] = &[$($constant),*];
+    };
+}
+
+operations! {
+    UPLOAD_FILE = "upload_file" Post "/files/upload" Heavy "developer:files" Documented;
+    SEARCH_FILES = "search_files" Get "/files/search" Standard "developer:files" Documented;
+    SUBMIT_PARSE = "submit_parse" Post "/parse" Heavy "developer:parse" Documented;
+    GET_PARSE = "get_parse" Get "/parse/{taskId}" Standard "developer:parse" Inferred;
+    SUBMIT_EXTRACT = "submit_extract" Post "/extract" Heavy "developer:parse" Documented;
+    GET_EXTRACT = "get_extract" Get "/extract/{taskId}" Standard "developer:parse" Inferred;
+    SEARCH_CODES = "search_codes" Post "/codes/search" Search "developer:agent" Documented;
+    LAUNCH_AGENT = "launch_agent" Post "/agents" Heavy "developer:agent" Documented;
+    LIST_AGENTS = "list_agents" Get "/agents" Standard "developer:agent" Documented;
+    GET_AGENT = "get_agent" Get "/agents/{id}" Standard "developer:agent" Documented;
+    DELETE_AGENT = "delete_agent" Delete "/agents/{id}" Write "developer:agent" Inferred;
+    FOLLOW_UP_AGENT = "follow_up_agent" Post "/agents/{id}/followup" Heavy "developer:agent" Inferred;
+    STOP_AGENT = "stop_agent" Post "/agents/{id}/stop" Write "developer:agent" Inferred;
+    GET_AGENT_CONVERSATION = "get_agent_conversation" Get "/agents/{id}/conversation" Standard "developer:agent" Observed;
+    LIST_ARTIFACTS = "list_artifacts" Get "/agents/{id}/artifacts" Standard "developer:agent" Inferred;
+    GET_ARTIFACT = "get_artifact" Get "/agents/{id}/artifacts/{artifactId}" Standard "developer:agent" Inferred;
+    LIST_WORKFLOWS = "list_workflows" Get "/workflows" Standard "developer:agent" Inferred;
+    LIST_PROJECTS = "list_projects" Get "/projects" Standard "developer:agent" Inferred;
+    LIST_USERS = "list_users" Get "/users" Standard "admin:users:read" Documented;
+    GET_USER = "get_user" Get "/users/{id}" Standard "admin:users:read" Documented;
+    DISABLE_USER = "disable_user" Post "/users/{id}/disable" Write "admin:users:write" Inferred;
+    ENABLE_USER = "enable_user" Post "/users/{id}/enable" Write "admin:users:write" Inferred;
+    LIST_API_KEYS = "list_api_keys" Get "/api-keys" Standard "admin:api-keys:read" Documented;
+    REVOKE_API_KEY = "revoke_api_key" Post "/api-keys/{id}/revoke" Write "admin:api-keys:write" Inferred;
+    LIST_AUDIT_LOGS = "list_audit_logs" Get "/audit-logs" Standard "admin:audit:read" Documented;
+    LIST_USER_ANALYTICS = "list_user_analytics" Get "/analytics/users" Analytics "admin:analytics:read" Documented;
+}

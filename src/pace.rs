@@ -1,0 +1,543 @@
+//! The pace of one rate-limit tier: when the next request may leave. Pure: time comes in as an argument.
+//!
+//! Requests queue up in the order in which they come. The one at the head leaves
+//!
+//! 1. not before a 429's `Retry-After` has passed (for all clones of a client alike);
+//! 2. at once, as long as the server's own `X-RateLimit-Remaining` leaves room for it;
+//! 3. else evenly, one in each even share of the window (the quota's own rate, a little slower).
+//!
+//! So nothing has to be known of the server's algorithm. A bucket with a full burst says so in `Remaining` and is
+//! emptied at once; strict even pacing never says that there is room, and gets one request in each interval; a
+//! fixed window shows itself by one long `Retry-After`, and is from then on used up at its beginning. Who shares the
+//! quota with other processes meets a 429 now and then; each makes this side's share of the rate smaller, and every
+//! success a little larger again.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How much slower than the quota the even pace is, so that jitter on the way does not cross it.
+const EVEN: f64 = 0.99;
+/// What is left of the share after a 429, at least, and what every success gives back.
+const CUT: f64 = 0.7;
+const LEAST: f64 = 0.2;
+const GAIN: f64 = 0.01;
+
+/// What one answer says of the rate limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Report {
+    /// `X-RateLimit-Limit`: requests in the window.
+    pub(crate) limit: Option<u32>,
+    /// `X-RateLimit-Remaining`: about how many are left.
+    pub(crate) remaining: Option<u32>,
+    /// Whether it was a 429.
+    pub(crate) refused: bool,
+    /// `Retry-After`.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// Whose turn it is.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Turn {
+    /// Send now, and tell [`Bucket::answered`] or [`Bucket::unanswered`] how it went.
+    Go(Pass),
+    /// Ask again after so long, or earlier if something was heard.
+    Wait(Duration),
+}
+
+/// A place in the queue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Place(u64);
+
+/// The permission to send one request.
+#[derive(Debug, PartialEq)]
+#[must_use]
+pub(crate) struct Pass {
+    /// When it left, in the order of everything that happened here.
+    event: u64,
+}
+
+/// The state of one tier.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    /// Requests in one window, corrected by the server.
+    quota: f64,
+    window: Duration,
+    /// This side's share of the even rate; below 1 while others use the quota too.
+    share: f64,
+    /// What the server last said is left. `None` while it says nothing of the kind.
+    remaining: Option<Remaining>,
+    /// Whether any answer came; until then one request at a time finds out.
+    heard: bool,
+    last_sent: Option<Instant>,
+    shut_until: Option<Instant>,
+    /// The end of the current window, once the server was seen to count in fixed ones.
+    window_ends: Option<Instant>,
+    in_flight: u32,
+    /// Refusals since the last success.
+    refusals: u32,
+    queue: VecDeque<u64>,
+    next_place: u64,
+    /// Counts sendings and answers; orders what is known.
+    event: u64,
+    last_cut: u64,
+    window_began: u64,
+}
+
+/// The latest known `X-RateLimit-Remaining`.
+#[derive(Debug, Clone, Copy)]
+struct Remaining {
+    left: f64,
+    /// When it was heard: what was sent later was also counted later.
+    heard: u64,
+}
+
+impl Bucket {
+    pub(crate) fn new(quota: u32, window: Duration) -> Self {
+        Self {
+            quota: f64::from(quota.max(1)),
+            window: window.max(Duration::from_millis(1)),
+            share: 1.0,
+            remaining: None,
+            heard: false,
+            last_sent: None,
+            shut_until: None,
+            window_ends: None,
+            in_flight: 0,
+            refusals: 0,
+            queue: VecDeque::new(),
+            next_place: 0,
+            event: 0,
+            last_cut: 0,
+            window_began: 0,
+        }
+    }
+
+    /// Takes a place at the end of the queue.
+    pub(crate) fn queue_up(&mut self) -> Place {
+        self.next_place += 1;
+        self.queue.push_back(self.next_place);
+        Place(self.next_place)
+    }
+
+    /// Gives a place up.
+    pub(crate) fn leave(&mut self, place: Place) {
+        self.queue.retain(|other| *other != place.0);
+    }
+
+    /// Asks whether the one at `place` may send now. A place that gets its turn is used up.
+    pub(crate) fn turn(&mut self, place: Place, now: Instant) -> Turn {
+        self.pass_window(now);
+        let ahead = self.queue.iter().position(|other| *other == place.0).unwrap_or(0);
+        let opens = self.opens_in(now);
+        if ahead > 0 || !opens.is_zero() {
+            let behind = self.interval().saturating_mul(u32::try_from(ahead).unwrap_or(u32::MAX));
+            return Turn::Wait(opens.saturating_add(behind).max(Duration::from_millis(1)));
+        }
+        self.queue.pop_front();
+        self.last_sent = Some(now);
+        self.in_flight += 1;
+        self.event += 1;
+        Turn::Go(Pass { event: self.event })
+    }
+
+    /// How long the server is known to accept nothing; zero if it is open.
+    pub(crate) fn shut_for(&self, now: Instant) -> Duration {
+        self.shut_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
+    /// Takes in what an answer says.
+    pub(crate) fn answered(&mut self, pass: Pass, now: Instant, report: Report) {
+        self.landed();
+        self.heard = true;
+        if let Some(limit) = report.limit {
+            self.quota = f64::from(limit.max(1));
+        }
+        if report.refused {
+            if let Some(delay) = report.retry_after {
+                self.refused(&pass, now, delay);
+            }
+            return;
+        }
+        self.share = (self.share + GAIN).min(1.0);
+        self.refusals = 0;
+        if pass.event <= self.window_began {
+            return;
+        }
+        if let Some(left) = report.remaining.map(f64::from) {
+            // Answers overtake each other. A higher number counts only if it is later than the lower one for sure.
+            if self.remaining.is_none_or(|known| left < known.left || pass.event > known.heard) {
+                self.remaining = Some(Remaining { left, heard: self.event });
+            }
+        }
+    }
+
+    /// Takes in that no answer came.
+    pub(crate) fn unanswered(&mut self, _pass: Pass) {
+        self.landed();
+    }
+
+    fn landed(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.event += 1;
+    }
+
+    fn refused(&mut self, pass: &Pass, now: Instant, delay: Duration) {
+        self.remaining = Some(Remaining { left: 0.0, heard: self.event });
+        // One refusal counts for all that were on their way with it.
+        if pass.event <= self.last_cut {
+            self.shut(now, delay);
+            return;
+        }
+        self.last_cut = self.event;
+        self.last_sent = None;
+        // Whole seconds are rounded up by the server; that is no sign of a window.
+        let rounding = Duration::from_secs(u64::from(delay.subsec_nanos() == 0));
+        let even = self.window.div_f64(self.quota * EVEN);
+        if delay > even.saturating_mul(3).saturating_add(rounding) && delay <= self.window {
+            self.shut(now, delay);
+            self.window_ends = self.shut_until;
+            return;
+        }
+        // Refused although it came when the server had said: somebody else is quicker each time.
+        // Knock less and less often, or half of all requests would be refused.
+        let knock = match self.refusals {
+            0 => Duration::ZERO,
+            again => even.saturating_mul(1 << again.min(5)),
+        };
+        self.refusals += 1;
+        self.shut(now, delay.saturating_add(knock));
+        if self.window_ends.is_none() {
+            self.share = (self.share * CUT).max(LEAST);
+        }
+    }
+
+    fn shut(&mut self, now: Instant, delay: Duration) {
+        self.shut_until = self.shut_until.max(Some(now.checked_add(delay).unwrap_or(now)));
+    }
+
+    /// A new window brings the whole quota back.
+    fn pass_window(&mut self, now: Instant) {
+        if let Some(ends) = self.window_ends.filter(|ends| *ends <= now) {
+            let passed = (now - ends).as_nanos() / self.window.as_nanos().max(1);
+            let windows = u32::try_from(passed.saturating_add(1)).unwrap_or(u32::MAX);
+            self.window_ends = ends.checked_add(self.window.saturating_mul(windows));
+            self.remaining = Some(Remaining { left: self.quota, heard: self.event });
+            self.window_began = self.event;
+        }
+    }
+
+    fn opens_in(&self, now: Instant) -> Duration {
+        let shut = self.shut_for(now);
+        if !shut.is_zero() {
+            return shut;
+        }
+        let room = match self.remaining {
+            None => self.heard,
+            // What is on its way may not be counted in it yet.
+            Some(known) => known.left - f64::from(self.in_flight) >= 1.0,
+        };
+        if room {
+            return Duration::ZERO;
+        }
+        let until = match (self.window_ends, self.last_sent) {
+            (Some(ends), _) => Some(ends),
+            (None, Some(sent)) => sent.checked_add(self.interval()),
+            (None, None) => None,
+        };
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
+    /// The time between two requests at the even pace.
+    fn interval(&self) -> Duration {
+        self.window.div_f64(self.quota * self.share * EVEN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn secs(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    fn go(bucket: &mut Bucket, now: Instant) -> Option<Pass> {
+        let place = bucket.queue_up();
+        match bucket.turn(place, now) {
+            Turn::Go(pass) => Some(pass),
+            Turn::Wait(_) => {
+                bucket.leave(place);
+                None
+            }
+        }
+    }
+
+    fn room(limit: u32, remaining: u32) -> Report {
+        Report { limit: Some(limit), remaining: Some(remaining), ..Report::default() }
+    }
+
+    fn refusal(seconds: f64) -> Report {
+        Report { refused: true, retry_after: Some(secs(seconds)), ..Report::default() }
+    }
+
+    #[test]
+    fn an_interactive_program_waits_for_nothing() {
+        let (mut bucket, now) = (Bucket::new(30, MINUTE), Instant::now());
+        for (call, left) in [(0, 29), (1, 28), (2, 27)] {
+            let at = now + secs(f64::from(call) * 0.1);
+            let pass = go(&mut bucket, at).expect("goes at once");
+            bucket.answered(pass, at + secs(0.05), room(30, left));
+        }
+    }
+
+    #[test]
+    fn one_request_finds_out_what_the_others_may() {
+        let (mut bucket, now) = (Bucket::new(30, MINUTE), Instant::now());
+        let first = go(&mut bucket, now).unwrap();
+        assert_eq!(go(&mut bucket, now), None);
+        // A first request that takes long does not hold the others up for longer than the even pace.
+        assert!(go(&mut bucket, now + secs(2.1)).is_some());
+        bucket.answered(first, now + secs(3.0), room(30, 29));
+        assert!((0..28).all(|_| go(&mut bucket, now + secs(3.0)).is_some()));
+        assert_eq!(go(&mut bucket, now + secs(3.0)), None);
+    }
+
+    #[test]
+    fn a_server_without_headers_is_not_paced_until_it_refuses() {
+        let (mut bucket, now) = (Bucket::new(30, MINUTE), Instant::now());
+        let first = go(&mut bucket, now).unwrap();
+        bucket.answered(first, now, Report::default());
+        let pass = (0..100).filter_map(|_| go(&mut bucket, now)).next_back().unwrap();
+        bucket.answered(pass, now, refusal(2.0));
+        assert_eq!(go(&mut bucket, now + secs(1.9)), None);
+        assert!(go(&mut bucket, now + secs(2.0)).is_some());
+        assert_eq!(go(&mut bucket, now + secs(2.5)), None, "from then on evenly");
+    }
+
+    #[test]
+    fn a_refusal_shuts_the_door_for_all_until_its_time_has_passed() {
+        let (mut bucket, now) = (Bucket::new(30, MINUTE), Instant::now());
+        let first = go(&mut bucket, now).unwrap();
+        bucket.answered(first, now, room(30, 20));
+        let second = go(&mut bucket, now).unwrap();
+        bucket.answered(second, now, refusal(7.0));
+        assert_eq!(bucket.shut_for(now), secs(7.0));
+        assert_eq!(go(&mut bucket, now + secs(6.9)), None);
+        assert!(go(&mut bucket, now + secs(7.0)).is_some());
+    }
+
+    #[test]
+    fn the_queue_keeps_its_order_and_forgets_who_leaves() {
+        let (mut bucket, now) = (Bucket::new(60, MINUTE), Instant::now());
+        let (first, second, third) = (bucket.queue_up(), bucket.queue_up(), bucket.queue_up());
+        assert!(matches!(bucket.turn(second, now), Turn::Wait(_)));
+        assert!(matches!(bucket.turn(first, now), Turn::Go(_)));
+        bucket.leave(second);
+        assert!(matches!(bucket.turn(third, now + secs(1.1)), Turn::Go(_)));
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_makes_no_room() {
+        let (mut bucket, now) = (Bucket::new(30, MINUTE), Instant::now());
+        let first = go(&mut bucket, now).unwrap();
+        bucket.answered(first, now, room(30, 2));
+        let (early, late) = (go(&mut bucket, now).unwrap(), go(&mut bucket, now).unwrap());
+        bucket.answered(late, now, room(30, 0));
+        bucket.answered(early, now, room(30, 1));
+        assert_eq!(go(&mut bucket, now), None);
+    }
+
+    #[test]
+    fn absurd_numbers_do_no_harm() {
+        let now = Instant::now();
+        let mut bucket = Bucket::new(0, Duration::ZERO);
+        for report in [room(0, u32::MAX), refusal(1e18), room(u32::MAX, 0), refusal(0.0)] {
+            if let Some(pass) = go(&mut bucket, now) {
+                bucket.answered(pass, now, report);
+            }
+            let place = bucket.queue_up();
+            let _ = bucket.turn(place, now + secs(1e9));
+            bucket.leave(place);
+        }
+    }
+
+    /// The server's side, in three models.
+    enum Model {
+        FullBurst { tokens: f64, at: f64 },
+        EvenPacing { next: f64 },
+        FixedWindow { window: u64, used: f64 },
+    }
+
+    impl Model {
+        /// Accepts or refuses a request at `at` seconds: (accepted, remaining, retry after).
+        fn ask(&mut self, at: f64, quota: f64) -> (bool, u32, f64) {
+            let rate = quota / 60.0;
+            match self {
+                Self::FullBurst { tokens, at: last } => {
+                    *tokens = (*tokens + (at - *last) * rate).min(quota);
+                    *last = at;
+                    if *tokens < 1.0 {
+                        return (false, 0, (1.0 - *tokens) / rate);
+                    }
+                    *tokens -= 1.0;
+                    (true, *tokens as u32, 0.0)
+                }
+                Self::EvenPacing { next } => {
+                    if at < *next {
+                        return (false, 0, *next - at);
+                    }
+                    *next = at + 1.0 / rate;
+                    (true, 0, 0.0)
+                }
+                Self::FixedWindow { window, used } => {
+                    let this = (at / 60.0) as u64;
+                    if this != *window {
+                        (*window, *used) = (this, 0.0);
+                    }
+                    if *used >= quota {
+                        return (false, 0, (this + 1) as f64 * 60.0 - at);
+                    }
+                    *used += 1.0;
+                    (true, (quota - *used) as u32, 0.0)
+                }
+            }
+        }
+    }
+
+    struct Outcome {
+        elapsed: f64,
+        refused: usize,
+        sent: usize,
+    }
+
+    /// `clients` processes with `threads` threads each make `calls` calls in all, on a virtual clock.
+    fn simulate(mut model: Model, quota: f64, clients: usize, threads: usize, calls: usize, latency: (f64, f64)) -> Outcome {
+        #[derive(Debug)]
+        enum State {
+            Idle,
+            Queued(Place),
+            /// Arrives at, then answered at.
+            Flying(Pass, f64, f64),
+            Answered(Pass, f64, Report),
+        }
+        let start = Instant::now();
+        let at = |seconds: f64| start + secs(seconds);
+        let mut buckets: Vec<_> = (0..clients).map(|_| Bucket::new(quota as u32, MINUTE)).collect();
+        let mut states: Vec<_> = (0..clients * threads).map(|_| State::Idle).collect();
+        let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut random = move || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        let (mut clock, mut begun, mut done, mut sent, mut refused) = (0.0_f64, 0, 0, 0, 0);
+        while done < calls {
+            let mut next = f64::INFINITY;
+            let mut moved = false;
+            for thread in 0..states.len() {
+                let bucket = &mut buckets[thread / threads];
+                let state = std::mem::replace(&mut states[thread], State::Idle);
+                states[thread] = match state {
+                    State::Idle if begun < calls => {
+                        begun += 1;
+                        moved = true;
+                        State::Queued(bucket.queue_up())
+                    }
+                    State::Idle => State::Idle,
+                    State::Queued(place) => match bucket.turn(place, at(clock)) {
+                        Turn::Go(pass) => {
+                            sent += 1;
+                            moved = true;
+                            let way = || latency.0 / 2.0;
+                            let arrives = clock + way() + random() * latency.1;
+                            State::Flying(pass, arrives, arrives + way() + random() * latency.1)
+                        }
+                        Turn::Wait(pause) => {
+                            next = next.min(clock + pause.as_secs_f64());
+                            State::Queued(place)
+                        }
+                    },
+                    State::Flying(pass, arrives, answered) if arrives <= clock => {
+                        let (accepted, remaining, delay) = model.ask(clock, quota);
+                        let report = Report {
+                            limit: Some(quota as u32),
+                            remaining: Some(remaining),
+                            refused: !accepted,
+                            retry_after: (!accepted).then(|| secs(delay.ceil())),
+                        };
+                        moved = true;
+                        State::Answered(pass, answered, report)
+                    }
+                    State::Flying(pass, arrives, answered) => {
+                        next = next.min(arrives);
+                        State::Flying(pass, arrives, answered)
+                    }
+                    State::Answered(pass, answered, report) if answered <= clock => {
+                        moved = true;
+                        bucket.answered(pass, at(clock), report);
+                        if report.refused {
+                            refused += 1;
+                            State::Queued(bucket.queue_up())
+                        } else {
+                            done += 1;
+                            State::Idle
+                        }
+                    }
+                    State::Answered(pass, answered, report) => {
+                        next = next.min(answered);
+                        State::Answered(pass, answered, report)
+                    }
+                };
+            }
+            if !moved {
+                assert!(next.is_finite() && next > clock, "stuck at {clock}");
+                clock = next + 1e-6;
+            }
+        }
+        Outcome { elapsed: clock, refused, sent }
+    }
+
+    fn full_burst() -> Model {
+        Model::FullBurst { tokens: 30.0, at: 0.0 }
+    }
+
+    fn even_pacing() -> Model {
+        Model::EvenPacing { next: 0.0 }
+    }
+
+    fn fixed_window() -> Model {
+        Model::FixedWindow { window: 0, used: 0.0 }
+    }
+
+    /// The least time for 200 calls at 30 a minute, from the beginning of a window.
+    const OPTIMA: [(&str, fn() -> Model, f64); 3] =
+        [("full burst", full_burst, 340.0), ("even pacing", even_pacing, 398.0), ("fixed window", fixed_window, 360.0)];
+
+    #[test]
+    fn alone_on_its_quota_a_program_takes_the_least_time_and_is_hardly_refused() {
+        for (name, model, optimum) in OPTIMA {
+            for threads in [1, 8, 32] {
+                let outcome = simulate(model(), 30.0, 1, threads, 200, (0.05, 0.01));
+                let ratio = outcome.elapsed / optimum;
+                assert!(ratio <= 1.03, "{name}, {threads} threads: {ratio:.3} of the optimum");
+                assert!(outcome.refused <= 3, "{name}, {threads} threads: {} refusals", outcome.refused);
+                assert_eq!(outcome.sent, 200 + outcome.refused);
+            }
+        }
+    }
+
+    #[test]
+    fn two_processes_share_a_quota_without_much_refusal() {
+        for (name, model, optimum) in OPTIMA {
+            for threads in [1, 4] {
+                let outcome = simulate(model(), 30.0, 2, threads, 200, (0.05, 0.01));
+                let (ratio, refused) = (outcome.elapsed / optimum, outcome.refused as f64 / outcome.sent as f64);
+                assert!(ratio <= 1.10, "{name}, 2 x {threads} threads: {ratio:.3} of the optimum");
+                assert!(refused <= 0.15, "{name}, 2 x {threads} threads: {:.1} % refused", refused * 100.0);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Whether a request may be sent again, and after how long: pure decisions, never paying twice.
+
+use std::time::Duration;
+
+/// The first pause before a repetition, doubled with every further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause that this side chooses; a server may ask for more.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How one attempt ended, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Attempt {
+    /// No byte of the request was handed over.
+    NotSent,
+    /// The request was handed over, wholly or in part, and no whole answer came.
+    NoAnswer,
+    /// An answer came.
+    Answer {
+        /// Its status.
+        status: u16,
+        /// Whether the API itself speaks: an error body of its shape.
+        from_api: bool,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// Hand it to the caller.
+    Final,
+    /// Send it again after the pause.
+    Again {
+        /// How long to wait first. A 429 is waited out at the pace, for all threads: nothing here.
+        pause: Duration,
+        /// Whether it draws on the retry budget. What the server itself asked for does not.
+        draws: bool,
+    },
+}
+
+/// Decides. `repeatable` is a read; `tries` counts the attempts so far, this one included; `jitter` is in 0..1.
+pub(crate) fn decide(repeatable: bool, attempt: Attempt, tries: u32, jitter: f64) -> Verdict {
+    let again = |asked: Option<Duration>| Verdict::Again {
+        pause: asked.unwrap_or_default().max(pause(tries, jitter)),
+        draws: true,
+    };
+    match attempt {
+        Attempt::NotSent => again(None),
+        Attempt::NoAnswer if repeatable => again(None),
+        Attempt::Answer { status: 429, retry_after: Some(_), .. } => {
+            Verdict::Again { pause: Duration::ZERO, draws: false }
+        }
+        Attempt::Answer { status: 408 | 500 | 502 | 504, retry_after, .. } if repeatable => again(retry_after),
+        // The API's own 503 means "not on this instance"; with a delay it means "later".
+        Attempt::Answer { status: 503, from_api, retry_after } if repeatable => {
+            if from_api && retry_after.is_none() { Verdict::Final } else { again(retry_after) }
+        }
+        Attempt::NoAnswer | Attempt::Answer { .. } => Verdict::Final,
+    }
+}
+
+/// Exponential, with the upper half of each step left to chance so that clients do not march in step.
+fn pause(tries: u32, jitter: f64) -> Duration {
+    let step = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
+    step.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+}
+
+/// A bucket of repetitions, shared by all clones of a client: an outage is not multiplied by it.
+///
+/// It starts full; a repetition takes one, a success gives a tenth back.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left: f64,
+}
+
+impl Budget {
+    const FULL: f64 = 50.0;
+    const PER_SUCCESS: f64 = 0.1;
+
+    pub(crate) fn new() -> Self {
+        Self { left: Self::FULL }
+    }
+
+    /// Takes one repetition, if there is one.
+    pub(crate) fn take(&mut self) -> bool {
+        let granted = self.left >= 1.0;
+        if granted {
+            self.left -= 1.0;
+        }
+        granted
+    }
+
+    pub(crate) fn succeeded(&mut self) {
+        self.left = (self.left + Self::PER_SUCCESS).min(Self::FULL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, from_api: bool, retry_after: Option<u64>) -> Attempt {
+        Attempt::Answer { status, from_api, retry_after: retry_after.map(Duration::from_secs) }
+    }
+
+    fn again(repeatable: bool, attempt: Attempt) -> bool {
+        matches!(decide(repeatable, attempt, 1, 0.5), Verdict::Again { .. })
+    }
+
+    #[test]
+    fn what_was_never_sent_may_be_sent() {
+        assert!(again(false, Attempt::NotSent));
+        assert!(again(true, Attempt::NotSent));
+    }
+
+    #[test]
+    fn what_acts_is_never_repeated_on_a_doubtful_outcome() {
+        assert!(!again(false, Attempt::NoAnswer));
+        for status in [200, 301, 400, 401, 403, 404, 408, 409, 413, 422, 500, 501, 502, 503, 504] {
+            for from_api in [true, false] {
+                for retry_after in [None, Some(1)] {
+                    assert!(!again(false, answer(status, from_api, retry_after)), "{status}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_read_is_repeated_where_time_may_help() {
+        assert!(again(true, Attempt::NoAnswer));
+        for status in [408, 500, 502, 503, 504] {
+            assert!(again(true, answer(status, false, None)), "{status}");
+        }
+        for status in [200, 302, 400, 401, 403, 404, 409, 413, 422, 501] {
+            assert!(!again(true, answer(status, false, None)), "{status}");
+        }
+    }
+
+    #[test]
+    fn not_on_this_instance_is_final() {
+        assert!(!again(true, answer(503, true, None)));
+        assert!(!again(true, answer(501, true, Some(1))));
+        assert!(again(true, answer(503, true, Some(3))));
+    }
+
+    #[test]
+    fn a_429_is_repeated_only_with_a_delay() {
+        for repeatable in [true, false] {
+            assert!(again(repeatable, answer(429, true, Some(2))));
+            assert!(!again(repeatable, answer(429, true, None)));
+        }
+        assert_eq!(
+            decide(false, answer(429, true, Some(2)), 1, 0.5),
+            Verdict::Again { pause: Duration::ZERO, draws: false }
+        );
+    }
+
+    #[test]
+    fn a_pause_grows_has_an_end_and_is_never_shorter_than_asked() {
+        let pauses: Vec<_> = (1..20).map(|tries| pause(tries, 1.0).as_millis()).collect();
+        assert_eq!(&pauses[..4], &[250, 500, 1000, 2000]);
+        assert_eq!(pauses[18], LONGEST_PAUSE.as_millis());
+        assert_eq!(pause(1, 0.0), Duration::from_millis(125));
+        let asked = decide(true, answer(503, false, Some(30)), 1, 0.5);
+        assert_eq!(asked, Verdict::Again { pause: Duration::from_secs(30), draws: true });
+    }
+
+    #[test]
+    fn an_outage_empties_the_budget_and_successes_fill_it() {
+        let mut budget = Budget::new();
+        assert_eq!((0..1000).filter(|_| budget.take()).count(), 50);
+        for _ in 0..11 {
+            budget.succeeded();
+        }
+        assert!(budget.take());
+        assert!(!budget.take());
+    }
+}

@@ -1,0 +1,104 @@
+//! Open enums and lenient fields: what the service adds tomorrow must not break a program of today.
+
+use serde::{Deserialize, Deserializer};
+
+/// Declares an enum of known words that keeps the words it does not know.
+///
+/// Words are read in any letter case, with blanks, `_` and `-` alike; known ones are written as declared.
+macro_rules! open_enum {
+    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$word_doc])* $variant,)*
+            /// A word that this version does not know, as the service sent it.
+            Other(String),
+        }
+
+        impl $name {
+            /// The word: the service's own spelling of a known one, or the unknown one as it came.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $word,)*
+                    Self::Other(word) => word,
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> Self {
+                $(if $crate::words::same_word(word, $word) {
+                    return Self::$variant;
+                })*
+                Self::Other(word.to_owned())
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                Ok(Self::from(&*word))
+            }
+        }
+    };
+}
+pub(crate) use open_enum;
+
+/// Whether two words differ in letter case and separators at most.
+pub(crate) fn same_word(a: &str, b: &str) -> bool {
+    let plain = |c: u8| match c {
+        b' ' | b'-' => b'_',
+        c => c.to_ascii_lowercase(),
+    };
+    a.len() == b.len() && a.bytes().map(plain).eq(b.bytes().map(plain))
+}
+
+/// Reads `null` as the default: an empty list, an empty text, zero.
+pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    open_enum! {
+        /// A light.
+        pub enum Light {
+            /// Go.
+            Green = "green",
+            /// Stop, soon.
+            DeepAmber = "Deep Amber",
+        }
+    }
+
+    #[test]
+    fn a_known_word_is_read_in_any_case() {
+        assert_eq!(Light::from("GREEN"), Light::Green);
+        assert_eq!(Light::from("deep_amber"), Light::DeepAmber);
+        assert_eq!(serde_json::to_string(&Light::DeepAmber).unwrap(), "\"Deep Amber\"");
+    }
+
+    #[test]
+    fn an_unknown_word_is_kept() {
+        let light: Light = serde_json::from_str("\"Ultra-Violet\"").unwrap();
+        assert_eq!(light, Light::Other("Ultra-Violet".into()));
+        assert_eq!(serde_json::to_string(&light).unwrap(), "\"Ultra-Violet\"");
+    }
+}
