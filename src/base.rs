@@ -31,7 +31,8 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
     let authority = authority.to_ascii_lowercase();
     let (host, port) = host_and_port(&authority).ok_or_else(|| format!("{text:?} has no host that can be read"))?;
     // `acme` and `acme.drive` are domains of the service; a host of your own is written with scheme or port.
-    let short = scheme.is_none() && port.is_none() && !is_loopback(host) && !host.ends_with(SERVICE) && !host.starts_with('[');
+    let short =
+        scheme.is_none() && port.is_none() && !is_loopback(host) && !host.ends_with(SERVICE) && !host.starts_with('[');
     let host = if short { format!("{host}{SERVICE}") } else { host.to_owned() };
     let scheme = match scheme {
         Some(scheme) => scheme,
@@ -134,7 +135,7 @@ impl Key {
 
     /// Text from outside, without the key: a server may echo what it was sent.
     pub(crate) fn redact(&self, text: Vec<u8>) -> Vec<u8> {
-        let key = self.authorization[Self::SCHEME.len()..].as_bytes();
+        let key = &self.authorization.as_bytes()[Self::SCHEME.len()..];
         if !text.windows(key.len()).any(|part| part == key) {
             return text;
         }
@@ -163,13 +164,24 @@ mod tests {
     #[test]
     fn a_domain_in_any_sensible_form_leads_to_the_same_base() {
         for text in [
-            "acme", " acme ", "ACME", "acme.nomic.ai", "acme.nomic.ai/", "acme.nomic.ai/api/v0", "https://acme.nomic.ai",
-            "https://acme.nomic.ai/", "HTTPS://Acme.Nomic.AI/api/v0/", "https://acme.nomic.ai/api",
+            "acme",
+            " acme ",
+            "ACME",
+            "acme.nomic.ai",
+            "acme.nomic.ai/",
+            "acme.nomic.ai/api/v0",
+            "https://acme.nomic.ai",
+            "https://acme.nomic.ai/",
+            "HTTPS://Acme.Nomic.AI/api/v0/",
+            "https://acme.nomic.ai/api",
         ] {
             assert_eq!(base_url(text, false).as_deref(), Ok("https://acme.nomic.ai/api/v0"), "{text}");
         }
         assert_eq!(base_url("acme.drive", false).as_deref(), Ok("https://acme.drive.nomic.ai/api/v0"));
-        assert_eq!(base_url("team.drive-research.nomic.ai", false).as_deref(), Ok("https://team.drive-research.nomic.ai/api/v0"));
+        assert_eq!(
+            base_url("team.drive-research.nomic.ai", false).as_deref(),
+            Ok("https://team.drive-research.nomic.ai/api/v0")
+        );
     }
 
     #[test]
@@ -199,9 +211,22 @@ mod tests {
     #[test]
     fn what_is_no_base_url_is_refused_with_a_reason() {
         for text in [
-            "", "  ", "ftp://acme.nomic.ai", "https://", "https://user:pw@acme.nomic.ai", "https://acme.nomic.ai/api/v1",
-            "https://acme.nomic.ai?x=1", "ac me", "acme..drive", "-acme", "https://acme.nomic.ai:99999", "https://[::1", "ümlaut",
-            "https://example.com/a b", "acme\r\nX-Evil: 1", "https://[x]",
+            "",
+            "  ",
+            "ftp://acme.nomic.ai",
+            "https://",
+            "https://user:pw@acme.nomic.ai",
+            "https://acme.nomic.ai/api/v1",
+            "https://acme.nomic.ai?x=1",
+            "ac me",
+            "acme..drive",
+            "-acme",
+            "https://acme.nomic.ai:99999",
+            "https://[::1",
+            "ümlaut",
+            "https://example.com/a b",
+            "acme\r\nX-Evil: 1",
+            "https://[x]",
         ] {
             assert!(base_url(text, true).is_err(), "{text:?}");
         }
@@ -210,8 +235,12 @@ mod tests {
     #[test]
     fn a_bad_key_is_refused_with_the_reason_and_never_shown() {
         for (key, what) in [
-            ("", "empty"), (" ", "nothing but"), ("npk_secret\n", "around"), ("npk_ secret", "contains white space"),
-            ("npk_\0secret", "control"), ("npk_secrét", "no key has"),
+            ("", "empty"),
+            (" ", "nothing but"),
+            ("npk_secret\n", "around"),
+            ("npk_ secret", "contains white space"),
+            ("npk_\0secret", "control"),
+            ("npk_secrét", "no key has"),
         ] {
             let error = Key::new(key).unwrap_err();
             assert!(error.contains(what), "{error}");

@@ -31,7 +31,7 @@ pub(crate) struct Call {
     pub(crate) tier: Tier,
     pub(crate) scope: Option<&'static str>,
     pub(crate) body: Body,
-    /// A time limit of its own, instead of the client's.
+    /// A time limit of its own, besides the client's.
     pub(crate) deadline: Option<Duration>,
 }
 
@@ -93,6 +93,12 @@ impl Call {
     /// Carries a form with a document.
     pub(crate) fn document(mut self, document: Document) -> Self {
         self.body = Body::Form(Arc::new(document));
+        self
+    }
+
+    /// Has a time limit of its own.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        self.deadline = Some(limit);
         self
     }
 
@@ -192,9 +198,7 @@ impl Document {
                 (progress.lock().unwrap_or_else(PoisonError::into_inner))(sent, total);
             }
         };
-        self.source.read(|document| {
-            run(&mut self.form.reader(document, total, &mut tell), self.form.length(total))
-        })
+        self.source.read(|document| run(&mut self.form.reader(document, total, &mut tell), self.form.length(total)))
     }
 }
 
@@ -213,7 +217,8 @@ mod tests {
     fn a_call_is_a_value_that_can_be_read() {
         let call = Call::to(&operations::GET_ARTIFACT, &["a/b", "ü?#"]).unwrap();
         assert_eq!(call.target(), "/agents/a%2Fb/artifacts/%C3%BC%3F%23");
-        let call = Call::to(&operations::SEARCH_FILES, &[]).unwrap().query("query", "a b&c=d+e").query_if("limit", Some(7));
+        let call =
+            Call::to(&operations::SEARCH_FILES, &[]).unwrap().query("query", "a b&c=d+e").query_if("limit", Some(7));
         assert_eq!(call.target(), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
         assert_eq!(call.query_if("cursor", None::<&str>).target(), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
     }

@@ -71,6 +71,17 @@ pub enum Error {
     #[error("{0}")]
     Decode(Box<DecodeError>),
 
+    /// The answer is larger than this client reads: [`Builder::response_limit`](crate::Builder::response_limit).
+    #[error("{operation}: the answer is larger than {limit} bytes, the limit of this client{}", if *acts { Fate::Unknown } else { Fate::NotDone })]
+    TooLarge {
+        /// The operation.
+        operation: Cow<'static, str>,
+        /// The limit, in bytes.
+        limit: u64,
+        /// Whether the operation acts, so that it may have been carried out.
+        acts: bool,
+    },
+
     /// The document to upload could not be read, or changed while it was sent.
     #[error("{operation}: {what}: {cause}")]
     Document {
@@ -309,7 +320,13 @@ pub struct DecodeError {
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: the answer cannot be read at {}: {}", self.operation, one_line(&self.path), one_line(&self.message))?;
+        write!(
+            f,
+            "{}: the answer cannot be read at {}: {}",
+            self.operation,
+            one_line(&self.path),
+            one_line(&self.message)
+        )?;
         write!(f, "{}", self.fate)
     }
 }
@@ -379,7 +396,11 @@ impl fmt::Display for JobError {
                 write!(f, "{}: {job} failed after {after}: {}", self.operation, one_line(words))
             }
             JobFailure::TimedOut(trouble) => {
-                write!(f, "{}: {job} did not end within {after} (status {status}); it goes on, and can be waited for again", self.operation)?;
+                write!(
+                    f,
+                    "{}: {job} did not end within {after} (status {status}); it goes on, and can be waited for again",
+                    self.operation
+                )?;
                 match trouble {
                     Some(error) => write!(f, "; last trouble: {error}"),
                     None => Ok(()),
@@ -404,11 +425,19 @@ pub struct MismatchError {
     pub message: String,
     /// The whole value.
     pub value: Value,
+    /// Where it stands in its documents, if that was asked for.
+    pub citations: Option<Value>,
 }
 
 impl fmt::Display for MismatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: the value does not fit the wanted type at {}: {}", self.operation, one_line(&self.path), one_line(&self.message))
+        write!(
+            f,
+            "{}: the value does not fit the wanted type at {}: {}",
+            self.operation,
+            one_line(&self.path),
+            one_line(&self.message)
+        )
     }
 }
 
@@ -448,6 +477,7 @@ impl Error {
         match self {
             Self::Config(_) => None,
             Self::Refused { operation, .. }
+            | Self::TooLarge { operation, .. }
             | Self::Document { operation, .. }
             | Self::RepeatedCursor { operation, .. } => Some(operation),
             Self::Api(error) => Some(&error.operation),
@@ -570,6 +600,7 @@ impl Error {
             Self::Transport(error) => error.fate,
             Self::Deadline(error) => error.fate,
             Self::Decode(error) => error.fate,
+            Self::TooLarge { acts: true, .. } => Fate::Unknown,
             _ => Fate::NotDone,
         };
         fate != Fate::NotDone
@@ -644,7 +675,8 @@ mod tests {
 
     #[test]
     fn an_issue_reads_like_a_path() {
-        let issue: Issue = serde_json::from_value(json!({"path": ["options", "pages", 2], "message": "Required"})).unwrap();
+        let issue: Issue =
+            serde_json::from_value(json!({"path": ["options", "pages", 2], "message": "Required"})).unwrap();
         assert_eq!(issue.to_string(), "options.pages[2]: Required");
         let bare: Issue = serde_json::from_value(json!({"message": "Bad\nbody"})).unwrap();
         assert_eq!(bare.to_string(), "Bad body");

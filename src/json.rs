@@ -49,12 +49,9 @@ fn explain(text: &[u8], error: &serde_json::Error) -> Mismatch {
 fn offset(text: &[u8], line: usize, column: usize) -> usize {
     let start = match line.checked_sub(2) {
         None => 0,
-        Some(skip) => text
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'\n')
-            .nth(skip)
-            .map_or(text.len(), |(at, _)| at + 1),
+        Some(skip) => {
+            text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(skip).map_or(text.len(), |(at, _)| at + 1)
+        }
     };
     start.saturating_add(column).min(text.len())
 }

@@ -413,7 +413,14 @@ mod tests {
     }
 
     /// `clients` processes with `threads` threads each make `calls` calls in all, on a virtual clock.
-    fn simulate(mut model: Model, quota: f64, clients: usize, threads: usize, calls: usize, latency: (f64, f64)) -> Outcome {
+    fn simulate(
+        mut model: Model,
+        quota: f64,
+        clients: usize,
+        threads: usize,
+        calls: usize,
+        latency: (f64, f64),
+    ) -> Outcome {
         #[derive(Debug)]
         enum State {
             Idle,

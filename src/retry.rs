@@ -1,6 +1,6 @@
 //! Whether a request may be sent again, and after how long: pure decisions, never paying twice.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The first pause before a repetition, doubled with every further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -54,7 +54,11 @@ pub(crate) fn decide(repeatable: bool, attempt: Attempt, tries: u32, jitter: f64
         Attempt::Answer { status: 408 | 500 | 502 | 504, retry_after, .. } if repeatable => again(retry_after),
         // The API's own 503 means "not on this instance"; with a delay it means "later".
         Attempt::Answer { status: 503, from_api, retry_after } if repeatable => {
-            if from_api && retry_after.is_none() { Verdict::Final } else { again(retry_after) }
+            if from_api && retry_after.is_none() {
+                Verdict::Final
+            } else {
+                again(retry_after)
+            }
         }
         Attempt::NoAnswer | Attempt::Answer { .. } => Verdict::Final,
     }
@@ -64,6 +68,36 @@ pub(crate) fn decide(repeatable: bool, attempt: Attempt, tries: u32, jitter: f64
 fn pause(tries: u32, jitter: f64) -> Duration {
     let step = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
     step.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+}
+
+/// Reads `Retry-After`: seconds, whole or with a fraction, or an HTTP date. A date is measured against the answer's own
+/// `Date`, so that the two clocks need not agree; without one against `now`.
+pub(crate) fn retry_after(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
+    if let Ok(seconds) = value.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let until = http_date(value)?;
+    Some(until.duration_since(date.and_then(http_date).unwrap_or(now)).unwrap_or_default())
+}
+
+/// Reads the one form of date that HTTP lets be sent: `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<SystemTime> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut words = text.split_once(", ")?.1.split(' ');
+    let day: u64 = words.next()?.parse().ok().filter(|day| (1..=31).contains(day))?;
+    let month = words.next()?;
+    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
+    let year: u64 = words.next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
+    let mut time = words.next()?.split(':').map(|part| part.parse::<u64>().ok().filter(|part| *part <= 60));
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    // Years begin in March here, so that the leap day comes last.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    let days = year * 365 + leap_days + (153 * month + 2) / 5 + day - 1;
+    /// Days from 1 March of year 0 to 1970-01-01.
+    const EPOCH: u64 = 719_468;
+    let seconds = days.checked_sub(EPOCH)? * 86_400 + hour * 3_600 + minute * 60 + second;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 /// A bucket of repetitions, shared by all clones of a client: an outage is not multiplied by it.
@@ -164,6 +198,25 @@ mod tests {
         assert_eq!(pause(1, 0.0), Duration::from_millis(125));
         let asked = decide(true, answer(503, false, Some(30)), 1, 0.5);
         assert_eq!(asked, Verdict::Again { pause: Duration::from_secs(30), draws: true });
+    }
+
+    #[test]
+    fn retry_after_is_read_in_every_form() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let read = |value, date| retry_after(value, date, now);
+        assert_eq!(read("120", None), Some(Duration::from_secs(120)));
+        assert_eq!(read("1.5", None), Some(Duration::from_millis(1500)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT", None), Some(Duration::from_secs(10)));
+        assert_eq!(
+            read("Thu, 01 Mar 2096 00:00:05 GMT", Some("Wed, 29 Feb 2096 23:59:50 GMT")),
+            Some(Duration::from_secs(15))
+        );
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:07 GMT", None), Some(Duration::ZERO), "long past");
+        for odd in
+            ["", "-1", "soon", "NaN", "inf", "1e400", "Sun, 99 Nov 1994 08:49:07 GMT", "Sun, 06 Nov", ", 1 Jan 1 1"]
+        {
+            assert_eq!(read(odd, None), None, "{odd:?}");
+        }
     }
 
     #[test]

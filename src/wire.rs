@@ -60,11 +60,11 @@ impl fmt::Debug for ProxyChoice {
 }
 
 /// What is sent.
-pub(crate) struct Outgoing<'a> {
+pub(crate) struct Outgoing<'a, 'b> {
     pub(crate) method: &'static str,
     pub(crate) url: &'a str,
     pub(crate) authorization: &'a str,
-    pub(crate) body: Content<'a>,
+    pub(crate) body: Content<'b>,
 }
 
 /// The body of what is sent.
@@ -195,7 +195,12 @@ impl Wire {
     }
 
     /// Sends, and reads the whole answer. It ends at `deadline`, whatever the server does.
-    pub(crate) fn exchange(&self, outgoing: Outgoing<'_>, now: Instant, deadline: Instant) -> Result<Incoming, Failure> {
+    pub(crate) fn exchange(
+        &self,
+        outgoing: Outgoing<'_, '_>,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<Incoming, Failure> {
         let _outer = Outer(PROGRESS.replace(Progress::default()));
         let mut source = None;
         let answer = self.send(outgoing, deadline.saturating_duration_since(now), &mut source);
@@ -214,12 +219,14 @@ impl Wire {
 
     fn send(
         &self,
-        outgoing: Outgoing<'_>,
+        outgoing: Outgoing<'_, '_>,
         time: Duration,
         source: &mut Option<io::Error>,
     ) -> Result<Incoming, Error> {
-        let request =
-            Request::builder().method(outgoing.method).uri(outgoing.url).header("authorization", outgoing.authorization);
+        let request = Request::builder()
+            .method(outgoing.method)
+            .uri(outgoing.url)
+            .header("authorization", outgoing.authorization);
         let acts = outgoing.method != "GET";
         let response = match outgoing.body {
             // Some servers answer 411 to a POST that does not say its length.
@@ -269,9 +276,10 @@ fn proxy(choice: &ProxyChoice) -> Result<Option<Proxy>, String> {
         ProxyChoice::Url(url) => Some(Proxy::new(url).map_err(|_| "the proxy's URL cannot be read".to_owned())?),
     };
     match &proxy {
-        Some(proxy) if !matches!(proxy.uri().scheme_str(), Some("http" | "https")) => {
-            Err(format!("proxies of the kind {:?} are not supported, only http and https", proxy.uri().scheme_str().unwrap_or("")))
-        }
+        Some(proxy) if !matches!(proxy.uri().scheme_str(), Some("http" | "https")) => Err(format!(
+            "proxies of the kind {:?} are not supported, only http and https",
+            proxy.uri().scheme_str().unwrap_or("")
+        )),
         _ => Ok(proxy),
     }
 }

@@ -1,0 +1,682 @@
+//! Agents: background work on files, begun with a prompt or a workflow, and what comes of it.
+//!
+//! ```no_run
+//! use nomic_client::{Nomic, agents::Launch};
+//!
+//! let nomic = Nomic::from_env()?;
+//! let file = nomic.upload_file("permit.pdf")?;
+//! let agent = nomic.launch_agent(&Launch {
+//!     file_ids: vec![file.id],
+//!     ..Launch::prompt("Which conditions does the permit name?")
+//! })?;
+//! let agent = nomic.wait(&agent)?;
+//! for artifact in nomic.artifacts(&agent.id) {
+//!     let artifact = nomic.artifact(&agent.id, &artifact?.id)?;
+//!     println!("{}", artifact.markdown().unwrap_or_default());
+//! }
+//! # Ok::<(), nomic_client::Error>(())
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::acknowledged::Acknowledged;
+use crate::call::Call;
+use crate::error::{Error, JobRef, Result};
+use crate::ids::{AgentId, ArtifactId, FileId, ProjectId, WorkflowId};
+use crate::image;
+use crate::job::{Poll, sealed};
+use crate::listing::Listing;
+use crate::nomic::Nomic;
+use crate::operations::{
+    DELETE_AGENT, FOLLOW_UP_AGENT, GET_AGENT, GET_AGENT_CONVERSATION, GET_ARTIFACT, LAUNCH_AGENT, LIST_AGENTS,
+    LIST_ARTIFACTS, STOP_AGENT,
+};
+use crate::words::{null_is_default, open_enum};
+
+/// The largest page of a list of agents.
+pub const MAX_AGENTS_PAGE: u32 = 100;
+
+open_enum! {
+    /// How far an agent is.
+    pub enum AgentStatus {
+        /// Not begun.
+        Waiting = "waiting",
+        /// At work.
+        Running = "running",
+        /// At work, waiting for a tool.
+        AwaitingTool = "awaiting_tool",
+        /// Ended with its work done.
+        Finished = "finished",
+        /// Ended because somebody stopped it.
+        Stopped = "stopped",
+        /// Ended without its work done.
+        Failed = "failed",
+    }
+}
+
+impl AgentStatus {
+    /// Whether it will not go on by itself. A word that is not known is no end.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Finished | Self::Stopped | Self::Failed)
+    }
+}
+
+open_enum! {
+    /// What an artifact is.
+    pub enum ArtifactKind {
+        /// A document in Markdown.
+        Markdown = "markdown",
+        /// A table.
+        Table = "table",
+    }
+}
+
+open_enum! {
+    /// Who says something in a conversation.
+    pub enum MessageKind {
+        /// The prompt, or a follow-up.
+        User = "user_message",
+        /// The agent.
+        Assistant = "assistant_message",
+    }
+}
+
+/// What an agent is asked to do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Prompt {
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// In pictures (inferred).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
+}
+
+impl Prompt {
+    /// A prompt in words; [`image`](Self::image) adds pictures.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: Some(text.into()), images: Vec::new() }
+    }
+
+    /// Adds a picture.
+    #[must_use]
+    pub fn image(mut self, image: Image) -> Self {
+        self.images.push(image);
+        self
+    }
+
+    /// What is wrong with it.
+    fn reason_to_refuse(&self) -> Option<&'static str> {
+        let blank = self.text.as_ref().is_none_or(|text| text.trim().is_empty());
+        blank.then_some("the prompt has no text; say what the agent shall do")
+    }
+}
+
+impl From<&str> for Prompt {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Prompt {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+/// A picture in a prompt: its file in base64, with its dimensions (inferred).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Image {
+    /// The file's bytes in base64.
+    pub data: String,
+    /// Its size.
+    pub dimension: Dimension,
+}
+
+/// The size of a picture, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Dimension {
+    /// From left to right.
+    pub width: u32,
+    /// From top to bottom.
+    pub height: u32,
+}
+
+impl Image {
+    /// A picture from a PNG, JPEG, GIF, WebP or BMP file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Document`] if it cannot be read, or is none of these.
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let label = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| Error::document(LAUNCH_AGENT.name, &*label, &error))?;
+        Self::read(&bytes, &label)
+    }
+
+    /// A picture from the bytes of a PNG, JPEG, GIF, WebP or BMP file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Document`] if they are none of these.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::read(bytes, "the image")
+    }
+
+    /// A picture of another format, whose size you know.
+    #[must_use]
+    pub fn with_dimension(bytes: &[u8], dimension: Dimension) -> Self {
+        Self { data: STANDARD.encode(bytes), dimension }
+    }
+
+    fn read(bytes: &[u8], label: &str) -> Result<Self> {
+        let Some((width, height)) = image::dimensions(bytes) else {
+            let error = io::Error::new(io::ErrorKind::InvalidData, "not a PNG, JPEG, GIF, WebP or BMP image");
+            return Err(Error::document(LAUNCH_AGENT.name, label, &error));
+        };
+        Ok(Self::with_dimension(bytes, Dimension { width, height }))
+    }
+}
+
+/// How to launch an agent: with a prompt, or with a workflow.
+///
+/// ```
+/// use nomic_client::agents::Launch;
+///
+/// let simple = Launch { file_ids: vec!["019a".into()], ..Launch::prompt("Summarize the report.") };
+/// let workflow = Launch::workflow("019b").input("submittal", ["019c"]);
+/// # assert_eq!(workflow.inputs["submittal"][0].as_str(), "019c");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Launch {
+    /// What to do. Not with `inputs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Prompt>,
+    /// The workflow to run instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow_id: Option<WorkflowId>,
+    /// The project to work in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<ProjectId>,
+    /// Files and folders to work on. Only without a workflow.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub file_ids: Vec<FileId>,
+    /// The files for each input slot of the workflow.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, Vec<FileId>>,
+}
+
+impl Launch {
+    /// With a prompt.
+    pub fn prompt(prompt: impl Into<Prompt>) -> Self {
+        Self { prompt: Some(prompt.into()), ..Self::default() }
+    }
+
+    /// With a workflow.
+    pub fn workflow(workflow_id: impl Into<WorkflowId>) -> Self {
+        Self { workflow_id: Some(workflow_id.into()), ..Self::default() }
+    }
+
+    /// Fills an input slot of the workflow.
+    #[must_use]
+    pub fn input<I: Into<FileId>>(mut self, slot: impl Into<String>, files: impl IntoIterator<Item = I>) -> Self {
+        self.inputs.insert(slot.into(), files.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The combinations that the contract forbids, each with what to do.
+    fn reason_to_refuse(&self) -> Option<&'static str> {
+        match (&self.prompt, &self.workflow_id) {
+            (None, None) => Some("there is neither a prompt nor a workflow; give one of them"),
+            (_, None) if !self.inputs.is_empty() => {
+                Some("inputs fill the slots of a workflow; give workflow_id, or put the files into file_ids")
+            }
+            (_, Some(_)) if !self.file_ids.is_empty() => {
+                Some("file_ids go with a prompt alone; give a workflow its files in inputs")
+            }
+            (Some(_), Some(_)) if !self.inputs.is_empty() => {
+                Some("a workflow with inputs takes no prompt; leave one of them out")
+            }
+            (Some(prompt), _) => prompt.reason_to_refuse(),
+            (None, Some(_)) => None,
+        }
+    }
+}
+
+/// An agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Agent {
+    /// Its id.
+    pub id: AgentId,
+    /// How far it is.
+    pub status: AgentStatus,
+    /// The workflow that it runs.
+    #[serde(default)]
+    pub workflow_id: Option<WorkflowId>,
+    /// The project that it works in.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+    /// What it has made so far, without the contents: [`Nomic::artifact`] gets them.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub artifacts: Vec<Artifact>,
+    /// The files that it works on.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub files: Vec<AgentFile>,
+    /// What it did, in a sentence (observed).
+    #[serde(default)]
+    pub summary: Option<String>,
+    /// Where people can look at it (observed).
+    #[serde(default)]
+    pub url: Option<String>,
+    /// When it was launched, as `2026-04-25T12:00:00.000Z`.
+    #[serde(default)]
+    pub created_at: Option<String>,
+    /// When it last changed, as `2026-04-25T12:03:00.000Z`.
+    #[serde(default)]
+    pub updated_at: Option<String>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// A file that an agent works on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AgentFile {
+    /// The file or folder.
+    #[serde(default)]
+    pub id: Option<FileId>,
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Something that an agent made (inferred).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Artifact {
+    /// Its id.
+    pub id: ArtifactId,
+    /// What it is.
+    #[serde(default, rename = "type")]
+    pub kind: Option<ArtifactKind>,
+    /// Its title.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Its content as the service sent it; absent in lists.
+    #[serde(default)]
+    pub content: Option<Value>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Artifact {
+    /// The text, if the content is text.
+    #[must_use]
+    pub fn markdown(&self) -> Option<&str> {
+        let content = self.content.as_ref()?;
+        content.as_str().or_else(|| content.get("markdown").or(content.get("text"))?.as_str())
+    }
+
+    /// The table, if the content is one: columns with rows of values, or of objects by column.
+    #[must_use]
+    pub fn table(&self) -> Option<Table> {
+        Table::read(self.content.as_ref()?)
+    }
+}
+
+/// A table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Table {
+    /// The columns' names.
+    pub columns: Vec<String>,
+    /// The rows, each with a value for every column.
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl Table {
+    fn read(content: &Value) -> Option<Self> {
+        let named = |column: &Value| match column {
+            Value::String(name) => name.clone(),
+            Value::Object(column) => ["name", "title", "key", "id"]
+                .iter()
+                .find_map(|field| column.get(*field)?.as_str())
+                .unwrap_or_default()
+                .to_owned(),
+            other => other.to_string(),
+        };
+        let columns: Vec<String> = content.get("columns")?.as_array()?.iter().map(named).collect();
+        let row = |row: &Value| {
+            let mut values = match row {
+                Value::Array(values) => values.clone(),
+                Value::Object(row) => {
+                    columns.iter().map(|column| row.get(column).cloned().unwrap_or_default()).collect()
+                }
+                single => vec![single.clone()],
+            };
+            if values.len() < columns.len() {
+                values.resize(columns.len(), Value::Null);
+            }
+            values
+        };
+        let rows = content.get("rows")?.as_array()?.iter().map(row).collect();
+        Some(Self { columns, rows })
+    }
+
+    /// Writes the table as CSV (RFC 4180, UTF-8): columns first, a row a line. Text stands as it is, `null` is empty,
+    /// lists and objects are written as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer.
+    ///
+    /// ```
+    /// # use nomic_client::agents::Artifact;
+    /// # use serde_json::json;
+    /// # let artifact: Artifact = serde_json::from_value(json!({"id": "a", "content":
+    /// #     {"columns": ["mark", "note"], "rows": [["D1", "36\""], ["D2", null]]}})).unwrap();
+    /// let table = artifact.table().expect("a table");
+    /// let mut csv = Vec::new();
+    /// table.write_csv(&mut csv)?;
+    /// assert_eq!(String::from_utf8_lossy(&csv), "mark,note\r\nD1,\"36\"\"\"\r\nD2,\r\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn write_csv(&self, mut to: impl Write) -> io::Result<()> {
+        let mut line = |cells: &mut dyn Iterator<Item = String>| -> io::Result<()> {
+            for (at, cell) in cells.enumerate() {
+                let between = if at == 0 { "" } else { "," };
+                if cell.contains(['"', ',', '\r', '\n']) || cell.trim() != cell {
+                    write!(to, "{between}\"{}\"", cell.replace('"', "\"\""))?;
+                } else {
+                    write!(to, "{between}{cell}")?;
+                }
+            }
+            to.write_all(b"\r\n")
+        };
+        line(&mut self.columns.iter().cloned())?;
+        for row in &self.rows {
+            line(&mut row.iter().map(|value| match value {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            }))?;
+        }
+        Ok(())
+    }
+}
+
+/// What was said between user and agent (observed).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Conversation {
+    /// In the order in which it was said.
+    #[serde(deserialize_with = "null_is_default")]
+    pub messages: Vec<Message>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// One thing that was said.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Message {
+    /// Its id.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Who said it.
+    #[serde(default, rename = "type")]
+    pub kind: Option<MessageKind>,
+    /// The words.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// What the service says of a deletion (inferred).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Deleted {
+    /// What was deleted.
+    pub id: AgentId,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// What narrows a list of agents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only agents of this status.
+    pub status: Option<AgentStatus>,
+    /// Only agents of this workflow.
+    pub workflow_id: Option<WorkflowId>,
+}
+
+impl Nomic {
+    /// Launches an agent in the background.
+    ///
+    /// `POST /agents` · scope `developer:agent` · heavy tier
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] if prompt, workflow, files and inputs do not go together. A 429 without
+    /// [`retry_after`](Error::retry_after) is the user's spend limit: waiting seconds does not help.
+    pub fn launch_agent(&self, launch: &Launch) -> Result<Agent> {
+        match launch.reason_to_refuse() {
+            Some(reason) => Err(Error::refused(LAUNCH_AGENT.name, reason)),
+            None => self.fetch_data(&Call::to(&LAUNCH_AGENT, &[])?.json(launch)),
+        }
+    }
+
+    /// Lists background agents; interactive chats are not among them. Pages hold [`MAX_AGENTS_PAGE`] at the most.
+    ///
+    /// `GET /agents` · scope `developer:agent` · standard tier
+    #[doc(alias = "list_agents")]
+    pub fn agents(&self, filter: &Filter) -> Listing<Agent> {
+        let call = Call::to(&LIST_AGENTS, &[]).map(|call| {
+            call.query_if("status", filter.status.as_ref()).query_if("workflowId", filter.workflow_id.as_ref())
+        });
+        Listing::new(self, call, Some(MAX_AGENTS_PAGE))
+    }
+
+    /// Gets an agent as it stands.
+    ///
+    /// `GET /agents/{id}` · scope `developer:agent` · standard tier
+    ///
+    /// # Errors
+    ///
+    /// 404 if it is not known.
+    #[doc(alias = "get_agent")]
+    pub fn agent(&self, id: &AgentId) -> Result<Agent> {
+        self.fetch_data(&Call::to(&GET_AGENT, &[id.as_str()])?)
+    }
+
+    /// Asks an agent that has ended for more; it runs again.
+    ///
+    /// `POST /agents/{id}/followup` · scope `developer:agent` · heavy tier · inferred
+    ///
+    /// # Errors
+    ///
+    /// 409 if it has not ended.
+    pub fn follow_up_agent(&self, id: &AgentId, prompt: impl Into<Prompt>) -> Result<Agent> {
+        #[derive(Serialize)]
+        struct Body {
+            prompt: Prompt,
+        }
+        let body = Body { prompt: prompt.into() };
+        match body.prompt.reason_to_refuse() {
+            Some(reason) => Err(Error::refused(FOLLOW_UP_AGENT.name, reason)),
+            None => self.fetch_data(&Call::to(&FOLLOW_UP_AGENT, &[id.as_str()])?.json(&body)),
+        }
+    }
+
+    /// Stops an agent. What it has made so far stays.
+    ///
+    /// `POST /agents/{id}/stop` · scope `developer:agent` · write tier · inferred
+    ///
+    /// # Errors
+    ///
+    /// 409 if it has ended already.
+    pub fn stop_agent(&self, id: &AgentId) -> Result<Acknowledged<Agent>> {
+        self.acknowledge(&Call::to(&STOP_AGENT, &[id.as_str()])?)
+    }
+
+    /// Deletes an agent, its conversation and its artifacts. It cannot be undone.
+    ///
+    /// `DELETE /agents/{id}` · scope `developer:agent` · write tier · inferred
+    ///
+    /// # Errors
+    ///
+    /// 404 if it is not known.
+    pub fn delete_agent(&self, id: &AgentId) -> Result<Acknowledged<Deleted>> {
+        self.acknowledge(&Call::to(&DELETE_AGENT, &[id.as_str()])?)
+    }
+
+    /// Gets what was said between user and agent.
+    ///
+    /// `GET /agents/{id}/conversation` · scope `developer:agent` · standard tier · observed
+    ///
+    /// # Errors
+    ///
+    /// 404 if it is not known.
+    #[doc(alias = "get_agent_conversation")]
+    pub fn conversation(&self, id: &AgentId) -> Result<Conversation> {
+        self.fetch_data(&Call::to(&GET_AGENT_CONVERSATION, &[id.as_str()])?)
+    }
+
+    /// Lists what an agent has made, without the contents.
+    ///
+    /// `GET /agents/{id}/artifacts` · scope `developer:agent` · standard tier · inferred
+    #[doc(alias = "list_artifacts")]
+    pub fn artifacts(&self, id: &AgentId) -> Listing<Artifact> {
+        Listing::new(self, Call::to(&LIST_ARTIFACTS, &[id.as_str()]), None)
+    }
+
+    /// Gets one artifact with its content.
+    ///
+    /// `GET /agents/{id}/artifacts/{artifactId}` · scope `developer:agent` · standard tier · inferred
+    ///
+    /// # Errors
+    ///
+    /// 404 if it is not known.
+    #[doc(alias = "get_artifact")]
+    pub fn artifact(&self, id: &AgentId, artifact_id: &ArtifactId) -> Result<Artifact> {
+        self.fetch_data(&Call::to(&GET_ARTIFACT, &[id.as_str(), artifact_id.as_str()])?)
+    }
+}
+
+/// An agent is waited for until it is finished, stopped or failed. One that was stopped is a result: look at its status.
+impl sealed::Asked for AgentId {
+    type Output = Agent;
+
+    fn operation(&self) -> &'static str {
+        GET_AGENT.name
+    }
+
+    fn job(&self) -> JobRef {
+        JobRef::Agent(self.clone())
+    }
+
+    fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Agent>> {
+        let agent: Agent = nomic.fetch_data(&Call::to(&GET_AGENT, &[self.as_str()])?.within(limit))?;
+        let status = agent.status.to_string();
+        Ok(match agent.status {
+            AgentStatus::Finished | AgentStatus::Stopped => Poll::Done(agent),
+            AgentStatus::Failed => {
+                let said = agent.extra.get("error").and_then(Value::as_str).map(str::to_owned);
+                Poll::Failed { status, message: said.or(agent.summary).unwrap_or_default() }
+            }
+            _ => Poll::Pending { status },
+        })
+    }
+}
+
+impl sealed::Asked for Agent {
+    type Output = Agent;
+
+    fn operation(&self) -> &'static str {
+        self.id.operation()
+    }
+
+    fn job(&self) -> JobRef {
+        self.id.job()
+    }
+
+    fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Agent>> {
+        self.id.ask(nomic, limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn combinations_that_the_contract_forbids_are_refused_with_what_to_do() {
+        let refused = |launch: Launch| launch.reason_to_refuse().unwrap_or_default();
+        assert!(refused(Launch::default()).contains("neither"));
+        assert!(refused(Launch::prompt(" ")).contains("no text"));
+        assert!(refused(Launch::prompt("go").input("a", ["f"])).contains("workflow_id"));
+        assert!(refused(Launch { file_ids: vec!["f".into()], ..Launch::workflow("w") }).contains("in inputs"));
+        let both = Launch { prompt: Some("go".into()), ..Launch::workflow("w") };
+        assert!(refused(both.clone().input("a", ["f"])).contains("no prompt"));
+        for allowed in [both, Launch::prompt("go"), Launch::workflow("w"), Launch::workflow("w").input("a", ["f"])] {
+            assert_eq!(allowed.reason_to_refuse(), None, "{allowed:?}");
+        }
+    }
+
+    #[test]
+    fn a_launch_is_written_as_the_contract_says() {
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03";
+        let launch = Launch {
+            file_ids: vec!["f".into()],
+            project_id: Some("p".into()),
+            ..Launch::prompt(Prompt::new("go").image(Image::from_bytes(png).unwrap()))
+        };
+        let data = STANDARD.encode(png);
+        assert_eq!(
+            serde_json::to_value(&launch).unwrap(),
+            json!({"prompt": {"text": "go", "images": [{"data": data, "dimension": {"width": 2, "height": 3}}]},
+                   "projectId": "p", "fileIds": ["f"]})
+        );
+    }
+
+    #[test]
+    fn what_is_no_image_is_an_error() {
+        let error = Image::from_bytes(b"%PDF").unwrap_err().to_string();
+        assert_eq!(error, "launch_agent: the image: not a PNG, JPEG, GIF, WebP or BMP image");
+    }
+
+    #[test]
+    fn a_table_is_read_in_every_form() {
+        let read = |content: Value| Table::read(&content);
+        let table = Table { columns: vec!["a".into(), "b".into()], rows: vec![vec![json!(1), Value::Null]] };
+        assert_eq!(read(json!({"columns": ["a", "b"], "rows": [[1]]})), Some(table.clone()));
+        assert_eq!(read(json!({"columns": [{"name": "a"}, {"title": "b"}], "rows": [{"a": 1}]})), Some(table));
+        assert_eq!(read(json!("text")), None);
+        assert_eq!(read(json!({"columns": 1, "rows": []})), None);
+    }
+}

@@ -1,0 +1,236 @@
+//! Extraction: documents and a JSON Schema become a value of that shape.
+//!
+//! ```no_run
+//! use nomic_client::{Nomic, extract};
+//! use serde_json::json;
+//!
+//! #[derive(serde::Deserialize)]
+//! #[serde(rename_all = "camelCase")]
+//! struct Permit {
+//!     permit_number: String,
+//!     expiry_date: Option<String>,
+//! }
+//!
+//! let nomic = Nomic::from_env()?;
+//! let file = nomic.upload_file("permit.pdf")?;
+//! let schema = json!({"type": "object", "properties": {
+//!     "permitNumber": {"type": "string"},
+//!     "expiryDate": {"type": "string", "description": "the date until which the permit is valid"},
+//! }});
+//! let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options { citations: true })?;
+//! let extracted = nomic.wait(&job)?;
+//! for place in extracted.citations_of("permitNumber") {
+//!     println!("the number stands on page {:?}", place.page);
+//! }
+//! let permit = extracted.into::<Permit>()?;
+//! println!("{}, valid until {:?}", permit.permit_number, permit.expiry_date);
+//! # Ok::<(), nomic_client::Error>(())
+//! ```
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::bbox::Bbox;
+use crate::call::Call;
+use crate::error::{Error, JobRef, MismatchError, Result};
+use crate::ids::{FileVersionId, TaskId};
+use crate::job::{JobStatus, Poll, sealed};
+use crate::json;
+use crate::nomic::Nomic;
+use crate::operations::{GET_EXTRACT, SUBMIT_EXTRACT};
+
+/// How to extract.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whether to say where each value stands in its document.
+    pub citations: bool,
+}
+
+/// An extract job. Store it, and wait for it again after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ExtractJob {
+    /// The job's id on the server.
+    pub task_id: TaskId,
+}
+
+/// What was extracted (inferred).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Extracted {
+    /// The value, in the shape of the schema; what the documents lack is absent or empty.
+    #[serde(default, rename = "result")]
+    pub value: Value,
+    /// Where each value stands, as the service sent it; [`Extracted::citations_of`] reads it.
+    #[serde(default)]
+    pub citations: Option<Value>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Where a value stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Citation {
+    /// The document.
+    #[serde(default)]
+    pub file_version_id: Option<FileVersionId>,
+    /// The page, counted from 1.
+    #[serde(default)]
+    pub page: Option<u32>,
+    /// The place on the page.
+    #[serde(default)]
+    pub bbox: Option<Bbox>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Extracted {
+    /// The value as a type of yours; citations stay with [`to`](Self::to).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Mismatch`] names the JSON path that does not fit, and holds all that was extracted.
+    pub fn into<T: DeserializeOwned>(self) -> Result<T> {
+        self.decode().map_err(|mismatch| Self::mismatch(mismatch, self.value, self.citations))
+    }
+
+    /// As [`into`](Self::into), from a reference: the value may be read again, and the citations are still at hand.
+    ///
+    /// # Errors
+    ///
+    /// As [`into`](Self::into).
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
+        self.decode().map_err(|mismatch| Self::mismatch(mismatch, self.value.clone(), self.citations.clone()))
+    }
+
+    fn decode<T: DeserializeOwned>(&self) -> Result<T, json::Mismatch> {
+        json::decode_value(&self.value)
+    }
+
+    fn mismatch(mismatch: json::Mismatch, value: Value, citations: Option<Value>) -> Error {
+        Error::Mismatch(Box::new(MismatchError {
+            operation: GET_EXTRACT.name.into(),
+            path: mismatch.path,
+            message: mismatch.message,
+            value,
+            citations,
+        }))
+    }
+
+    /// Where the value of a top-level property stands; empty if citations were not asked for, or the value is absent.
+    #[must_use]
+    pub fn citations_of(&self, property: &str) -> Vec<Citation> {
+        let read = |value: &Value| Citation::deserialize(value).ok();
+        match self.citations.as_ref().and_then(|citations| citations.get(property)) {
+            Some(Value::Array(items)) => items.iter().filter_map(read).collect(),
+            Some(single) => read(single).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+}
+
+impl Nomic {
+    /// Has values extracted from file versions, in the shape of a JSON Schema.
+    ///
+    /// `POST /extract` · scope `developer:parse` · heavy tier
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] if there are no files, or the schema is not a JSON object. 404 if a version is not known, 422 if
+    /// a file or the schema cannot be used, 501 if this instance cannot extract.
+    #[doc(alias = "submit_extract")]
+    pub fn extract(&self, file_version_ids: &[FileVersionId], schema: &Value, options: &Options) -> Result<ExtractJob> {
+        let refused = |reason: &str| Err(Error::refused(SUBMIT_EXTRACT.name, reason));
+        if file_version_ids.is_empty() {
+            return refused("there is no file to extract from; give at least one file version id");
+        }
+        if !schema.is_object() {
+            return refused(
+                "the schema is not a JSON object; give one like {\"type\": \"object\", \"properties\": {…}}",
+            );
+        }
+        let mut body = json!({ "fileVersionIds": file_version_ids, "schema": schema });
+        if options.citations {
+            body["enableCitations"] = true.into();
+        }
+        self.fetch_data(&Call::to(&SUBMIT_EXTRACT, &[])?.json(&body))
+    }
+
+    /// An extract job that was begun earlier, by this program or another; nothing is sent.
+    ///
+    /// Asking after it: `GET /extract/{taskId}` · scope `developer:parse` · standard tier · inferred
+    #[doc(alias = "get_extract")]
+    pub fn extract_job(&self, task_id: impl Into<TaskId>) -> ExtractJob {
+        ExtractJob { task_id: task_id.into() }
+    }
+}
+
+impl sealed::Asked for ExtractJob {
+    type Output = Extracted;
+
+    fn operation(&self) -> &'static str {
+        GET_EXTRACT.name
+    }
+
+    fn job(&self) -> JobRef {
+        JobRef::Extract(self.task_id.clone())
+    }
+
+    fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Extracted>> {
+        #[derive(Deserialize)]
+        struct Task {
+            status: JobStatus,
+            #[serde(default)]
+            error: Option<Value>,
+            #[serde(flatten)]
+            extracted: Extracted,
+        }
+        let task: Task = nomic.fetch_data(&Call::to(&GET_EXTRACT, &[self.task_id.as_str()])?.within(limit))?;
+        Ok(task.status.poll(task.error, || task.extracted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_does_not_fit_is_kept_and_its_place_is_named() {
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code)]
+        struct Door {
+            width: u32,
+        }
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code)]
+        struct Schedule {
+            doors: Vec<Door>,
+        }
+        let value = json!({"doors": [{"width": 36}, {"width": "wide"}]});
+        let extracted = Extracted { value: value.clone(), ..Extracted::default() };
+        let error = extracted.to::<Schedule>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "get_extract: the value does not fit the wanted type at doors[1].width: invalid type: string \"wide\", expected u32"
+        );
+        assert!(matches!(error, Error::Mismatch(mismatch) if mismatch.value == value));
+        assert_eq!(extracted.into::<Value>().unwrap(), value);
+    }
+
+    #[test]
+    fn citations_are_read_leniently() {
+        let citations = json!({"a": [{"page": 2, "fileVersionId": "v"}, 7], "b": {"page": 3}, "c": null});
+        let extracted = Extracted { citations: Some(citations), ..Extracted::default() };
+        assert_eq!(extracted.citations_of("a").len(), 1);
+        assert_eq!(extracted.citations_of("b")[0].page, Some(3));
+        assert!(extracted.citations_of("c").is_empty() && extracted.citations_of("d").is_empty());
+    }
+}

@@ -1,0 +1,409 @@
+//! Files: uploading documents, and finding those that are there.
+//!
+//! An upload is streamed: memory does not grow with the document. It always says its length, is read anew for every
+//! attempt, and is never sent twice where the server may have taken it.
+//!
+//! ```no_run
+//! use nomic_client::{Nomic, files::Upload};
+//!
+//! let nomic = Nomic::from_env()?;
+//! let plan = nomic.upload_file("drawings/floor-plan.pdf")?;
+//! let note = nomic.upload(
+//!     Upload::from_bytes("note.md", "# Approved")
+//!         .path("reviews/2026/note.md")
+//!         .progress(|sent, total| eprintln!("{sent} of {total} bytes")),
+//! )?;
+//! println!("{} and {}", plan.file_version_id, note.file_version_id);
+//! # Ok::<(), nomic_client::Error>(())
+//! ```
+
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::call::{Call, Document, ProgressFn, Source};
+use crate::error::{Error, Result};
+use crate::ids::{FileId, FileVersionId};
+use crate::listing::Listing;
+use crate::multipart::Form;
+use crate::nomic::Nomic;
+use crate::operations::{SEARCH_FILES, UPLOAD_FILE};
+use crate::words::null_is_default;
+
+/// The largest document that the service takes, in bytes (documented as 500 MB).
+pub const MAX_UPLOAD: u64 = 500 * 1024 * 1024;
+/// How much of a reader of unknown length is held in memory at the most, in bytes.
+pub const SPOOL_LIMIT: u64 = 16 * 1024 * 1024;
+/// The largest page of a search, in files.
+pub const MAX_SEARCH_PAGE: u32 = 50;
+
+/// A document to upload, from a path, bytes or a reader.
+#[must_use = "an upload does nothing until it is handed to `Nomic::upload`"]
+pub struct Upload {
+    from: From,
+    name: Option<String>,
+    path: Option<String>,
+    parent_id: Option<FileId>,
+    content_type: Option<String>,
+    progress: Option<ProgressFn>,
+}
+
+enum From {
+    Path(PathBuf),
+    Bytes(Vec<u8>),
+    Reader(Box<dyn Read + Send>, u64),
+    Spooled(Box<dyn Read + Send>),
+}
+
+impl Upload {
+    fn new(from: From, name: Option<String>) -> Self {
+        Self { from, name, path: None, parent_id: None, content_type: None, progress: None }
+    }
+
+    /// A file on disk, under its own name. It is opened for every attempt anew.
+    pub fn from_path(path: impl Into<PathBuf>) -> Self {
+        Self::new(From::Path(path.into()), None)
+    }
+
+    /// Bytes in memory, under a file name with an extension.
+    pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self::new(From::Bytes(bytes.into()), Some(name.into()))
+    }
+
+    /// A reader that gives exactly `length` bytes. It can be read only once: an upload that was begun and refused
+    /// (429) is not repeated, but handed back as an error.
+    pub fn from_reader(name: impl Into<String>, reader: impl Read + Send + 'static, length: u64) -> Self {
+        Self::new(From::Reader(Box::new(reader), length), Some(name.into()))
+    }
+
+    /// A reader of unknown length. It is read into memory first, [`SPOOL_LIMIT`] bytes at the most; one that gives more
+    /// is refused before a connection is opened. Write a larger one to a file.
+    pub fn from_unsized_reader(name: impl Into<String>, reader: impl Read + Send + 'static) -> Self {
+        Self::new(From::Spooled(Box::new(reader)), Some(name.into()))
+    }
+
+    /// The file name, instead of the path's own.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Where to put it: folders and file name with slashes between, as `reports/2026/quarterly.pdf`. Folders are
+    /// created; the last segment is the file's name on the service.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// The folder to put it (or its [`path`](Self::path)) into.
+    pub fn parent(mut self, folder: impl Into<FileId>) -> Self {
+        self.parent_id = Some(folder.into());
+        self
+    }
+
+    /// The media type, as `application/pdf`. Guessed from the name otherwise.
+    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.content_type = Some(content_type.into());
+        self
+    }
+
+    /// Called after each piece with the bytes of the document that went out and their total, on the thread that
+    /// uploads. A repeated attempt begins at the beginning again.
+    pub fn progress(mut self, progress: impl FnMut(u64, u64) + Send + 'static) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Looks at everything that can be looked at before a connection is opened.
+    fn describe(self) -> Result<Document> {
+        let refused = |reason: String| Err(Error::refused(UPLOAD_FILE.name, reason));
+        let label = match (&self.from, &self.name) {
+            (From::Path(path), _) => path.display().to_string(),
+            (_, name) => name.clone().unwrap_or_default(),
+        };
+        let read_error = |error: &io::Error| Error::document(UPLOAD_FILE.name, label.clone(), error);
+        let (source, length, own_name) = match self.from {
+            From::Path(path) => {
+                let about = std::fs::metadata(&path).map_err(|error| read_error(&error))?;
+                if !about.is_file() {
+                    return refused(format!("{label} is not a file"));
+                }
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+                (Source::Path(path), about.len(), name)
+            }
+            From::Bytes(bytes) => {
+                let length = bytes.len() as u64;
+                (Source::Bytes(bytes), length, None)
+            }
+            From::Reader(reader, length) => (Source::Reader(Mutex::new((reader, false))), length, None),
+            From::Spooled(reader) => {
+                let mut bytes = Vec::new();
+                reader.take(SPOOL_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| read_error(&error))?;
+                if bytes.len() as u64 > SPOOL_LIMIT {
+                    return refused(format!(
+                        "{label} gives more than {SPOOL_LIMIT} bytes and does not say how many; write it to a file, or say its length"
+                    ));
+                }
+                let length = bytes.len() as u64;
+                (Source::Bytes(bytes), length, None)
+            }
+        };
+        if length == 0 {
+            return refused(format!("{label} is empty (0 bytes)"));
+        }
+        if length > MAX_UPLOAD {
+            return refused(format!("{label} has {length} bytes; the service takes {MAX_UPLOAD} at the most"));
+        }
+        let Some(name) = self.name.or(own_name).filter(|name| !name.is_empty()) else {
+            return refused("the document has no file name".to_owned());
+        };
+        if let Some(reason) = self.path.as_deref().and_then(wrong_path) {
+            return refused(reason);
+        }
+        let content_type =
+            self.content_type.unwrap_or_else(|| media_type(self.path.as_deref().unwrap_or(&name)).to_owned());
+        if content_type.is_empty() || content_type.chars().any(|c| c != ' ' && !c.is_ascii_graphic()) {
+            return refused(format!("{content_type:?} is no media type"));
+        }
+        let mut fields = Vec::new();
+        if let Some(path) = &self.path {
+            fields.push(("path", path.as_str()));
+        }
+        if let Some(parent) = &self.parent_id {
+            if parent.as_str().is_empty() || parent.as_str().chars().any(char::is_control) {
+                return refused("the parent's id is empty or holds a control character".to_owned());
+            }
+            fields.push(("parentId", parent.as_str()));
+        }
+        let form = Form::new(&boundary(), &fields, "file", &name, &content_type);
+        Ok(Document { form, length, source, progress: self.progress.map(Mutex::new), label })
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload")
+            .field("name", &self.name)
+            .field("path", &self.path)
+            .field("parent_id", &self.parent_id)
+            .field("content_type", &self.content_type)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with a target path.
+fn wrong_path(path: &str) -> Option<String> {
+    let segments = || path.strip_prefix('/').unwrap_or(path).split('/');
+    if path.chars().any(char::is_control) {
+        Some(format!("the target path {path:?} holds a control character"))
+    } else if segments().any(|segment| matches!(segment, "" | "." | "..")) {
+        Some(format!("the target path {path:?} has an empty segment, `.` or `..`"))
+    } else {
+        None
+    }
+}
+
+/// 128 random bits: no document holds them.
+fn boundary() -> String {
+    let bits = || RandomState::new().hash_one(0_u8);
+    format!("nomic-{:016x}{:016x}", bits(), bits())
+}
+
+/// The media type that goes with a name's extension.
+fn media_type(name: &str) -> &'static str {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match extension.to_ascii_lowercase().as_str() {
+        "pdf" => "application/pdf",
+        "txt" | "log" => "text/plain",
+        "md" | "markdown" => "text/markdown",
+        "html" | "htm" => "text/html",
+        "csv" => "text/csv",
+        "json" => "application/json",
+        "xml" => "application/xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "bmp" => "image/bmp",
+        "tif" | "tiff" => "image/tiff",
+        "svg" => "image/svg+xml",
+        "doc" => "application/msword",
+        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "xls" => "application/vnd.ms-excel",
+        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "ppt" => "application/vnd.ms-powerpoint",
+        "pptx" => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "dwg" => "image/vnd.dwg",
+        "dxf" => "image/vnd.dxf",
+        "ifc" => "application/x-step",
+        "zip" => "application/zip",
+        _ => "application/octet-stream",
+    }
+}
+
+/// A stored file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct UploadedFile {
+    /// The file, whatever its version.
+    pub id: FileId,
+    /// Its name on the service, as `quarterly.pdf`.
+    pub name: String,
+    /// This version: what [`parse`](Nomic::parse) and [`extract`](Nomic::extract) take.
+    pub file_version_id: FileVersionId,
+    /// Its media type, as `application/pdf`.
+    #[serde(default)]
+    pub mime_type: Option<String>,
+    /// Its size in bytes.
+    #[serde(default)]
+    pub size: Option<u64>,
+    /// Always `DOCUMENT` today.
+    #[serde(default)]
+    pub file_type: Option<String>,
+    /// The folder that it lies in.
+    #[serde(default)]
+    pub parent_id: Option<FileId>,
+    /// When it was stored, as `2026-04-05T12:00:00.000Z`.
+    #[serde(default)]
+    pub created_at: Option<String>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// A file that a search found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct FileHit {
+    /// The file or folder.
+    pub id: FileId,
+    /// Its name, as `quarterly.pdf`.
+    #[serde(deserialize_with = "null_is_default")]
+    pub name: String,
+    /// Its media type, as `application/pdf`.
+    #[serde(default)]
+    pub mime_type: Option<String>,
+    /// The folder that it lies in.
+    #[serde(default)]
+    pub parent_id: Option<FileId>,
+    /// Where it lies, slash-delimited and URL-encoded, as `Project%20Alpha/reports/quarterly.pdf`.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl FileHit {
+    /// The path in plain text, as `Project Alpha/reports/quarterly.pdf`. A slash within a name cannot be told from one
+    /// between names here.
+    #[must_use]
+    pub fn decoded_path(&self) -> Option<String> {
+        self.path.as_ref().map(|path| percent_decode_str(path).decode_utf8_lossy().into_owned())
+    }
+}
+
+/// What narrows a search of files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// Only files of this integration.
+    pub integration_id: Option<String>,
+}
+
+impl Nomic {
+    /// Uploads a file from disk.
+    ///
+    /// `POST /files/upload` · scope `developer:files` · heavy tier
+    ///
+    /// # Errors
+    ///
+    /// Before a connection is opened: [`Error::Document`] if the file cannot be read, [`Error::Refused`] if it is
+    /// empty or larger than [`MAX_UPLOAD`]. While it is sent: [`Error::Document`] if it changes its size.
+    /// [`Error::may_have_been_carried_out`] if the answer was lost.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let nomic = nomic_client::Nomic::from_env()?;
+    /// let file = nomic.upload_file("drawings/floor-plan.pdf")?;
+    /// println!("{} is {}", file.name, file.file_version_id);
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
+    pub fn upload_file(&self, path: impl AsRef<Path>) -> Result<UploadedFile> {
+        self.upload(Upload::from_path(path.as_ref()))
+    }
+
+    /// Uploads a document from a path, bytes or a reader, with a target, a media type, and progress.
+    ///
+    /// `POST /files/upload` · scope `developer:files` · heavy tier
+    ///
+    /// # Errors
+    ///
+    /// As [`upload_file`](Self::upload_file).
+    pub fn upload(&self, upload: Upload) -> Result<UploadedFile> {
+        self.fetch_data(&Call::to(&UPLOAD_FILE, &[])?.document(upload.describe()?))
+    }
+
+    /// Finds files by a part of their name, in any letter case. Pages hold [`MAX_SEARCH_PAGE`] files at the most, and
+    /// do not say how many there are in all.
+    ///
+    /// `GET /files/search` · scope `developer:files` · standard tier
+    pub fn search_files(&self, query: &str, search: &Search) -> Listing<FileHit> {
+        let call = Call::to(&SEARCH_FILES, &[])
+            .map(|call| call.query("query", query).query_if("integrationId", search.integration_id.as_deref()));
+        Listing::new(self, call, Some(MAX_SEARCH_PAGE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn reason(upload: Upload) -> String {
+        upload.describe().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_uploaded_is_refused_before_anything_is_sent() {
+        assert!(reason(Upload::from_bytes("a.txt", "")).contains("empty (0 bytes)"));
+        assert!(reason(Upload::from_reader("a.txt", io::empty(), MAX_UPLOAD + 1)).contains("at the most"));
+        assert!(reason(Upload::from_path("no/such/file.pdf")).contains("no/such/file.pdf"));
+        assert!(reason(Upload::from_path("src")).contains("not a file"));
+        assert!(reason(Upload::from_bytes("", "x")).contains("no file name"));
+        assert!(reason(Upload::from_bytes("a", "x").path("a//b")).contains("empty segment"));
+        assert!(reason(Upload::from_bytes("a", "x").path("../b")).contains(".."));
+        assert!(reason(Upload::from_bytes("a", "x").content_type("a\r\nb")).contains("media type"));
+        assert!(reason(Upload::from_bytes("a", "x").parent("")).contains("parent"));
+        assert!(Upload::from_reader("a.txt", io::empty(), MAX_UPLOAD).describe().is_ok());
+    }
+
+    #[test]
+    fn a_reader_of_unknown_length_is_held_in_memory_up_to_a_bound() {
+        let fits = Upload::from_unsized_reader("a.txt", io::repeat(0).take(SPOOL_LIMIT)).describe().unwrap();
+        assert_eq!(fits.length, SPOOL_LIMIT);
+        assert!(reason(Upload::from_unsized_reader("a.txt", io::repeat(0))).contains("say its length"));
+    }
+
+    #[test]
+    fn the_media_type_is_guessed_from_the_name() {
+        assert_eq!(media_type("A.PDF"), "application/pdf");
+        assert_eq!(media_type("no-extension"), "application/octet-stream");
+    }
+
+    #[test]
+    fn a_path_is_decoded() {
+        let hit: FileHit =
+            serde_json::from_value(json!({"id": "a", "name": null, "path": "Project%20Alpha/a.pdf"})).unwrap();
+        assert_eq!(hit.decoded_path().as_deref(), Some("Project Alpha/a.pdf"));
+    }
+}

@@ -1,0 +1,334 @@
+//! Parsing: a file version becomes chunks of blocks, each with its place on the page.
+//!
+//! ```no_run
+//! use nomic_client::{Nomic, parse};
+//!
+//! let nomic = Nomic::from_env()?;
+//! let file = nomic.upload_file("permit.pdf")?;
+//! let job = nomic.parse(&file.file_version_id, &parse::Options::default())?;
+//! let parsed = nomic.wait(&job)?;
+//! println!("{}", parsed.page_text(1));
+//! for table in parsed.tables() {
+//!     println!("page {:?}: {}", table.page(), table.content);
+//! }
+//! # Ok::<(), nomic_client::Error>(())
+//! ```
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::bbox::Bbox;
+use crate::call::Call;
+use crate::error::{Error, JobRef, Result};
+use crate::ids::{FileVersionId, TaskId};
+use crate::job::{JobStatus, Poll, sealed};
+use crate::nomic::Nomic;
+use crate::operations::{GET_PARSE, SUBMIT_PARSE};
+use crate::words::{null_is_default, open_enum};
+
+/// The smallest word limit of a summary.
+pub const MIN_SUMMARY_WORDS: u32 = 10;
+/// The largest word limit of a summary, and the service's default.
+pub const MAX_SUMMARY_WORDS: u32 = 100;
+
+open_enum! {
+    /// The script that text in images is read as.
+    pub enum OcrLanguage {
+        /// English, the service's default.
+        English = "en",
+        /// Languages in Latin letters.
+        Latin = "latin",
+        /// Chinese, Japanese and English.
+        ChineseJapaneseEnglish = "zh_ja_en",
+    }
+}
+
+open_enum! {
+    /// What a block is (inferred: the contract shows `Section Header` and `Figure`).
+    pub enum BlockKind {
+        /// The document's title.
+        Title = "Title",
+        /// A heading.
+        SectionHeader = "Section Header",
+        /// Running text.
+        Text = "Text",
+        /// An item of a list.
+        ListItem = "List Item",
+        /// A table; its content is the table as text.
+        Table = "Table",
+        /// A picture or drawing; its content may be empty.
+        Figure = "Figure",
+        /// A label with its value, as in a form.
+        KeyValue = "Key Value",
+    }
+}
+
+/// How to parse. What is `None` is left to the service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    /// The script of text in images.
+    pub ocr_language: Option<OcrLanguage>,
+    /// Whether to summarize figures.
+    pub figure_summary: Option<bool>,
+    /// Whether to summarize tables.
+    pub table_summary: Option<bool>,
+    /// Words in a summary at the most, [`MIN_SUMMARY_WORDS`] to [`MAX_SUMMARY_WORDS`].
+    pub summary_word_limit: Option<u32>,
+    /// Whether chunks get a text that is made to be embedded.
+    pub embed_chunks: Option<bool>,
+}
+
+impl Options {
+    fn body(&self) -> Result<Value> {
+        let mut options = Map::new();
+        let mut put = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                options.insert(name.to_owned(), value);
+            }
+        };
+        if let Some(words) =
+            self.summary_word_limit.filter(|words| !(MIN_SUMMARY_WORDS..=MAX_SUMMARY_WORDS).contains(words))
+        {
+            return Err(Error::refused(
+                SUBMIT_PARSE.name,
+                format!("summary_word_limit is {words}; it must be {MIN_SUMMARY_WORDS} to {MAX_SUMMARY_WORDS}"),
+            ));
+        }
+        let enabled = |enabled: Option<bool>| enabled.map(|enabled| json!({ "enabled": enabled }));
+        put("ocrLanguage", self.ocr_language.as_ref().map(|language| language.as_str().into()));
+        put("figureSummary", enabled(self.figure_summary));
+        put("tableSummary", enabled(self.table_summary));
+        put("summaryWordLimit", self.summary_word_limit.map(Into::into));
+        put("embedChunks", self.embed_chunks.map(Into::into));
+        Ok(Value::Object(options))
+    }
+}
+
+/// A parse job. Store it, and wait for it again after a restart.
+///
+/// ```
+/// use nomic_client::parse::ParseJob;
+///
+/// let stored = r#"{"taskId":"019abc12-3456-7890-abcd-ef1234567892"}"#;
+/// let job: ParseJob = serde_json::from_str(stored)?;
+/// assert_eq!(serde_json::to_string(&job)?, stored);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ParseJob {
+    /// The job's id on the server.
+    pub task_id: TaskId,
+}
+
+/// A parsed document (inferred: the shape of the vendor's v1 API).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Parsed {
+    /// Pieces of text that belong together, in reading order.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub chunks: Vec<Chunk>,
+    /// The blocks of the whole document, if the service gives them beside the chunks; [`Parsed::blocks`] finds them in
+    /// either place.
+    #[serde(default, rename = "blocks", deserialize_with = "null_is_default")]
+    pub top_level_blocks: Vec<Block>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// A piece of text, made of blocks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Chunk {
+    /// The text.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub content: String,
+    /// A text that is made to be embedded.
+    #[serde(default)]
+    pub embed: Option<String>,
+    /// The blocks that it is made of.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub blocks: Vec<Block>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// One thing on a page: a heading, a paragraph, a table, a figure.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Block {
+    /// What it is.
+    #[serde(default, rename = "type")]
+    pub kind: Option<BlockKind>,
+    /// Where it is.
+    #[serde(default)]
+    pub bbox: Option<Bbox>,
+    /// Its text; empty for a figure without any.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub content: String,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Block {
+    /// The page that it is on, counted from 1.
+    #[must_use]
+    pub fn page(&self) -> Option<u32> {
+        self.bbox.as_ref().and_then(|bbox| bbox.page)
+    }
+}
+
+impl Parsed {
+    /// All blocks in reading order.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
+        let nested = self.chunks.iter().flat_map(|chunk| &chunk.blocks);
+        let nested = nested.take(if self.top_level_blocks.is_empty() { usize::MAX } else { 0 });
+        self.top_level_blocks.iter().chain(nested)
+    }
+
+    /// The blocks of one kind.
+    pub fn blocks_of(&self, kind: &BlockKind) -> impl Iterator<Item = &Block> {
+        self.blocks().filter(move |block| block.kind.as_ref() == Some(kind))
+    }
+
+    /// The tables.
+    pub fn tables(&self) -> impl Iterator<Item = &Block> {
+        self.blocks_of(&BlockKind::Table)
+    }
+
+    /// The figures.
+    pub fn figures(&self) -> impl Iterator<Item = &Block> {
+        self.blocks_of(&BlockKind::Figure)
+    }
+
+    /// The title and the headings, in reading order.
+    pub fn headings(&self) -> impl Iterator<Item = &Block> {
+        self.blocks().filter(|block| matches!(block.kind, Some(BlockKind::Title | BlockKind::SectionHeader)))
+    }
+
+    /// The numbers of the pages that hold a block, ascending.
+    #[must_use]
+    pub fn pages(&self) -> Vec<u32> {
+        self.blocks().filter_map(Block::page).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The whole text: the chunks, or the blocks if there are no chunks, with an empty line between them.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let chunks = self.chunks.iter().map(|chunk| chunk.content.as_str());
+        let text = joined(chunks, "\n\n");
+        if text.is_empty() { joined(self.blocks().map(|block| block.content.as_str()), "\n\n") } else { text }
+    }
+
+    /// The text of one page, counted from 1, a block a line (or more); empty if the page has none.
+    #[must_use]
+    pub fn page_text(&self, page: u32) -> String {
+        joined(self.blocks().filter(|block| block.page() == Some(page)).map(|block| block.content.as_str()), "\n")
+    }
+}
+
+fn joined<'a>(parts: impl Iterator<Item = &'a str>, between: &str) -> String {
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(between)
+}
+
+impl Nomic {
+    /// Has a file version parsed. Only files that came through an upload can be; one of an integration answers 400.
+    ///
+    /// `POST /parse` · scope `developer:parse` · heavy tier
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] if an option is out of its documented bounds. 404 if the version is not known, 422 if the file
+    /// cannot be parsed, 501 if this instance has no parser.
+    #[doc(alias = "submit_parse")]
+    pub fn parse(&self, file_version_id: &FileVersionId, options: &Options) -> Result<ParseJob> {
+        let mut body = json!({ "fileVersionId": file_version_id });
+        let options = options.body()?;
+        if options.as_object().is_some_and(|options| !options.is_empty()) {
+            body["options"] = options;
+        }
+        self.fetch_data(&Call::to(&SUBMIT_PARSE, &[])?.json(&body))
+    }
+
+    /// A parse job that was begun earlier, by this program or another; nothing is sent.
+    ///
+    /// Asking after it: `GET /parse/{taskId}` · scope `developer:parse` · standard tier · inferred
+    #[doc(alias = "get_parse")]
+    pub fn parse_job(&self, task_id: impl Into<TaskId>) -> ParseJob {
+        ParseJob { task_id: task_id.into() }
+    }
+}
+
+impl sealed::Asked for ParseJob {
+    type Output = Parsed;
+
+    fn operation(&self) -> &'static str {
+        GET_PARSE.name
+    }
+
+    fn job(&self) -> JobRef {
+        JobRef::Parse(self.task_id.clone())
+    }
+
+    fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Parsed>> {
+        #[derive(Deserialize)]
+        struct Task {
+            status: JobStatus,
+            #[serde(default)]
+            result: Option<Parsed>,
+            #[serde(default)]
+            error: Option<Value>,
+        }
+        let task: Task = nomic.fetch_data(&Call::to(&GET_PARSE, &[self.task_id.as_str()])?.within(limit))?;
+        Ok(task.status.poll(task.error, || task.result.unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(value: Value) -> Parsed {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn the_text_of_a_page_and_of_the_whole() {
+        let block =
+            |kind: &str, page: u32, content: &str| json!({"type": kind, "bbox": {"page": page}, "content": content});
+        let parsed = parsed(json!({"chunks": [
+            {"content": "A\nB", "blocks": [block("SECTION HEADER", 1, "A"), block("Text", 1, "B")]},
+            {"content": "C", "blocks": [block("Table", 2, "C"), block("Figure", 2, ""), block("Hologram", 3, "D")]},
+        ]}));
+        assert_eq!(parsed.text(), "A\nB\n\nC");
+        assert_eq!(parsed.page_text(1), "A\nB");
+        assert_eq!(parsed.page_text(9), "");
+        assert_eq!(parsed.pages(), [1, 2, 3]);
+        assert_eq!((parsed.tables().count(), parsed.figures().count(), parsed.headings().count()), (1, 1, 1));
+        assert_eq!(parsed.blocks_of(&BlockKind::Other("Hologram".into())).count(), 1);
+    }
+
+    #[test]
+    fn blocks_are_found_beside_the_chunks_too() {
+        let parsed = parsed(json!({"blocks": [{"content": "A"}, {"content": "B"}], "chunks": null}));
+        assert_eq!(parsed.text(), "A\n\nB");
+        assert_eq!(parsed.blocks().count(), 2);
+    }
+
+    #[test]
+    fn an_option_out_of_bounds_is_refused() {
+        for words in [0, 9, 101] {
+            let options = Options { summary_word_limit: Some(words), ..Options::default() };
+            assert!(matches!(options.body(), Err(Error::Refused { .. })), "{words}");
+        }
+        let options = Options { summary_word_limit: Some(10), table_summary: Some(true), ..Options::default() };
+        assert_eq!(options.body().unwrap(), json!({"summaryWordLimit": 10, "tableSummary": {"enabled": true}}));
+    }
+}

@@ -1,0 +1,305 @@
+//! Waiting for jobs: when to ask again, when to give up, and how not to lose the job.
+
+use std::fmt;
+use std::iter::FusedIterator;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::error::{Error, JobError, JobFailure, Result};
+use crate::nomic::Nomic;
+use crate::words::open_enum;
+
+/// How long [`Nomic::wait`] waits at the most: half an hour.
+pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// The pause between two questions in the first half minute.
+pub const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// How long the first pause is kept before it grows.
+pub const EAGER_FOR: Duration = Duration::from_secs(30);
+/// The longest pause between two questions.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// What the last question, asked when the patience ends, may take beyond it.
+pub const LAST_QUESTION: Duration = Duration::from_secs(5);
+
+open_enum! {
+    /// How far a parse or extract job is (inferred; the words of the vendor's v1 API).
+    pub enum JobStatus {
+        /// Not begun.
+        Waiting = "WAITING",
+        /// At work.
+        Building = "BUILDING",
+        /// Ended with a result.
+        Completed = "COMPLETED",
+        /// Ended without one.
+        Failed = "FAILED",
+    }
+}
+
+impl JobStatus {
+    /// What a task of this status comes to. A word that is not known means that it goes on.
+    pub(crate) fn poll<T>(self, error: Option<Value>, result: impl FnOnce() -> T) -> Poll<T> {
+        match self {
+            Self::Completed => Poll::Done(result()),
+            Self::Failed => Poll::Failed {
+                status: self.to_string(),
+                message: match error {
+                    None | Some(Value::Null) => String::new(),
+                    Some(Value::String(message)) => message,
+                    Some(other) => other.to_string(),
+                },
+            },
+            pending => Poll::Pending { status: pending.to_string() },
+        }
+    }
+}
+
+/// How long and how often to ask after a job.
+///
+/// ```
+/// use std::time::Duration;
+/// use nomic_client::job::Patience;
+///
+/// let brief = Patience::of(Duration::from_secs(90));
+/// let slow = Patience { first_pause: Duration::from_secs(5), ..Patience::default() };
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long in all. The last question is asked when it ends. Defaults to [`DEFAULT_PATIENCE`].
+    pub limit: Duration,
+    /// The pause between two questions at first, give or take a tenth. Defaults to [`FIRST_PAUSE`].
+    pub first_pause: Duration,
+    /// After this long the pause grows by half with each question. Defaults to [`EAGER_FOR`].
+    pub eager_for: Duration,
+    /// The longest pause. Defaults to [`LONGEST_PAUSE`].
+    pub longest_pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { limit: DEFAULT_PATIENCE, first_pause: FIRST_PAUSE, eager_for: EAGER_FOR, longest_pause: LONGEST_PAUSE }
+    }
+}
+
+impl Patience {
+    /// The default rhythm, for so long.
+    #[must_use]
+    pub fn of(limit: Duration) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
+    /// The pause before the next question; `chance` is in 0..1.
+    fn pause(&self, elapsed: Duration, previous: Option<Duration>, chance: f64) -> Duration {
+        let grown = match previous {
+            Some(previous) if elapsed >= self.eager_for => previous.mul_f64(1.5),
+            _ => self.first_pause,
+        };
+        grown.min(self.longest_pause).mul_f64(0.9 + 0.2 * chance)
+    }
+}
+
+/// What one question found.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Poll<T> {
+    /// It goes on. The word may be one that this version does not know.
+    Pending {
+        /// The status word, as the service sent it.
+        status: String,
+    },
+    /// It ended well.
+    Done(T),
+    /// It ended badly, and will not go on.
+    Failed {
+        /// The status word, as the service sent it.
+        status: String,
+        /// The service's words; empty if it gave none.
+        message: String,
+    },
+}
+
+/// Something that runs on the server and can be waited for: a parse job, an extract job, an agent.
+///
+/// Plain data, to be stored and picked up again by another process.
+#[expect(unnameable_types, reason = "sealed: what asks is not to be written elsewhere, and may change")]
+pub trait Job: sealed::Asked {}
+
+impl<J: sealed::Asked> Job for J {}
+
+pub(crate) mod sealed {
+    use std::time::Duration;
+
+    use super::Poll;
+    use crate::error::{JobRef, Result};
+    use crate::nomic::Nomic;
+
+    /// How to ask after a job. Not to be implemented elsewhere.
+    pub trait Asked {
+        /// What it gives.
+        type Output;
+
+        /// The operation that asks.
+        fn operation(&self) -> &'static str;
+
+        /// The job.
+        fn job(&self) -> JobRef;
+
+        /// Asks once, within `limit`.
+        fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Self::Output>>;
+    }
+}
+
+impl Nomic {
+    /// Waits until a job has ended, [`DEFAULT_PATIENCE`] at the most, and gives its result.
+    ///
+    /// Asks at once, then about every second for half a minute, then less and less often, up to every 15 seconds.
+    /// Trouble in asking (a broken connection, a 503) does not end the wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Job`] with the job inside ([`Error::job`]): it failed, it did not end in time (it goes on: wait again),
+    /// or it cannot be asked after.
+    pub fn wait<J: Job>(&self, job: &J) -> Result<J::Output> {
+        self.wait_with(job, &Patience::default())
+    }
+
+    /// As [`wait`](Self::wait), with a patience of your own.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn wait_with<J: Job>(&self, job: &J, patience: &Patience) -> Result<J::Output> {
+        let began = Instant::now();
+        let (mut last_status, mut trouble, mut polls) = (None, None, 0);
+        let mut outcome = None;
+        for poll in self.polls(job, patience) {
+            polls += 1;
+            match poll {
+                Ok(Poll::Done(output)) => return Ok(output),
+                Ok(Poll::Pending { status }) => {
+                    trouble = None;
+                    last_status = Some(status);
+                }
+                Ok(Poll::Failed { status, message }) => {
+                    last_status = Some(status);
+                    outcome = Some(JobFailure::Failed(message));
+                }
+                Err(error) if error.is_transient() => trouble = Some(Box::new(error)),
+                Err(error) => outcome = Some(JobFailure::Lost(Box::new(error))),
+            }
+        }
+        Err(Error::Job(Box::new(JobError {
+            operation: job.operation().into(),
+            job: job.job(),
+            status: last_status,
+            elapsed: began.elapsed(),
+            polls,
+            reason: outcome.unwrap_or(JobFailure::TimedOut(trouble)),
+        })))
+    }
+
+    /// The questions and their answers one by one, for those who want to show progress or to leave the loop. It pauses
+    /// between two questions; it ends after the job has ended, after an error that no repetition mends, and when the
+    /// patience ends.
+    pub fn polls<'a, J: Job>(&self, job: &'a J, patience: &Patience) -> Polls<'a, J> {
+        Polls { nomic: self.clone(), job, patience: *patience, began: None, pause: None, asked_for: None, ended: false }
+    }
+}
+
+/// The answers to one question after the other; made by [`Nomic::polls`].
+#[must_use = "polls are lazy: nothing is asked until they are iterated"]
+pub struct Polls<'a, J> {
+    nomic: Nomic,
+    job: &'a J,
+    patience: Patience,
+    began: Option<Instant>,
+    /// The last pause, before it was shortened or lengthened by anything.
+    pause: Option<Duration>,
+    /// A pause that the server asked for.
+    asked_for: Option<Duration>,
+    ended: bool,
+}
+
+impl<J> fmt::Debug for Polls<'_, J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Polls").field("patience", &self.patience).field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+impl<J: Job> Iterator for Polls<'_, J> {
+    type Item = Result<Poll<J::Output>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        match self.began {
+            None => self.began = Some(Instant::now()),
+            Some(began) => {
+                let elapsed = began.elapsed();
+                if elapsed >= self.patience.limit {
+                    self.ended = true;
+                    return None;
+                }
+                let pause = self.patience.pause(elapsed, self.pause, Nomic::chance());
+                self.pause = Some(pause);
+                let (wait, last) =
+                    step(pause.max(self.asked_for.take().unwrap_or_default()), elapsed, self.patience.limit);
+                std::thread::sleep(wait);
+                self.ended = last;
+            }
+        }
+        let elapsed = self.began.map(|began| began.elapsed()).unwrap_or_default();
+        let left = self.patience.limit.saturating_sub(elapsed).max(LAST_QUESTION);
+        let poll = self.job.ask(&self.nomic, left);
+        match &poll {
+            Ok(Poll::Pending { .. }) => {}
+            Err(error) if error.is_transient() => self.asked_for = error.retry_after(),
+            _ => self.ended = true,
+        }
+        Some(poll)
+    }
+}
+
+impl<J: Job> FusedIterator for Polls<'_, J> {}
+
+/// How long to wait for the next question, and whether it is the last: one that would come too late is asked when the
+/// patience ends.
+fn step(pause: Duration, elapsed: Duration, limit: Duration) -> (Duration, bool) {
+    let left = limit.saturating_sub(elapsed);
+    (pause.min(left), pause >= left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn questions_come_every_second_at_first_and_then_less_often() {
+        let patience = Patience::default();
+        let (mut elapsed, mut pause, mut pauses) = (Duration::ZERO, None, Vec::new());
+        while elapsed < SECOND * 120 {
+            let next = patience.pause(elapsed, pause, 0.5);
+            pauses.push(next);
+            (elapsed, pause) = (elapsed + next, Some(next));
+        }
+        assert!(pauses[..30].iter().all(|pause| *pause == SECOND), "{pauses:?}");
+        assert!(pauses[30..37].windows(2).all(|pair| pair[0] < pair[1]), "{pauses:?}");
+        assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
+    }
+
+    #[test]
+    fn chance_moves_a_pause_by_a_tenth_at_the_most() {
+        let patience = Patience::default();
+        assert_eq!(patience.pause(Duration::ZERO, None, 0.0), Duration::from_millis(900));
+        assert!(patience.pause(Duration::ZERO, None, 0.999) < Duration::from_millis(1100));
+    }
+
+    #[test]
+    fn the_last_question_is_asked_when_the_patience_ends() {
+        assert_eq!(step(SECOND, SECOND, SECOND * 5), (SECOND, false));
+        assert_eq!(step(SECOND * 15, SECOND * 2, SECOND * 5), (SECOND * 3, true));
+        assert_eq!(step(SECOND, SECOND * 9, SECOND * 5), (Duration::ZERO, true));
+    }
+}

@@ -1,0 +1,195 @@
+//! Lists, page by page and lazily: they go on past empty pages, end at an error, and can be resumed.
+
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::iter::FusedIterator;
+use std::vec::IntoIter;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::call::Call;
+use crate::error::{Error, Result};
+use crate::nomic::Nomic;
+use crate::words::null_is_default;
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The items, in the server's order. May be empty although more pages follow.
+    #[serde(deserialize_with = "null_is_default", bound(deserialize = "T: Deserialize<'de>"))]
+    pub data: Vec<T>,
+    /// Where the next page begins; `None` on the last one. Opaque: hand it to [`Listing::starting_at`] as it is.
+    #[serde(default)]
+    pub next_cursor: Option<String>,
+    /// How many items the whole list has, where the service counts them.
+    #[serde(default)]
+    pub total_count: Option<u64>,
+    /// What else stands on the page.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// The items of a list, fetched a page at a time as they are asked for.
+///
+/// Nothing is sent before the first item (or page) is asked for. An error is handed out once and ends the iteration;
+/// [`cursor`](Self::cursor) then still points at the page that failed, so that
+/// [`starting_at`](Self::starting_at) goes on there.
+#[must_use = "a listing is lazy: nothing is sent until it is iterated"]
+pub struct Listing<T> {
+    pages: Pages<T>,
+    items: IntoIter<T>,
+    /// The cursor of the page that `items` came from.
+    current: Option<String>,
+}
+
+/// The pages of a list; made by [`Listing::pages`].
+#[must_use = "pages are lazy: nothing is sent until they are iterated"]
+pub struct Pages<T> {
+    nomic: Nomic,
+    /// The request without cursor and limit; or why there is none, for the first item.
+    call: Option<Result<Call>>,
+    page_size: Option<u32>,
+    largest_page: Option<u32>,
+    cursor: Option<String>,
+    /// Hashes of the cursors that were asked for. Two alike by chance: once in 2^64 pairs.
+    seen: HashSet<u64>,
+    hashes: RandomState,
+    item: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Listing<T> {
+    pub(crate) fn new(nomic: &Nomic, call: Result<Call>, largest_page: Option<u32>) -> Self {
+        Self {
+            pages: Pages {
+                nomic: nomic.clone(),
+                call: Some(call),
+                page_size: None,
+                largest_page,
+                cursor: None,
+                seen: HashSet::new(),
+                hashes: RandomState::new(),
+                item: std::marker::PhantomData,
+            },
+            items: Vec::new().into_iter(),
+            current: None,
+        }
+    }
+
+    /// Asks for pages of so many items. Without it the server decides. A size that the contract does not allow is
+    /// refused before anything is sent.
+    pub fn page_size(mut self, items: u32) -> Self {
+        self.pages.page_size = Some(items);
+        self
+    }
+
+    /// Begins at a cursor that a listing or a page of the same request gave.
+    pub fn starting_at(mut self, cursor: impl Into<String>) -> Self {
+        self.pages.cursor = Some(cursor.into());
+        self
+    }
+
+    /// Page by page, for those who want `total_count`, or to store a cursor with every page.
+    pub fn pages(self) -> Pages<T> {
+        self.pages
+    }
+
+    /// Where to go on after a crash: the page that holds the next item. Items of it that were handed out already come
+    /// again. `None` at the beginning, and after the end.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        if self.items.len() > 0 { self.current.as_deref() } else { self.pages.cursor() }
+    }
+}
+
+impl<T: DeserializeOwned> Iterator for Listing<T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.items.next() {
+                return Some(Ok(item));
+            }
+            self.current = self.pages.cursor.clone();
+            match self.pages.next()? {
+                Ok(page) => self.items = page.data.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl<T: DeserializeOwned> FusedIterator for Listing<T> {}
+
+impl<T> Pages<T> {
+    /// The cursor of the next page: the one that failed, after an error. `None` at the beginning, and after the end.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
+    fn request(&self, call: Call) -> Result<Call> {
+        let call = match (self.page_size, self.largest_page) {
+            (None, _) => call,
+            (Some(size), largest) if size >= 1 && largest.is_none_or(|largest| size <= largest) => {
+                call.query("limit", &size.to_string())
+            }
+            (Some(size), largest) => {
+                let largest = largest.map(|largest| format!(" to {largest}")).unwrap_or_default();
+                return Err(Error::refused(
+                    call.operation,
+                    format!("a page of {size} items: the size must be 1{largest}"),
+                ));
+            }
+        };
+        Ok(call.query_if("cursor", self.cursor.as_deref()))
+    }
+}
+
+impl<T: DeserializeOwned> Iterator for Pages<T> {
+    type Item = Result<Page<T>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Taken out, and put back only if there is more to come.
+        let call = match self.call.take()? {
+            Ok(call) => call,
+            Err(error) => return Some(Err(error)),
+        };
+        // A server that runs in a circle, however wide, is found out before it is asked again.
+        let repeated = self.cursor.clone().filter(|cursor| !self.seen.insert(self.hashes.hash_one(cursor)));
+        if let Some(cursor) = repeated {
+            return Some(Err(Error::RepeatedCursor { operation: call.operation, cursor }));
+        }
+        let page: Result<Page<T>> = self.request(call.clone()).and_then(|call| self.nomic.fetch(&call));
+        let mut page = match page {
+            Ok(page) => page,
+            Err(error) => return Some(Err(error)),
+        };
+        // An empty cursor would be the beginning again.
+        page.next_cursor = page.next_cursor.filter(|cursor| !cursor.is_empty());
+        self.cursor.clone_from(&page.next_cursor);
+        if self.cursor.is_some() {
+            self.call = Some(Ok(call));
+        }
+        Some(Ok(page))
+    }
+}
+
+impl<T: DeserializeOwned> FusedIterator for Pages<T> {}
+
+impl<T> fmt::Debug for Listing<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listing").field("pages", &self.pages).field("buffered", &self.items.len()).finish()
+    }
+}
+
+impl<T> fmt::Debug for Pages<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages").field("call", &self.call).field("cursor", &self.cursor).finish_non_exhaustive()
+    }
+}
