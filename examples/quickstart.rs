@@ -1,0 +1,138 @@
+//! The main job, end to end: upload, parse, extract, an agent with a follow-up, its results.
+//!
+//! `cargo run --example quickstart` needs no account: without `NOMIC_API_KEY` it starts a Nomic in a box of its own.
+//! With `NOMIC_API_KEY` and `NOMIC_DOMAIN` (or `NOMIC_BASE_URL`) it does the same on the real service.
+//! `cargo run --example quickstart -- my.pdf` takes your document.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use nomic_client::agents::{ArtifactKind, Launch};
+use nomic_client::files::Upload;
+use nomic_client::{AgentId, Error, Nomic, Result, extract, parse};
+use nomic_emulator::Emulator;
+use serde::Deserialize;
+use serde_json::json;
+
+/// What is to be found in the document. What it lacks is `None`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Permit {
+    permit_number: Option<String>,
+    applicant: Option<String>,
+    site_address: Option<String>,
+    number_of_storeys: Option<u32>,
+    sprinklered: Option<bool>,
+    expiry_date: Option<String>,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("quickstart: {error}{}", advice(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let (nomic, _emulator) = connect()?;
+    println!("# Instance\n{}\n", nomic.base_url());
+
+    let path = std::env::args_os().nth(1).map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/permit.pdf")),
+        PathBuf::from,
+    );
+    let terminal = std::io::stderr().is_terminal();
+    let file = nomic.upload(Upload::from_path(&path).progress(move |sent, total| {
+        if terminal || sent == total {
+            eprint!("\ruploading: {sent} of {total} bytes");
+            let _ = std::io::stderr().flush();
+        }
+    }))?;
+    eprintln!();
+    println!("# Upload\n{} is {}, version {}\n", file.name, file.id, file.file_version_id);
+
+    let job = nomic.parse(&file.file_version_id, &parse::Options::default())?;
+    let parsed = nomic.wait(&job)?;
+    println!("# Outline");
+    for heading in parsed.headings() {
+        println!("page {}: {}", heading.page().unwrap_or_default(), heading.content);
+    }
+    for page in parsed.pages() {
+        println!("\n# Text of page {page}\n{}", parsed.page_text(page));
+    }
+
+    let schema = json!({"type": "object", "properties": {
+        "permitNumber": {"type": "string"},
+        "applicant": {"type": "string", "description": "who applies for the permit"},
+        "siteAddress": {"type": "string"},
+        "numberOfStoreys": {"type": "integer"},
+        "sprinklered": {"type": "boolean"},
+        "expiryDate": {"type": "string", "description": "the date on which the permit expires"},
+    }});
+    let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options { citations: true })?;
+    let extracted = nomic.wait(&job)?;
+    let permit: Permit = extracted.to()?;
+    println!("\n# Extracted");
+    let show = |label: &str, property: &str, value: Option<String>| {
+        let place = extracted.citations_of(property).first().and_then(|citation| citation.page);
+        let place = place.map(|page| format!(" (page {page})")).unwrap_or_default();
+        println!("{label}: {}{place}", value.unwrap_or_else(|| "absent".to_owned()));
+    };
+    show("permit number", "permitNumber", permit.permit_number);
+    show("applicant", "applicant", permit.applicant);
+    show("site address", "siteAddress", permit.site_address);
+    show("storeys", "numberOfStoreys", permit.number_of_storeys.map(|storeys| storeys.to_string()));
+    show("sprinklered", "sprinklered", permit.sprinklered.map(|yes| if yes { "yes" } else { "no" }.to_owned()));
+    show("expiry date", "expiryDate", permit.expiry_date);
+
+    let agent = nomic.launch_agent(&Launch {
+        file_ids: vec![file.id],
+        ..Launch::prompt("Summarize the permit and its conditions.")
+    })?;
+    let agent = nomic.wait(&agent)?;
+    println!("\n# Agent {}: {}", agent.id, agent.status);
+    show_artifacts(&nomic, &agent.id)?;
+
+    nomic.follow_up_agent(&agent.id, "Now list the doors and their fire ratings as a table.")?;
+    let agent = nomic.wait(&agent)?;
+    println!("\n# After the follow-up: {}", agent.status);
+    show_artifacts(&nomic, &agent.id)
+}
+
+/// The real service if the environment names a key, else one in a box.
+fn connect() -> Result<(Nomic, Option<Emulator>)> {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if set("NOMIC_API_KEY") || set("NOMIC_DOMAIN") || set("NOMIC_BASE_URL") {
+        return Ok((Nomic::from_env()?, None));
+    }
+    let emulator = Emulator::start().map_err(|error| Error::Config(format!("the emulator did not start: {error}")))?;
+    Ok((Nomic::new(emulator.url(), emulator.key())?, Some(emulator)))
+}
+
+fn show_artifacts(nomic: &Nomic, agent: &AgentId) -> Result<()> {
+    for artifact in nomic.artifacts(agent) {
+        let artifact = nomic.artifact(agent, &artifact?.id)?;
+        println!("\n## {} ({})", artifact.title.as_deref().unwrap_or("untitled"), artifact.id);
+        if artifact.kind == Some(ArtifactKind::Markdown) {
+            println!("{}", artifact.markdown().unwrap_or_default());
+        } else if let Some(table) = artifact.table() {
+            // The console is this example's business: when it is gone, so is the reader.
+            let _ = table.write_csv(std::io::stdout());
+        }
+    }
+    Ok(())
+}
+
+/// What to do next, where the error alone does not say it.
+fn advice(error: &Error) -> &'static str {
+    match error {
+        Error::Config(_) => "\nset NOMIC_API_KEY and NOMIC_DOMAIN, or neither, to run on a Nomic in a box",
+        Error::Document { .. } => "\ngive a document that can be read: cargo run --example quickstart -- my.pdf",
+        Error::Transport(_) => "\nlook at NOMIC_DOMAIN or NOMIC_BASE_URL, and at the network",
+        _ => "",
+    }
+}

@@ -1,0 +1,56 @@
+//! What the integration tests share: an emulator without limits, and a client of it that does not wait long.
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use nomic_client::files::Upload;
+use nomic_client::job::Patience;
+use nomic_client::{Builder, FileVersionId, Nomic};
+use nomic_emulator::{Emulator, Limits};
+
+/// An emulator that limits nothing and whose jobs are done at the first question.
+pub fn emulator() -> Emulator {
+    Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).start().unwrap()
+}
+
+/// A client of the emulator.
+pub fn nomic(emulator: &Emulator) -> Nomic {
+    builder(emulator).build().unwrap()
+}
+
+/// A client of the emulator, to be set up further.
+pub fn builder(emulator: &Emulator) -> Builder {
+    Nomic::builder(emulator.url(), emulator.key())
+}
+
+/// A short document on the emulator.
+pub fn document(nomic: &Nomic) -> FileVersionId {
+    let text = "Permit number: OG-2026-114\nOperator: Gulf Star LLC\n";
+    nomic.upload(Upload::from_bytes("permit.txt", text)).unwrap().file_version_id
+}
+
+/// A patience that asks every few milliseconds.
+pub fn impatient(limit: Duration) -> Patience {
+    Patience { limit, first_pause: Duration::from_millis(5), ..Patience::default() }
+}
+
+/// The sample document.
+pub fn permit_pdf() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/permit.pdf"))
+}
+
+/// Runs one ignored test of this binary in a process of its own.
+pub fn in_a_process(test: &str, variables: &[(&str, &str)]) -> Output {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", test, "--nocapture"])
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+/// A variable that [`in_a_process`] set.
+pub fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is set by the test that starts this one"))
+}

@@ -1,0 +1,297 @@
+//! The main job against the emulator: upload, parse, extract, agents, and a job that outlives its program.
+
+mod common;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use common::{document, emulator, impatient, in_a_process, nomic, permit_pdf, variable};
+use nomic_client::agents::{AgentStatus, ArtifactKind, Filter, Image, Launch, MessageKind, Prompt};
+use nomic_client::files::Upload;
+use nomic_client::parse::{BlockKind, OcrLanguage, ParseJob};
+use nomic_client::{Error, JobRef, extract, files, parse};
+use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
+use serde::Deserialize;
+use serde_json::json;
+
+#[test]
+fn a_pdf_is_parsed_into_its_own_text_with_pages_and_boxes() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let file = nomic.upload_file(permit_pdf()).unwrap();
+    assert_eq!((file.name.as_str(), file.mime_type.as_deref()), ("permit.pdf", Some("application/pdf")));
+    assert_eq!(file.size, Some(std::fs::metadata(permit_pdf()).unwrap().len()));
+    let options = parse::Options {
+        ocr_language: Some(OcrLanguage::Latin),
+        table_summary: Some(true),
+        figure_summary: Some(false),
+        summary_word_limit: Some(20),
+        embed_chunks: Some(true),
+    };
+    let job = nomic.parse(&file.file_version_id, &options).unwrap();
+    let parsed = nomic.wait(&job).unwrap();
+    assert_eq!(parsed.pages(), [1, 2, 3]);
+    assert!(parsed.page_text(1).contains("PH-2026-0417"), "{}", parsed.page_text(1));
+    assert!(!parsed.page_text(2).contains("PH-2026-0417"));
+    assert!(parsed.text().contains("The permit lapses if no work has begun within 180 days."));
+    assert!(parsed.headings().any(|block| block.content == "Door schedule"));
+    assert!(parsed.tables().any(|block| block.content.contains("D103") && block.page() == Some(2)));
+    assert!(parsed.blocks_of(&BlockKind::Title).count() > 0);
+    for block in parsed.blocks() {
+        let bbox = block.bbox.expect("every block has a box");
+        for edge in [bbox.left, bbox.top, bbox.left + bbox.width, bbox.top + bbox.height] {
+            assert!((0.0..=1.0).contains(&edge), "{block:?}");
+        }
+    }
+}
+
+#[test]
+fn values_are_extracted_into_a_type_with_their_places() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Permit {
+        permit_number: String,
+        number_of_storeys: u32,
+        expiry_date: Option<String>,
+    }
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let file = nomic.upload_file(permit_pdf()).unwrap();
+    let schema = json!({"type": "object", "properties": {
+        "permitNumber": {"type": "string"},
+        "numberOfStoreys": {"type": "integer"},
+        "expiryDate": {"type": "string"},
+    }});
+    let files = [file.file_version_id.clone()];
+    let job = nomic.extract(&files, &schema, &extract::Options { citations: true }).unwrap();
+    let extracted = nomic.wait(&job).unwrap();
+    let citation = &extracted.citations_of("permitNumber")[0];
+    assert_eq!((citation.page, citation.file_version_id.as_ref()), (Some(1), Some(&file.file_version_id)));
+    assert!(extracted.citations_of("expiryDate").is_empty());
+    let mismatch = extracted.to::<Vec<u8>>().unwrap_err();
+    assert!(matches!(&mismatch, Error::Mismatch(inside) if inside.value == extracted.value && inside.citations.is_some()));
+    assert_eq!(
+        extracted.into::<Permit>().unwrap(),
+        Permit { permit_number: "PH-2026-0417".into(), number_of_storeys: 4, expiry_date: None }
+    );
+    let job = nomic.extract(&files, &schema, &extract::Options::default()).unwrap();
+    assert_eq!(nomic.wait(&nomic.extract_job(job.task_id)).unwrap().citations, None);
+}
+
+#[test]
+fn what_cannot_be_asked_for_is_refused_before_anything_is_sent() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let refused = |result: Result<(), Error>| assert!(matches!(result, Err(Error::Refused { .. })), "{result:?}");
+    refused(nomic.extract(&[], &json!({}), &extract::Options::default()).map(drop));
+    refused(nomic.extract(&["v".into()], &json!([]), &extract::Options::default()).map(drop));
+    let options = parse::Options { summary_word_limit: Some(9), ..parse::Options::default() };
+    refused(nomic.parse(&"v".into(), &options).map(drop));
+    refused(nomic.launch_agent(&Launch::default()).map(drop));
+    refused(nomic.follow_up_agent(&"a".into(), "").map(drop));
+    refused(nomic.agent(&"..".into()).map(drop));
+    refused(nomic.artifacts(&"".into()).next().unwrap().map(drop));
+    refused(nomic.search_files("a", &files::Search::default()).page_size(51).next().unwrap().map(drop));
+    refused(nomic.agents(&Filter::default()).page_size(0).next().unwrap().map(drop));
+    assert_eq!(emulator.connections(), 0);
+}
+
+#[test]
+fn an_agent_works_on_files_takes_a_follow_up_and_can_be_stopped_and_deleted() {
+    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(40)).start().unwrap();
+    let nomic = nomic(&emulator);
+    let patience = impatient(Duration::from_secs(20));
+    let file = nomic.upload_file(permit_pdf()).unwrap();
+    let launch = Launch { file_ids: vec![file.id], ..Launch::prompt("List the doors as a table.") };
+    let agent = nomic.launch_agent(&launch).unwrap();
+    assert!(!agent.status.has_ended());
+    let agent = nomic.wait_with(&agent, &patience).unwrap();
+    assert_eq!(agent.status, AgentStatus::Finished);
+
+    let kinds: HashSet<_> = nomic.artifacts(&agent.id).map(|artifact| artifact.unwrap().kind.unwrap()).collect();
+    assert!(kinds.contains(&ArtifactKind::Markdown) && kinds.contains(&ArtifactKind::Table));
+    for artifact in nomic.artifacts(&agent.id) {
+        let artifact = nomic.artifact(&agent.id, &artifact.unwrap().id).unwrap();
+        match artifact.kind {
+            Some(ArtifactKind::Markdown) => assert!(artifact.markdown().unwrap().contains("D104")),
+            _ => {
+                let mut csv = Vec::new();
+                artifact.table().unwrap().write_csv(&mut csv).unwrap();
+                assert!(String::from_utf8(csv).unwrap().contains("D104,"));
+            }
+        }
+    }
+    let conversation = nomic.conversation(&agent.id).unwrap();
+    assert_eq!(conversation.messages[0].kind, Some(MessageKind::User));
+    assert_eq!(conversation.messages[0].text.as_deref(), Some("List the doors as a table."));
+    assert_eq!(conversation.messages[1].kind, Some(MessageKind::Assistant));
+
+    nomic.follow_up_agent(&agent.id, "Now the conditions.").unwrap();
+    let error = nomic.follow_up_agent(&agent.id, "And now?").unwrap_err();
+    assert_eq!(error.status(), Some(409), "{error}");
+    let agent = nomic.wait_with(&agent.id, &patience).unwrap();
+    assert!(nomic.conversation(&agent.id).unwrap().messages.len() > conversation.messages.len());
+
+    assert_eq!(nomic.stop_agent(&agent.id).unwrap_err().status(), Some(409));
+    assert_eq!(nomic.delete_agent(&agent.id).unwrap().value.unwrap().id, agent.id);
+    assert!(nomic.agent(&agent.id).unwrap_err().is_not_found());
+    assert!(nomic.delete_agent(&agent.id).unwrap_err().is_not_found());
+
+    emulator.fault(Fault::on("launch_agent", FaultKind::NeverEnds));
+    let agent = nomic.launch_agent(&Launch::prompt("Count to infinity.")).unwrap();
+    assert_eq!(nomic.stop_agent(&agent.id).unwrap().value.unwrap().status, AgentStatus::Stopped);
+    assert_eq!(nomic.wait(&agent).unwrap().status, AgentStatus::Stopped);
+}
+
+#[test]
+fn an_agent_runs_a_workflow_with_named_inputs_in_a_project() {
+    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(40)).start().unwrap();
+    let nomic = nomic(&emulator);
+    let workflow = |name: &str| {
+        let found = nomic.workflows().map(Result::unwrap).find(|workflow| workflow.name.as_deref() == Some(name));
+        found.unwrap_or_else(|| panic!("no workflow {name}"))
+    };
+    let project = nomic.projects().next().unwrap().unwrap();
+    let file = nomic.upload_file(permit_pdf()).unwrap();
+    let review = workflow("Submittal review");
+    assert_eq!(review.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["submittal", "specification"]);
+    let launch = Launch { project_id: Some(project.id.clone()), ..Launch::workflow(review.id.clone()) };
+    let launch = launch.input("submittal", [&file.id]).input("specification", [&file.id]);
+    let agent = nomic.launch_agent(&launch).unwrap();
+    assert_eq!((agent.workflow_id.as_ref(), agent.project_id.as_ref()), (Some(&review.id), Some(&project.id)));
+    let patience = impatient(Duration::from_secs(20));
+    assert_eq!(nomic.wait_with(&agent, &patience).unwrap().status, AgentStatus::Finished);
+
+    let triage = nomic.launch_agent(&Launch::workflow(workflow("RFI triage").id)).unwrap();
+    let seen: HashSet<String> = nomic
+        .polls(&triage, &patience)
+        .filter_map(|poll| match poll.unwrap() {
+            nomic_client::job::Poll::Pending { status } => Some(status),
+            _ => None,
+        })
+        .collect();
+    assert!(seen.contains(AgentStatus::AwaitingTool.as_str()), "{seen:?}");
+
+    let of_review = Filter { workflow_id: Some(review.id), ..Filter::default() };
+    assert_eq!(nomic.agents(&of_review).map(|found| found.unwrap().id).collect::<Vec<_>>(), [agent.id]);
+    let failed = Filter { status: Some(AgentStatus::Failed), ..Filter::default() };
+    assert_eq!(nomic.agents(&failed).count(), 0);
+}
+
+#[test]
+fn a_prompt_carries_images() {
+    let emulator = emulator();
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03\x08\x02\0\0\0";
+    let prompt = Prompt::new("What is in the picture?").image(Image::from_bytes(png).unwrap());
+    nomic(&emulator).launch_agent(&Launch::prompt(prompt)).unwrap();
+    let sent = emulator.requests().pop().unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&sent.body).unwrap();
+    assert_eq!(body["prompt"]["images"][0]["dimension"], json!({"width": 2, "height": 3}));
+}
+
+#[test]
+fn a_file_is_found_by_a_part_of_its_name_where_it_was_put() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let upload = Upload::from_bytes("x.txt", "Level: 3").path("Project Alpha/reports/quarterly.txt");
+    let file = nomic.upload(upload).unwrap();
+    assert_eq!(file.name, "quarterly.txt");
+    let hit = nomic.search_files("UARTER", &files::Search::default()).next().unwrap().unwrap();
+    assert_eq!(hit.id, file.id);
+    assert_eq!(hit.decoded_path().as_deref(), Some("Project Alpha/reports/quarterly.txt"));
+    let folder = hit.parent_id.unwrap();
+    let sibling = nomic.upload(Upload::from_bytes("sibling.txt", "Level: 4").parent(folder.clone())).unwrap();
+    assert_eq!(sibling.parent_id, Some(folder));
+}
+
+#[test]
+fn a_job_outlives_the_program_that_began_it() {
+    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(300)).start().unwrap();
+    let output = in_a_process(
+        "a_program_that_dies_after_it_began_a_job",
+        &[("TEST_URL", emulator.url()), ("TEST_KEY", emulator.key())],
+    );
+    assert!(!output.status.success(), "the program was killed");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let stored = text.lines().find_map(|line| line.strip_prefix("job ")).expect("the job was stored");
+    let job: ParseJob = serde_json::from_str(stored).unwrap();
+    let parsed = nomic(&emulator).wait_with(&job, &impatient(Duration::from_secs(20))).unwrap();
+    assert!(parsed.text().contains("OG-2026-114"));
+    assert_eq!(emulator.accepted("submit_parse"), 1);
+}
+
+#[test]
+#[ignore = "run by a_job_outlives_the_program_that_began_it"]
+fn a_program_that_dies_after_it_began_a_job() {
+    let nomic = nomic_client::Nomic::new(variable("TEST_URL"), variable("TEST_KEY")).unwrap();
+    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    println!("\njob {}", serde_json::to_string(&job).unwrap());
+    std::process::abort();
+}
+
+#[test]
+fn a_wait_that_ends_without_a_result_hands_the_job_back() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let version = document(&nomic);
+    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    let job = nomic.parse(&version, &parse::Options::default()).unwrap();
+    let error = nomic.wait_with(&job, &impatient(Duration::from_millis(100))).unwrap_err();
+    assert_eq!(error.job(), Some(&JobRef::Parse(job.task_id.clone())));
+    assert!(error.is_timeout() && error.is_transient(), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("get_parse: parse job ") && text.contains("(status BUILDING)"), "{text}");
+
+    emulator.fault(Fault::on("submit_extract", FaultKind::JobFails("page 7 cannot be read".into())));
+    let job = nomic.extract(&[version], &json!({"type": "object"}), &extract::Options::default()).unwrap();
+    let error = nomic.wait(&job).unwrap_err();
+    assert_eq!(error.job(), Some(&JobRef::Extract(job.task_id)));
+    assert!(error.to_string().ends_with(": page 7 cannot be read"), "{error}");
+    assert!(!error.is_timeout() && !error.is_transient());
+
+    emulator.fault(Fault::on("launch_agent", FaultKind::JobFails("out of budget".into())));
+    let agent = nomic.launch_agent(&Launch::prompt("Try.")).unwrap();
+    let error = nomic.wait(&agent).unwrap_err();
+    assert_eq!(error.job(), Some(&JobRef::Agent(agent.id)));
+
+    let error = nomic.wait(&nomic.parse_job("no-such-job")).unwrap_err();
+    assert!(error.is_not_found() && error.job().is_some(), "{error}");
+}
+
+#[test]
+fn trouble_in_asking_does_not_end_a_wait() {
+    let emulator = emulator();
+    let nomic = common::builder(&emulator).attempts(1).build().unwrap();
+    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    for kind in [
+        FaultKind::ResetBefore,
+        FaultKind::Html(502),
+        FaultKind::TruncatedJson,
+        FaultKind::Api { status: 500, error: "oops".into(), code: None },
+        FaultKind::RateLimited { retry_after: Some("0.01".into()) },
+    ] {
+        emulator.fault(Fault::on("get_parse", kind));
+    }
+    assert!(nomic.wait_with(&job, &impatient(Duration::from_secs(20))).unwrap().text().contains("Gulf Star"));
+    assert_eq!(emulator.received("get_parse"), 6);
+}
+
+#[test]
+fn status_words_in_upper_case_and_of_the_future_do_not_end_a_wait() {
+    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(60)).start().unwrap();
+    let nomic = nomic(&emulator);
+    let patience = impatient(Duration::from_secs(20));
+    emulator.fault(Fault::any(FaultKind::UpperCase).forever());
+    let agent = nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
+    assert_eq!(agent.status, AgentStatus::Waiting);
+    assert_eq!(nomic.wait_with(&agent, &patience).unwrap().status, AgentStatus::Finished);
+    emulator.clear_faults();
+    for kind in [FaultKind::Future, FaultKind::Bare, FaultKind::Wrapped] {
+        emulator.clear_faults();
+        emulator.fault(Fault::any(kind).forever());
+        let agent = nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
+        assert_eq!(nomic.wait_with(&agent, &patience).unwrap().status, AgentStatus::Finished);
+        let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+        assert!(nomic.wait_with(&job, &patience).unwrap().text().contains("OG-2026-114"));
+    }
+}
