@@ -119,8 +119,10 @@ pub enum Poll<T> {
 
 /// Something that runs on the server and can be waited for: a parse job, an extract job, an agent.
 ///
-/// Plain data, to be stored and picked up again by another process.
-#[expect(unnameable_types, reason = "sealed: what asks is not to be written elsewhere, and may change")]
+/// Plain data, to be stored and picked up again by another process: [`ParseJob`](crate::parse::ParseJob) gives
+/// [`Parsed`](crate::parse::Parsed), [`ExtractJob`](crate::extract::ExtractJob) gives
+/// [`Extracted`](crate::extract::Extracted); [`Agent`](crate::agents::Agent) and [`AgentId`](crate::AgentId) give the
+/// agent as it ended.
 pub trait Job: sealed::Asked {}
 
 impl<J: sealed::Asked> Job for J {}
@@ -133,6 +135,7 @@ pub(crate) mod sealed {
     use crate::nomic::Nomic;
 
     /// How to ask after a job. Not to be implemented elsewhere.
+    #[expect(unnameable_types, reason = "a sealed trait: how to ask is not for others to write, and may change")]
     pub trait Asked {
         /// What it gives.
         type Output;

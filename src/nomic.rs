@@ -79,6 +79,11 @@ impl Gate {
     }
 }
 
+/// A panic in a callback leaves nothing half done here: locks are taken over from a thread that panicked, and what
+/// they guard is consistent at every step. So a client may be used on both sides of a `catch_unwind`.
+impl std::panic::UnwindSafe for Nomic {}
+impl std::panic::RefUnwindSafe for Nomic {}
+
 impl fmt::Debug for Nomic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Nomic").field("base_url", &self.inner.base_url).finish_non_exhaustive()
@@ -347,8 +352,9 @@ impl Nomic {
         Error::Decode(Box::new(DecodeError {
             operation: call.operation.clone(),
             status: answer.status,
-            path: mismatch.path,
-            message: mismatch.message,
+            path: self.redacted(mismatch.path),
+            // It may quote the answer.
+            message: self.redacted(mismatch.message),
             body: beginning(&body),
             broken: mismatch.broken,
             fate: if call.method == Method::Get { Fate::NotDone } else { Fate::Done },
@@ -524,6 +530,7 @@ impl Nomic {
             Value::String(text) => text,
             other => other.to_string(),
         };
+        let header = |name: &str| answer.headers.get(name).map(|value| self.redacted(value.to_owned()));
         let error = match envelope {
             Some(envelope) => Error::Api(Box::new(ApiError {
                 operation: call.operation.clone(),
@@ -539,14 +546,18 @@ impl Nomic {
             None => Error::Foreign(Box::new(ForeignAnswer {
                 operation: call.operation.clone(),
                 status,
-                content_type: answer.headers.get("content-type").map(str::to_owned),
-                location: answer.headers.get("location").map(str::to_owned).filter(|_| (300..400).contains(&status)),
+                content_type: header("content-type"),
+                location: header("location").filter(|_| (300..400).contains(&status)),
                 body: beginning(&body),
                 retry_after: report.retry_after,
                 fate,
             })),
         };
         (attempt, error)
+    }
+
+    fn redacted(&self, text: String) -> String {
+        String::from_utf8_lossy(&self.inner.key.redact(text.into_bytes())).into_owned()
     }
 
     /// No answer, as an error; at once where nothing can be decided any more.

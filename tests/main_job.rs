@@ -1,4 +1,5 @@
 //! The main job against the emulator: upload, parse, extract, agents, and a job that outlives its program.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
 

@@ -1,1 +1,31 @@
-//! The emulator.
+//! A Nomic in a box: the façade, with the README as its text.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod auth;
+mod clock;
+mod delivery;
+mod emulator;
+mod failure;
+mod faults;
+mod http;
+mod ids;
+mod limits;
+mod pages;
+mod routes;
+mod seed;
+mod server;
+mod snapshot;
+mod state;
+mod store;
+mod upload;
+mod validate;
+mod work;
+
+pub use emulator::{Builder, Emulator};
+pub use faults::{Fault, FaultKind, StallPhase};
+pub use limits::{LimitModel, Limits};
+pub use routes::{Route, routes};
+pub use snapshot::Snapshot;
+pub use state::{PartHead, Request, StoredUpload};

@@ -1,0 +1,66 @@
+//! API keys: listing and revoking them.
+
+use serde_json::{Value, json};
+
+use crate::api::{Answer, Call};
+use crate::clock::rfc3339;
+use crate::failure::Failure;
+use crate::pages::Window;
+use crate::state::lock;
+use crate::store::accounts::{Accounts, ApiKey};
+use crate::store::trail::Party;
+
+pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
+    let with_revoked = match call.query("includeRevoked") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => {
+            let message = format!("Expected one of true, false, received '{other}'");
+            return Err(Failure::issue(["includeRevoked"], message));
+        }
+    };
+    let window = Window::read(call, 50, None, &["userId", "includeRevoked"])?;
+    let accounts = lock(&call.world.accounts);
+    // A user who does not exist has no keys.
+    let owner = call.query("userId").map(|id| accounts.find_user(id));
+    let wanted =
+        |key: &ApiKey| (with_revoked || key.revoked.is_none()) && owner.is_none_or(|owner| owner == Some(key.owner));
+    let first = window.from.map_or(0, |from| from as usize + 1);
+    let keys = accounts.keys();
+    let items = keys.iter().enumerate().skip(first).filter(|(_, key)| wanted(key)).take(window.limit + 1);
+    let items = items.map(|(place, key)| (place as u64, render(key, &accounts))).collect();
+    let total = keys.iter().filter(|key| wanted(key)).count();
+    Ok(window.page(call, items, Some(total as u64)))
+}
+
+pub(crate) fn revoke(call: &Call) -> Result<Answer, Failure> {
+    let (party, (since, is_new)) = {
+        let mut accounts = lock(&call.world.accounts);
+        let place = accounts.find_key(call.value(0));
+        let revoked = place.and_then(|place| {
+            let revoked = accounts.revoke(place, call.now)?;
+            let key = accounts.keys().get(place)?;
+            Some((Party { id: key.id.clone(), kind: "api_key", name: Some(key.name.clone()) }, revoked))
+        });
+        revoked.ok_or_else(|| Failure::not_found("API key"))?
+    };
+    if is_new {
+        call.record("api_key.revoked", party.clone(), json!({}));
+    }
+    Ok(Answer::ok(json!({ "id": party.id, "revokedAt": rfc3339(since) })))
+}
+
+fn render(key: &ApiKey, accounts: &Accounts) -> Value {
+    let user = accounts.user(key.owner).map(|user| json!({ "id": user.id, "email": user.email }));
+    json!({
+        "id": key.id,
+        "keyPrefix": key.prefix,
+        "name": key.name,
+        "scopes": key.scopes,
+        "createdAt": rfc3339(key.created),
+        "lastUsedAt": key.last_used.map(rfc3339),
+        "expiresAt": key.expires.map(rfc3339),
+        "revokedAt": key.revoked.map(rfc3339),
+        "user": user,
+    })
+}

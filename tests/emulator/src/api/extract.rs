@@ -1,0 +1,35 @@
+//! Extract: the values that a schema asks for, found in documents.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::api::tasks::{self, readable_version};
+use crate::api::{Answer, Call};
+use crate::failure::Failure;
+use crate::store::tasks::Finished;
+use crate::validate::{self, Shape, object, open_object, optional, required};
+use crate::work;
+
+static BODY: Shape = object(&[
+    required("fileVersionIds", Shape::List { of: &Shape::Uuid, at_least: 1 }),
+    required("schema", open_object(&[])),
+    optional("enableCitations", Shape::Boolean),
+]);
+
+pub(crate) fn submit(call: &Call) -> Result<Answer, Failure> {
+    let mut body = validate::read(&call.body, &BODY)?;
+    let ids = body["fileVersionIds"].as_array().into_iter().flatten();
+    let versions =
+        ids.map(|id| readable_version(call, id.as_str().unwrap_or_default())).collect::<Result<Vec<_>, _>>()?;
+    let schema = body["schema"].take();
+    let citations = body["enableCitations"] == Value::Bool(true);
+    Ok(tasks::submit(call, "extract.submitted", "get_extract", versions, move |sources| {
+        let extraction = work::extract(sources, &schema, citations);
+        Finished { result: Arc::new(extraction.result), citations: extraction.citations.map(Arc::new) }
+    }))
+}
+
+pub(crate) fn get(call: &Call) -> Result<Answer, Failure> {
+    tasks::get(call)
+}

@@ -1,0 +1,57 @@
+//! Who may do what: keys and their scopes.
+
+use crate::clock::Moment;
+use crate::failure::Failure;
+use crate::routes::Route;
+use crate::state::{World, lock};
+use crate::store::accounts::Refusal;
+
+/// The place of the user whose key this is, if the key is good for the operation.
+pub(crate) fn admit(world: &World, authorization: Option<&str>, route: &Route, now: Moment) -> Result<usize, Failure> {
+    let secret = authorization
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, secret)| secret.trim());
+    let secret = secret.ok_or_else(|| Failure::unauthorized("Missing API key"))?;
+    let mut accounts = lock(&world.accounts);
+    let key = accounts.open(secret, now).map_err(|refusal| {
+        Failure::unauthorized(match refusal {
+            Refusal::Unknown => "Invalid API key",
+            Refusal::Revoked => "API key has been revoked",
+            Refusal::Expired => "API key has expired",
+            Refusal::OwnerDisabled => "User is disabled",
+        })
+    })?;
+    if key.scopes.iter().any(|scope| covers(scope, route.scope)) {
+        Ok(key.owner)
+    } else {
+        Err(Failure::new(403, "forbidden", format!("Missing required scope: {}", route.scope)))
+    }
+}
+
+/// Whether a scope includes another: `developer` covers `developer:files`.
+fn covers(held: &str, needed: &str) -> bool {
+    needed.strip_prefix(held).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broad_scope_covers_the_narrow_ones_and_no_others() {
+        for (held, needed, expected) in [
+            ("developer", "developer:files", true),
+            ("developer:files", "developer:files", true),
+            ("admin", "admin:users:read", true),
+            ("admin:users", "admin:users:read", true),
+            ("admin:users:read", "admin:users:write", false),
+            ("developer:files", "developer", false),
+            ("dev", "developer:files", false),
+            ("admin", "developer:files", false),
+            ("", "developer:files", false),
+        ] {
+            assert_eq!(covers(held, needed), expected, "{held} {needed}");
+        }
+    }
+}

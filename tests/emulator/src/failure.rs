@@ -1,0 +1,91 @@
+//! What a request may fail with, as the API says it.
+
+use serde_json::{Value, json};
+
+/// One finding of the validation: where, and what.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Issue {
+    /// Keys and indexes from the root of the body, or the name of a query parameter.
+    pub(crate) path: Vec<Value>,
+    pub(crate) message: String,
+}
+
+/// A request that was refused.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) status: u16,
+    pub(crate) code: Option<String>,
+    pub(crate) error: String,
+    pub(crate) issues: Vec<Issue>,
+}
+
+impl Failure {
+    pub(crate) fn new(status: u16, code: &str, error: impl Into<String>) -> Failure {
+        Failure { status, code: Some(code.to_owned()), error: error.into(), issues: Vec::new() }
+    }
+
+    pub(crate) fn bad_request(error: impl Into<String>) -> Failure {
+        Failure::new(400, "bad_request", error)
+    }
+
+    pub(crate) fn invalid(issues: Vec<Issue>) -> Failure {
+        Failure { issues, ..Failure::new(400, "validation_failed", "Validation failed") }
+    }
+
+    /// A validation that failed at one place.
+    pub(crate) fn issue<const N: usize>(path: [&str; N], message: impl Into<String>) -> Failure {
+        let path = path.map(Value::from).to_vec();
+        Failure::invalid(vec![Issue { path, message: message.into() }])
+    }
+
+    pub(crate) fn unauthorized(error: &str) -> Failure {
+        Failure::new(401, "unauthorized", error)
+    }
+
+    pub(crate) fn not_found(what: &str) -> Failure {
+        Failure::new(404, "not_found", format!("{what} not found"))
+    }
+
+    pub(crate) fn conflict(error: impl Into<String>) -> Failure {
+        Failure::new(409, "conflict", error)
+    }
+
+    pub(crate) fn unprocessable(error: impl Into<String>) -> Failure {
+        Failure::new(422, "unprocessable", error)
+    }
+
+    /// The code that belongs to a status.
+    pub(crate) fn code_of(status: u16) -> Option<&'static str> {
+        Some(match status {
+            400 => "bad_request",
+            401 => "unauthorized",
+            403 => "forbidden",
+            404 => "not_found",
+            405 => "method_not_allowed",
+            409 => "conflict",
+            413 => "payload_too_large",
+            422 => "unprocessable",
+            429 => "rate_limited",
+            501 | 503 => "not_configured",
+            _ => return None,
+        })
+    }
+
+    /// The body of the answer; the older form knows nothing but `error`.
+    pub(crate) fn body(&self, old: bool) -> Value {
+        let mut body = json!({ "error": self.error });
+        if old {
+            return body;
+        }
+        if let Some(code) = &self.code {
+            body["code"] = json!(code);
+        }
+        if !self.issues.is_empty() {
+            let issues = self.issues.iter();
+            let issues: Vec<Value> =
+                issues.map(|issue| json!({ "path": issue.path, "message": issue.message })).collect();
+            body["issues"] = Value::Array(issues);
+        }
+        body
+    }
+}

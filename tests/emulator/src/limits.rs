@@ -1,0 +1,306 @@
+//! Rate limits: how many requests a key's owner may send in each tier. Time comes in as an argument.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+/// How a quota of requests per minute is spread over the minute; which of them the real service uses is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitModel {
+    /// A token bucket that holds the whole quota: all of it may be used at once, then it fills evenly.
+    FullBurst,
+    /// A token bucket that holds one request: no two may come closer together than the quota says.
+    EvenPacing,
+    /// The whole quota in every window of a minute, wherever in the window.
+    FixedWindow,
+}
+
+/// The rate limits that an emulator enforces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    model: Option<LimitModel>,
+    speed: f64,
+    quotas: HashMap<String, u32>,
+}
+
+impl Limits {
+    /// No limits, and no rate-limit headers.
+    #[must_use]
+    pub fn off() -> Limits {
+        Limits { model: None, speed: 1.0, quotas: HashMap::new() }
+    }
+
+    /// The quotas of the contract, in this model, in real time.
+    #[must_use]
+    pub fn contract(model: LimitModel) -> Limits {
+        let quotas = [("standard", 300), ("write", 60), ("heavy", 30), ("search", 60), ("analytics", 30)];
+        Limits { model: Some(model), speed: 1.0, quotas: quotas.map(|(tier, quota)| (tier.to_owned(), quota)).into() }
+    }
+
+    /// Scales time: at speed 60 a minute of quota passes in a second. A speed that is no positive number is taken as 1.
+    #[must_use]
+    pub fn speed(mut self, speed: f64) -> Limits {
+        self.speed = if speed.is_finite() && speed > 0.0 { speed } else { 1.0 };
+        self
+    }
+
+    /// Sets the quota of one tier, in requests per minute.
+    #[must_use]
+    pub fn tier(mut self, tier: &str, per_minute: u32) -> Limits {
+        self.quotas.insert(tier.to_owned(), per_minute);
+        self
+    }
+}
+
+impl Default for Limits {
+    /// [`LimitModel::FullBurst`] with the contract's quotas, in real time.
+    fn default() -> Limits {
+        Limits::contract(LimitModel::FullBurst)
+    }
+}
+
+/// What is said of one request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Verdict {
+    /// Requests allowed per minute.
+    pub(crate) limit: u32,
+    /// Requests that would be allowed right now, after this one.
+    pub(crate) remaining: u32,
+    /// When the quota is whole again.
+    pub(crate) reset: Moment,
+    /// Set when the request is refused: how long until one would be allowed.
+    pub(crate) wait: Option<Duration>,
+}
+
+/// The state of all quotas.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    limits: Limits,
+    accounts: HashMap<(usize, &'static str), Account>,
+}
+
+/// One owner's account in one tier. A window counts what was used, a bucket what is left.
+#[derive(Debug, Clone, Copy)]
+struct Account {
+    amount: f64,
+    since: Moment,
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: Limits) -> Limiter {
+        Limiter { limits, accounts: HashMap::new() }
+    }
+
+    pub(crate) fn set_quota(&mut self, tier: &str, per_minute: u32) {
+        self.limits.quotas.insert(tier.to_owned(), per_minute);
+    }
+
+    /// Judges a request and books it when it is allowed. None when there are no limits.
+    pub(crate) fn ask(&mut self, owner: usize, tier: &'static str, now: Moment) -> Option<Verdict> {
+        let model = self.limits.model?;
+        let limit = *self.limits.quotas.get(tier)?;
+        let minute = Duration::from_secs(60).div_f64(self.limits.speed);
+        let account = self.accounts.entry((owner, tier));
+        Some(match model {
+            LimitModel::FullBurst => {
+                let account = account.or_insert(Account { amount: f64::from(limit), since: now });
+                account.take_token(f64::from(limit), limit, minute, now)
+            }
+            LimitModel::EvenPacing => {
+                let account = account.or_insert(Account { amount: 1.0, since: now });
+                account.take_token(f64::from(limit.min(1)), limit, minute, now)
+            }
+            LimitModel::FixedWindow => {
+                let account = account.or_insert(Account { amount: 0.0, since: Duration::ZERO });
+                account.count_in_window(limit, minute, now)
+            }
+        })
+    }
+
+    /// `Retry-After` as this limiter writes it: whole seconds, or at another speed than 1 a fraction.
+    pub(crate) fn retry_after(&self, wait: Duration) -> String {
+        if self.limits.speed == 1.0 {
+            ceil_seconds(wait).max(1).to_string()
+        } else {
+            format!("{:.3}", (wait.as_secs_f64() * 1000.0).ceil().max(1.0) / 1000.0)
+        }
+    }
+}
+
+impl Account {
+    fn take_token(&mut self, capacity: f64, limit: u32, minute: Duration, now: Moment) -> Verdict {
+        // Rounding must not make a request wait that comes exactly when it was told to.
+        const SLACK: f64 = 1e-6;
+        let per_second = f64::from(limit) / minute.as_secs_f64();
+        let passed = now.saturating_sub(self.since).as_secs_f64();
+        self.amount = (self.amount + passed * per_second).min(capacity);
+        self.since = now;
+        let time_for = |tokens: f64| {
+            if per_second > 0.0 { Duration::from_secs_f64(tokens.max(0.0) / per_second) } else { minute }
+        };
+        let allowed = self.amount + SLACK >= 1.0;
+        if allowed {
+            self.amount = (self.amount - 1.0).max(0.0);
+        }
+        Verdict {
+            limit,
+            remaining: (self.amount + SLACK) as u32,
+            reset: now + time_for(capacity - self.amount),
+            wait: (!allowed).then(|| time_for(1.0 - self.amount)),
+        }
+    }
+
+    fn count_in_window(&mut self, limit: u32, minute: Duration, now: Moment) -> Verdict {
+        let number = now.as_nanos() / minute.as_nanos().max(1);
+        let start = Duration::from_nanos((number * minute.as_nanos()) as u64);
+        if start > self.since {
+            *self = Account { amount: 0.0, since: start };
+        }
+        let allowed = self.amount < f64::from(limit);
+        if allowed {
+            self.amount += 1.0;
+        }
+        let end = self.since + minute;
+        Verdict {
+            limit,
+            remaining: (f64::from(limit) - self.amount).max(0.0) as u32,
+            reset: end,
+            wait: (!allowed).then(|| end.saturating_sub(now)),
+        }
+    }
+}
+
+/// Seconds, rounded up.
+pub(crate) fn ceil_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Moment = Duration::from_secs(1_775_390_400);
+
+    fn ms(millis: u64) -> Moment {
+        START + Duration::from_millis(millis)
+    }
+
+    /// (when in ms, allowed, remaining, wait in ms)
+    type Row = (u64, bool, u32, Option<u64>);
+
+    fn check(model: LimitModel, speed: f64, quota: u32, rows: &[Row]) {
+        let mut limiter = Limiter::new(Limits::contract(model).speed(speed).tier("heavy", quota));
+        for &(at, allowed, remaining, wait) in rows {
+            let verdict = limiter.ask(0, "heavy", ms(at)).unwrap();
+            assert_eq!(verdict.wait.is_none(), allowed, "{model:?} at {at}");
+            assert_eq!(verdict.remaining, remaining, "{model:?} at {at}");
+            let rounded = verdict.wait.map(|wait| (wait.as_secs_f64() * 1000.0).round() as u64);
+            assert_eq!(rounded, wait, "{model:?} at {at}");
+            assert_eq!(verdict.limit, quota);
+        }
+    }
+
+    #[test]
+    fn a_full_burst_is_spent_at_once_and_fills_evenly() {
+        check(
+            LimitModel::FullBurst,
+            1.0,
+            3,
+            &[
+                (0, true, 2, None),
+                (0, true, 1, None),
+                (0, true, 0, None),
+                (0, false, 0, Some(20_000)),
+                (19_999, false, 0, Some(1)),
+                (20_000, true, 0, None),
+                (20_000, false, 0, Some(20_000)),
+                (500_000, true, 2, None),
+            ],
+        );
+    }
+
+    #[test]
+    fn even_pacing_allows_one_at_a_time() {
+        check(
+            LimitModel::EvenPacing,
+            1.0,
+            30,
+            &[
+                (0, true, 0, None),
+                (0, false, 0, Some(2000)),
+                (1500, false, 0, Some(500)),
+                (2000, true, 0, None),
+                (600_000, true, 0, None),
+                (600_000, false, 0, Some(2000)),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_fixed_window_begins_anew_at_the_minute() {
+        check(
+            LimitModel::FixedWindow,
+            1.0,
+            2,
+            &[
+                (59_000, true, 1, None),
+                (59_500, true, 0, None),
+                (59_500, false, 0, Some(500)),
+                (60_000, true, 1, None),
+                (60_001, true, 0, None),
+                (60_002, false, 0, Some(59_998)),
+            ],
+        );
+    }
+
+    #[test]
+    fn speed_scales_all_models() {
+        for model in [LimitModel::FullBurst, LimitModel::EvenPacing, LimitModel::FixedWindow] {
+            check(model, 60.0, 1, &[(0, true, 0, None), (10, false, 0, Some(990)), (1000, true, 0, None)]);
+        }
+    }
+
+    #[test]
+    fn owners_and_tiers_do_not_share_a_quota() {
+        let limits = Limits::contract(LimitModel::FullBurst).tier("heavy", 1).tier("write", 1);
+        let mut limiter = Limiter::new(limits);
+        for (owner, tier) in [(0, "heavy"), (1, "heavy"), (0, "write")] {
+            assert_eq!(limiter.ask(owner, tier, START).unwrap().wait, None);
+            assert!(limiter.ask(owner, tier, START).unwrap().wait.is_some());
+        }
+    }
+
+    #[test]
+    fn a_quota_cut_while_running_holds_at_once() {
+        let mut limiter = Limiter::new(Limits::contract(LimitModel::FullBurst));
+        assert_eq!(limiter.ask(0, "heavy", START).unwrap().remaining, 29);
+        limiter.set_quota("heavy", 10);
+        let verdict = limiter.ask(0, "heavy", START).unwrap();
+        assert_eq!((verdict.limit, verdict.remaining), (10, 9));
+    }
+
+    #[test]
+    fn a_quota_of_nothing_allows_nothing() {
+        for model in [LimitModel::FullBurst, LimitModel::EvenPacing, LimitModel::FixedWindow] {
+            let mut limiter = Limiter::new(Limits::contract(model).tier("heavy", 0));
+            for at in [0, 100_000] {
+                assert!(limiter.ask(0, "heavy", ms(at)).unwrap().wait.is_some(), "{model:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn off_means_no_verdict() {
+        assert_eq!(Limiter::new(Limits::off()).ask(0, "heavy", START), None);
+    }
+
+    #[test]
+    fn retry_after_is_whole_at_real_speed_and_fractional_else() {
+        let real = Limiter::new(Limits::contract(LimitModel::FullBurst));
+        assert_eq!(real.retry_after(Duration::from_millis(1)), "1");
+        assert_eq!(real.retry_after(Duration::from_millis(2001)), "3");
+        let fast = Limiter::new(Limits::contract(LimitModel::FullBurst).speed(60.0));
+        assert_eq!(fast.retry_after(Duration::from_micros(33_334)), "0.034");
+    }
+}

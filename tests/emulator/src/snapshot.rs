@@ -1,0 +1,223 @@
+//! Answers as other versions of the API give them: an older one, a later one, and some that break the rules.
+
+use serde_json::{Map, Value, json};
+
+/// Which version of the API the emulator plays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Snapshot {
+    /// As the contract has it.
+    #[default]
+    Today,
+    /// An earlier one: errors are `{error}` alone, agents come bare, and optional fields with names of several words
+    /// are not there yet.
+    Old,
+    /// A later one: unknown fields at every level, unknown words where that is harmless, and a job passes through
+    /// unknown states before it ends.
+    Future,
+}
+
+/// Parts of an answer that are the caller's own and belong to no version of the API.
+const FOREIGN: [&str; 5] = ["result", "citations", "content", "metadata", "rows"];
+
+/// The answer as the older API gives it.
+pub(crate) fn old(operation: &str, body: Value) -> Value {
+    let mut body = if answers_agent(operation) { bare(body) } else { body };
+    let keep: &[&str] = match operation {
+        "upload_file" => &["fileVersionId"],
+        "submit_parse" | "submit_extract" => &["taskId"],
+        _ => &["keyPrefix", "occurredAt"],
+    };
+    drop_optional(&mut body, keep);
+    body
+}
+
+fn drop_optional(value: &mut Value, keep: &[&str]) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| drop_optional(item, keep)),
+        Value::Object(fields) => {
+            fields.retain(|key, value| {
+                let of_several_words = key.bytes().any(|byte| byte.is_ascii_uppercase());
+                // Without its cursor a list would end early, which no version does.
+                let needed = keep.contains(&key.as_str()) || key == "nextCursor" && !value.is_null();
+                !of_several_words || needed
+            });
+            let own = fields.iter_mut().filter(|(key, _)| !FOREIGN.contains(&key.as_str()));
+            own.for_each(|(_, value)| drop_optional(value, keep));
+        }
+        _ => {}
+    }
+}
+
+/// The answer as a later API gives it.
+pub(crate) fn future(mut body: Value) -> Value {
+    change_words(&mut body);
+    add_fields(&mut body);
+    body
+}
+
+fn add_fields(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(add_fields),
+        Value::Object(fields) => {
+            let own = fields.iter_mut().filter(|(key, _)| !FOREIGN.contains(&key.as_str()));
+            own.for_each(|(_, value)| add_fields(value));
+            fields.insert("futureField".to_owned(), json!({ "since": "v1", "list": [1, null, "two"] }));
+        }
+        _ => {}
+    }
+}
+
+fn change_words(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(change_words),
+        Value::Object(fields) => {
+            for (key, value) in fields.iter_mut() {
+                let word = match (key.as_str(), value.as_str()) {
+                    ("status", Some("BUILDING")) => "INDEXING",
+                    ("status", Some("running")) => "reflecting",
+                    ("spendStatus", Some(_)) => "under_review",
+                    ("type", Some("markdown" | "table")) => "canvas",
+                    ("type", Some("user")) => "service_account",
+                    ("fileType", Some(_)) => "MODEL",
+                    ("role", Some(_)) => "steward",
+                    _ => {
+                        change_inside(key, value);
+                        continue;
+                    }
+                };
+                *value = json!(word);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Goes down into the parts that are the API's own. A parse result is, but for the types of its blocks' fields.
+fn change_inside(key: &str, value: &mut Value) {
+    if !FOREIGN.contains(&key) {
+        change_words(value);
+    } else if key == "result" {
+        let chunks = value.get_mut("chunks").and_then(Value::as_array_mut);
+        for chunk in chunks.into_iter().flatten() {
+            rename_blocks(chunk);
+        }
+        rename_blocks(value);
+    }
+}
+
+fn rename_blocks(holder: &mut Value) {
+    let blocks = holder.get_mut("blocks").and_then(Value::as_array_mut);
+    for block in blocks.into_iter().flatten() {
+        if block.get("bbox").is_some() {
+            block["type"] = json!("Hologram");
+            add_fields(block);
+        }
+    }
+}
+
+/// Status words in upper case.
+pub(crate) fn upper_case(mut body: Value) -> Value {
+    fn shout(value: &mut Value) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(shout),
+            Value::Object(fields) => {
+                for (key, value) in fields.iter_mut().filter(|(key, _)| !FOREIGN.contains(&key.as_str())) {
+                    match value {
+                        Value::String(word) if key == "status" => *word = word.to_uppercase(),
+                        _ => shout(value),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    shout(&mut body);
+    body
+}
+
+/// What stands in `{data}`, if it is one object and not a list.
+pub(crate) fn bare(mut body: Value) -> Value {
+    match body.get_mut("data") {
+        Some(data) if data.is_object() => data.take(),
+        _ => body,
+    }
+}
+
+/// The object inside `{data}`, if it does not stand there already.
+pub(crate) fn wrapped(body: Value) -> Value {
+    if body.get("data").is_some() { body } else { json!({ "data": body }) }
+}
+
+/// Strings become numbers, and arrays objects.
+pub(crate) fn wrong_types(body: Value) -> Value {
+    match body {
+        Value::String(text) => json!(text.len()),
+        Value::Array(items) => {
+            let items = items.into_iter().enumerate();
+            Value::Object(items.map(|(at, item)| (at.to_string(), wrong_types(item))).collect())
+        }
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(key, value)| (key, wrong_types(value))).collect::<Map<_, _>>())
+        }
+        other => other,
+    }
+}
+
+fn answers_agent(operation: &str) -> bool {
+    matches!(operation, "launch_agent" | "get_agent" | "follow_up_agent" | "stop_agent")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_old_snapshot_drops_what_is_optional_and_keeps_what_is_required() {
+        let agent = json!({ "data": { "id": "1", "status": "waiting", "createdAt": "x", "files": [{ "id": "2", "fileType": "x" }] } });
+        assert_eq!(old("get_agent", agent), json!({ "id": "1", "status": "waiting", "files": [{ "id": "2" }] }));
+        let file = json!({ "id": "1", "fileVersionId": "2", "createdAt": "x" });
+        assert_eq!(old("upload_file", file), json!({ "id": "1", "fileVersionId": "2" }));
+        let page = json!({ "data": [{ "keyPrefix": "npk", "lastUsedAt": null }], "nextCursor": "c", "totalCount": 9 });
+        assert_eq!(old("list_api_keys", page), json!({ "data": [{ "keyPrefix": "npk" }], "nextCursor": "c" }));
+        let task = json!({ "taskId": "1", "status": "COMPLETED", "result": { "permitNumber": "7" } });
+        assert_eq!(old("get_extract", task), json!({ "status": "COMPLETED", "result": { "permitNumber": "7" } }));
+    }
+
+    #[test]
+    fn the_future_adds_fields_but_not_to_what_is_the_callers_own() {
+        let task = json!({ "status": "COMPLETED", "result": { "permitNumber": "7" } });
+        let future = future(task);
+        assert_eq!(future["status"], "COMPLETED");
+        assert_eq!(future["result"], json!({ "permitNumber": "7" }));
+        assert!(future["futureField"].is_object());
+    }
+
+    #[test]
+    fn the_future_has_words_of_its_own() {
+        let block = json!({ "type": "Text", "bbox": { "page": 1 }, "content": "a" });
+        let task = json!({ "status": "BUILDING", "result": { "chunks": [{ "blocks": [block] }] } });
+        let future = future(task);
+        assert_eq!(future["status"], "INDEXING");
+        let block = &future["result"]["chunks"][0]["blocks"][0];
+        assert_eq!(block["type"], "Hologram");
+        assert_eq!(block["content"], "a");
+        assert!(block["bbox"]["futureField"].is_object());
+    }
+
+    #[test]
+    fn envelopes_are_taken_off_and_put_on() {
+        let agent = json!({ "data": { "id": "1" } });
+        assert_eq!(bare(agent.clone()), json!({ "id": "1" }));
+        assert_eq!(wrapped(json!({ "id": "1" })), agent);
+        assert_eq!(wrapped(agent.clone()), agent);
+        assert_eq!(bare(json!({ "data": [] })), json!({ "data": [] }));
+    }
+
+    #[test]
+    fn wrong_types_are_wrong_everywhere() {
+        assert_eq!(
+            wrong_types(json!({ "a": "four", "b": ["x", 1], "c": null })),
+            json!({ "a": 4, "b": { "0": 1, "1": 1 }, "c": null })
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! Users and their API keys.
+
+use std::collections::HashMap;
+
+use crate::clock::Moment;
+use crate::seed;
+
+/// A person of the organization.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) email: String,
+    pub(crate) name: String,
+    pub(crate) role: &'static str,
+    pub(crate) created: Moment,
+    pub(crate) updated: Moment,
+    pub(crate) disabled: Option<Moment>,
+    pub(crate) last_active: Option<Moment>,
+    pub(crate) sessions: u64,
+    pub(crate) usage_cents: u64,
+    pub(crate) cap_cents: Option<u64>,
+}
+
+/// A key; its secret stands in the index alone.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiKey {
+    pub(crate) id: String,
+    pub(crate) prefix: String,
+    pub(crate) name: String,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) owner: usize,
+    pub(crate) created: Moment,
+    pub(crate) last_used: Option<Moment>,
+    pub(crate) expires: Option<Moment>,
+    pub(crate) revoked: Option<Moment>,
+}
+
+/// Why a key opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Unknown,
+    Revoked,
+    Expired,
+    OwnerDisabled,
+}
+
+/// All users and keys, each known by its place.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    users: Vec<User>,
+    keys: Vec<ApiKey>,
+    user_by_id: HashMap<String, usize>,
+    key_by_id: HashMap<String, usize>,
+    key_by_secret: HashMap<String, usize>,
+}
+
+impl Accounts {
+    pub(crate) fn seeded(users: usize) -> Accounts {
+        let users: Vec<User> = (0..users.max(1)).map(seed::user).collect();
+        let keys: Vec<ApiKey> = (0..users.len()).flat_map(seed::api_keys).collect();
+        Accounts {
+            user_by_id: users.iter().enumerate().map(|(at, user)| (user.id.clone(), at)).collect(),
+            key_by_id: keys.iter().enumerate().map(|(at, key)| (key.id.clone(), at)).collect(),
+            key_by_secret: HashMap::new(),
+            users,
+            keys,
+        }
+    }
+
+    pub(crate) fn users(&self) -> &[User] {
+        &self.users
+    }
+
+    pub(crate) fn keys(&self) -> &[ApiKey] {
+        &self.keys
+    }
+
+    pub(crate) fn user(&self, place: usize) -> Option<&User> {
+        self.users.get(place)
+    }
+
+    pub(crate) fn find_user(&self, id: &str) -> Option<usize> {
+        self.user_by_id.get(id).copied()
+    }
+
+    pub(crate) fn find_key(&self, id: &str) -> Option<usize> {
+        self.key_by_id.get(id).copied()
+    }
+
+    /// The live keys of a user.
+    pub(crate) fn live_keys(&self, owner: usize) -> usize {
+        let keys = self.keys.iter();
+        keys.filter(|key| key.owner == owner && key.revoked.is_none()).count()
+    }
+
+    /// Adds a key with this secret.
+    pub(crate) fn add_key(&mut self, secret: String, key: ApiKey) {
+        self.key_by_id.insert(key.id.clone(), self.keys.len());
+        self.key_by_secret.insert(secret, self.keys.len());
+        self.keys.push(key);
+    }
+
+    /// The place of the key with this secret, live or not.
+    pub(crate) fn find_secret(&self, secret: &str) -> Option<usize> {
+        self.key_by_secret.get(secret).copied()
+    }
+
+    /// The key that this secret opens, and notes its use.
+    pub(crate) fn open(&mut self, secret: &str, now: Moment) -> Result<&ApiKey, Refusal> {
+        let place = self.find_secret(secret).ok_or(Refusal::Unknown)?;
+        let key = self.keys.get_mut(place).ok_or(Refusal::Unknown)?;
+        let owner = self.users.get_mut(key.owner).ok_or(Refusal::Unknown)?;
+        if owner.disabled.is_some() {
+            return Err(Refusal::OwnerDisabled);
+        }
+        if key.revoked.is_some() {
+            return Err(Refusal::Revoked);
+        }
+        if key.expires.is_some_and(|expires| expires <= now) {
+            return Err(Refusal::Expired);
+        }
+        key.last_used = Some(now);
+        owner.last_active = Some(now);
+        Ok(key)
+    }
+
+    /// Revokes a key. Gives when it was revoked and whether that was now.
+    pub(crate) fn revoke(&mut self, place: usize, now: Moment) -> Option<(Moment, bool)> {
+        let key = self.keys.get_mut(place)?;
+        let before = key.revoked;
+        Some((*key.revoked.get_or_insert(now), before.is_none()))
+    }
+
+    /// Disables a user and revokes all their keys. Gives how many those were; None when the user was disabled already.
+    pub(crate) fn disable(&mut self, place: usize, now: Moment) -> Option<usize> {
+        let user = self.users.get_mut(place).filter(|user| user.disabled.is_none())?;
+        user.disabled = Some(now);
+        user.updated = now;
+        user.sessions = 0;
+        let keys = self.keys.iter_mut();
+        let live = keys.filter(|key| key.owner == place && key.revoked.is_none());
+        Some(live.map(|key| key.revoked = Some(now)).count())
+    }
+
+    /// Enables a user again; the keys stay revoked. Whether anything changed.
+    pub(crate) fn enable(&mut self, place: usize, now: Moment) -> bool {
+        let user = self.users.get_mut(place).filter(|user| user.disabled.is_some());
+        if let Some(user) = user {
+            user.disabled = None;
+            user.updated = now;
+            return true;
+        }
+        false
+    }
+}

@@ -1,0 +1,232 @@
+//! Agents: what they were asked, how they stand, and what they made.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::clock::{self, Moment};
+use crate::ids::Ids;
+use crate::store::tasks::{Eventually, Fate};
+use crate::work::Written;
+
+/// One message of a conversation.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) text: String,
+}
+
+/// Something that an agent made.
+#[derive(Debug, Clone)]
+pub(crate) struct Artifact {
+    pub(crate) id: String,
+    pub(crate) kind: &'static str,
+    pub(crate) title: String,
+    pub(crate) content: Value,
+}
+
+impl Artifact {
+    /// As it stands in lists: without its content.
+    pub(crate) fn brief(&self) -> Value {
+        json!({ "id": self.id, "type": self.kind, "title": self.title })
+    }
+
+    pub(crate) fn full(&self) -> Value {
+        json!({ "id": self.id, "type": self.kind, "title": self.title, "content": self.content })
+    }
+}
+
+/// What an agent is doing since it was last asked something.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) started: Moment,
+    pub(crate) awaits_tool: bool,
+    pub(crate) fate: Fate,
+    pub(crate) outcome: Outcome,
+}
+
+/// What an agent will have written.
+pub(crate) type Outcome = Arc<Eventually<Result<Arc<Written>, String>>>;
+
+#[derive(Debug, Clone)]
+pub(crate) enum State {
+    Running(Run),
+    /// Ended, with the status word.
+    Ended(&'static str),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Agent {
+    pub(crate) id: String,
+    pub(crate) workflow: Option<String>,
+    pub(crate) project: Option<String>,
+    /// Id and name of each file that it was given.
+    pub(crate) files: Vec<(String, String)>,
+    pub(crate) created: Moment,
+    pub(crate) updated: Moment,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) artifacts: Vec<Artifact>,
+    pub(crate) summary: Option<String>,
+    pub(crate) state: State,
+}
+
+impl Run {
+    /// The status word, when a run takes so long.
+    fn status(&self, now: Moment, job_time: Duration) -> &'static str {
+        let passed = now.saturating_sub(self.started);
+        let tenth = job_time / 10;
+        if passed >= job_time {
+            "running"
+        } else if passed < tenth * 2 {
+            "waiting"
+        } else if self.awaits_tool && (tenth * 4..tenth * 7).contains(&passed) {
+            "awaiting_tool"
+        } else {
+            "running"
+        }
+    }
+}
+
+impl Agent {
+    pub(crate) fn status(&self, now: Moment, job_time: Duration) -> &'static str {
+        match &self.state {
+            State::Running(run) => run.status(now, job_time),
+            State::Ended(word) => word,
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.state, State::Running(_))
+    }
+
+    /// Ends the run when its time is up and its work is there.
+    pub(crate) fn settle(&mut self, now: Moment, job_time: Duration, ids: &Ids) {
+        let State::Running(run) = &self.state else { return };
+        let end = run.started + job_time;
+        if now < end {
+            return;
+        }
+        let outcome = match &run.fate {
+            Fate::NeverEnds => return,
+            Fate::Fails(error) => Err(error.clone()),
+            Fate::Ordinary => match run.outcome.get() {
+                None => return,
+                Some(outcome) => outcome,
+            },
+        };
+        self.updated = end;
+        match outcome {
+            Ok(written) => {
+                self.state = State::Ended("finished");
+                self.take_over(&written, end, ids);
+            }
+            Err(error) => {
+                self.state = State::Ended("failed");
+                self.say("error", &error, ids.fresh(end));
+                self.summary = Some(error);
+            }
+        }
+    }
+
+    pub(crate) fn say(&mut self, kind: &str, text: &str, id: String) {
+        self.messages.push(Message { id, kind: kind.to_owned(), text: text.to_owned() });
+    }
+
+    fn take_over(&mut self, written: &Written, now: Moment, ids: &Ids) {
+        for (kind, text) in &written.messages {
+            // What the user said stands in the conversation since it was said.
+            if kind != "user_message" {
+                self.say(kind, text, ids.fresh(now));
+            }
+        }
+        self.summary = Some(written.summary.clone());
+        self.artifacts.push(Artifact {
+            id: ids.fresh(now),
+            kind: "markdown",
+            title: written.markdown_title.clone(),
+            content: json!(written.markdown),
+        });
+        self.artifacts.push(Artifact {
+            id: ids.fresh(now),
+            kind: "table",
+            title: written.table_title.clone(),
+            content: json!({ "columns": written.columns, "rows": written.rows }),
+        });
+    }
+
+    pub(crate) fn json(&self, now: Moment, job_time: Duration) -> Value {
+        self.json_with_status(self.status(now, job_time))
+    }
+
+    pub(crate) fn json_with_status(&self, status: &str) -> Value {
+        let files = self.files.iter().map(|(id, name)| json!({ "id": id, "name": name }));
+        json!({
+            "id": self.id,
+            "status": status,
+            "workflowId": self.workflow,
+            "projectId": self.project,
+            "artifacts": self.artifacts.iter().map(Artifact::brief).collect::<Vec<_>>(),
+            "files": files.collect::<Vec<_>>(),
+            "summary": self.summary,
+            "url": format!("https://nomic.example/agents/{}", self.id),
+            "createdAt": clock::rfc3339(self.created),
+            "updatedAt": clock::rfc3339(self.updated),
+        })
+    }
+}
+
+/// All agents, numbered from the oldest.
+#[derive(Debug)]
+pub(crate) struct Agents {
+    by_number: BTreeMap<u64, Agent>,
+    number_by_id: HashMap<String, u64>,
+    next: u64,
+}
+
+impl Agents {
+    pub(crate) fn seeded(agents: impl Iterator<Item = Agent>) -> Agents {
+        let mut all = Agents { by_number: BTreeMap::new(), number_by_id: HashMap::new(), next: 0 };
+        agents.for_each(|agent| all.add(agent));
+        all
+    }
+
+    pub(crate) fn add(&mut self, agent: Agent) {
+        self.number_by_id.insert(agent.id.clone(), self.next);
+        self.by_number.insert(self.next, agent);
+        self.next += 1;
+    }
+
+    pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Agent> {
+        self.by_number.get_mut(self.number_by_id.get(id)?)
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) -> Option<Agent> {
+        self.by_number.remove(&self.number_by_id.remove(id)?)
+    }
+
+    /// All agents, each with its number, oldest first.
+    pub(crate) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (u64, &mut Agent)> {
+        self.by_number.iter_mut().map(|(number, agent)| (*number, agent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_passes_through_its_states() {
+        let start = Duration::from_secs(1000);
+        for (awaits_tool, expected) in [
+            (false, ["waiting", "running", "running", "running", "running"]),
+            (true, ["waiting", "running", "awaiting_tool", "running", "running"]),
+        ] {
+            let run = Run { started: start, awaits_tool, fate: Fate::Ordinary, outcome: Eventually::new() };
+            let at = [0, 30, 50, 80, 200].map(Duration::from_millis);
+            assert_eq!(at.map(|passed| run.status(start + passed, Duration::from_millis(100))), expected);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The file library: folders, files, their versions, and the documents read from them.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use crate::http::percent_encode;
+use crate::seed;
+use crate::work::{self, Document, Unreadable};
+
+/// A file, by its newest version.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) mime_type: String,
+    pub(crate) folder: Option<String>,
+    pub(crate) version: String,
+    /// The integration that it comes from, if it was not uploaded.
+    pub(crate) integration: Option<String>,
+}
+
+/// What was uploaded as one version of a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Version {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) mime_type: String,
+    pub(crate) stored: PathBuf,
+    document: Arc<OnceLock<Result<Arc<Document>, Unreadable>>>,
+}
+
+#[derive(Debug)]
+struct Folder {
+    name: String,
+    parent: Option<String>,
+}
+
+/// Where an upload is to go.
+#[derive(Debug, Default)]
+pub(crate) struct Target {
+    pub(crate) parent: Option<String>,
+    /// Names of folders below the parent; those that are missing are made.
+    pub(crate) folders: Vec<String>,
+    pub(crate) name: String,
+}
+
+/// All folders and files.
+#[derive(Debug)]
+pub(crate) struct Library {
+    folders: HashMap<String, Folder>,
+    folder_by_name: HashMap<(Option<String>, String), String>,
+    files: Vec<File>,
+    file_by_id: HashMap<String, usize>,
+    file_by_name: HashMap<(Option<String>, String), usize>,
+    versions: HashMap<String, Version>,
+    seeded_versions: HashMap<String, usize>,
+}
+
+impl Library {
+    pub(crate) fn seeded(files: usize) -> Library {
+        let mut library = Library {
+            folders: HashMap::new(),
+            folder_by_name: HashMap::new(),
+            files: (0..files).map(seed::file).collect(),
+            file_by_id: HashMap::new(),
+            file_by_name: HashMap::new(),
+            versions: HashMap::new(),
+            seeded_versions: HashMap::new(),
+        };
+        for (place, file) in library.files.iter().enumerate() {
+            library.file_by_id.insert(file.id.clone(), place);
+            library.seeded_versions.insert(file.version.clone(), place);
+        }
+        library
+    }
+
+    pub(crate) fn has_folder(&self, id: &str) -> bool {
+        self.folders.contains_key(id)
+    }
+
+    pub(crate) fn file(&self, id: &str) -> Option<&File> {
+        self.file_by_id.get(id).and_then(|place| self.files.get(*place))
+    }
+
+    pub(crate) fn version(&self, id: &str) -> Option<&Version> {
+        self.versions.get(id)
+    }
+
+    /// Whether the version belongs to a file that came through an integration.
+    pub(crate) fn is_of_integration(&self, version: &str) -> bool {
+        self.seeded_versions.contains_key(version)
+    }
+
+    /// The files after this place whose names hold the text (which is in lower case), each with its place.
+    pub(crate) fn search<'l>(
+        &'l self,
+        text: &'l str,
+        integration: Option<&'l str>,
+        from: usize,
+    ) -> impl Iterator<Item = (usize, &'l File)> {
+        let files = self.files.iter().enumerate().skip(from);
+        files.filter(move |(_, file)| {
+            (integration.is_none() || integration == file.integration.as_deref())
+                && file.name.to_lowercase().contains(text)
+        })
+    }
+
+    /// The path of a file from the root, each segment URL-encoded.
+    pub(crate) fn path(&self, file: &File) -> String {
+        let mut segments = vec![percent_encode(&file.name)];
+        let mut parent = file.folder.as_deref();
+        while let Some(folder) = parent.and_then(|id| self.folders.get(id)) {
+            segments.push(percent_encode(&folder.name));
+            parent = folder.parent.as_deref();
+        }
+        segments.reverse();
+        segments.join("/")
+    }
+
+    /// The files that an id stands for: a file itself, or all in a folder and below it.
+    pub(crate) fn under(&self, id: &str) -> Option<Vec<&File>> {
+        if let Some(file) = self.file(id) {
+            return Some(vec![file]);
+        }
+        self.folders.get(id)?;
+        let within = |file: &&File| {
+            let mut parent = file.folder.as_deref();
+            while let Some(folder) = parent {
+                if folder == id {
+                    return true;
+                }
+                parent = self.folders.get(folder).and_then(|folder| folder.parent.as_deref());
+            }
+            false
+        };
+        Some(self.files.iter().filter(within).collect())
+    }
+
+    /// Files an upload: under the same path again it becomes a new version of the same file.
+    pub(crate) fn add(
+        &mut self,
+        target: Target,
+        mime_type: &str,
+        stored: PathBuf,
+        mut fresh: impl FnMut() -> String,
+    ) -> File {
+        let mut folder = target.parent;
+        for name in target.folders {
+            let key = (folder.clone(), name);
+            let id = match self.folder_by_name.get(&key) {
+                Some(id) => id.clone(),
+                None => {
+                    let id = fresh();
+                    self.folders.insert(id.clone(), Folder { name: key.1.clone(), parent: folder });
+                    self.folder_by_name.insert(key, id.clone());
+                    id
+                }
+            };
+            folder = Some(id);
+        }
+        let version = Version {
+            id: fresh(),
+            name: target.name.clone(),
+            mime_type: mime_type.to_owned(),
+            stored,
+            document: Arc::default(),
+        };
+        let key = (folder.clone(), target.name);
+        let known = self.file_by_name.get(&key).and_then(|place| self.files.get_mut(*place));
+        let file = match known {
+            Some(file) => {
+                file.version = version.id.clone();
+                file.mime_type = mime_type.to_owned();
+                file.clone()
+            }
+            None => {
+                let file = File {
+                    id: fresh(),
+                    name: key.1.clone(),
+                    mime_type: mime_type.to_owned(),
+                    folder,
+                    version: version.id.clone(),
+                    integration: None,
+                };
+                self.file_by_id.insert(file.id.clone(), self.files.len());
+                self.file_by_name.insert(key, self.files.len());
+                self.files.push(file.clone());
+                file
+            }
+        };
+        self.versions.insert(version.id.clone(), version);
+        file
+    }
+}
+
+impl Version {
+    /// Whether files of this type can be read at all. It is judged by name and MIME type alone.
+    pub(crate) fn is_readable(&self) -> bool {
+        // The type is looked at before the file is opened; no file has this path.
+        !matches!(work::read(&PathBuf::new(), &self.name, &self.mime_type), Err(Unreadable::UnsupportedType(_)))
+    }
+
+    /// The document in this version; it is read once. Slow: not to be called with a lock held.
+    pub(crate) fn document(&self) -> Result<Arc<Document>, Unreadable> {
+        let read = || {
+            // Readers of PDF have been known to panic on damaged files.
+            catch_unwind(AssertUnwindSafe(|| work::read(&self.stored, &self.name, &self.mime_type)))
+                .unwrap_or_else(|_| Err(Unreadable::Corrupt("the file is damaged".to_owned())))
+                .map(Arc::new)
+        };
+        self.document.get_or_init(read).clone()
+    }
+}
+
+/// Why a document could not be read, in words.
+pub(crate) fn complaint(name: &str, reason: &Unreadable) -> String {
+    match reason {
+        Unreadable::UnsupportedType(kind) => format!("Cannot read {name}: unsupported file type {kind}"),
+        Unreadable::Corrupt(what) => format!("Cannot read {name}: {what}"),
+        Unreadable::Empty => format!("Cannot read {name}: there is no text in it"),
+    }
+}

@@ -1,0 +1,473 @@
+//! Uploads: form-data from the socket to the disk, part by part, checked strictly and held in no memory.
+
+use std::future::Future;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+use memchr::memmem;
+use multer::Multipart;
+use multer::bytes::Bytes;
+use serde_json::json;
+
+use crate::api::{Answer, Call};
+use crate::clock::rfc3339;
+use crate::failure::{Failure, Issue};
+use crate::http::{Body, Head};
+use crate::ids;
+use crate::state::{PartHead, StoredUpload, lock};
+use crate::store::library::Target;
+use crate::store::trail::Party;
+
+/// The largest file.
+const MAX_FILE: u64 = 500 * 1024 * 1024;
+/// How much a form may hold besides its file.
+const MAX_REST: u64 = 64 * 1024;
+/// The longest value of a part that is not the file.
+const MAX_VALUE: usize = 4096;
+/// The longest head of a part.
+const MAX_PART_HEAD: usize = 16 * 1024;
+
+/// Receives an upload. An error of the socket, or a body that ends too soon, means that nothing was done.
+pub(crate) fn receive(call: &Call, head: &Head, body: &mut Body) -> io::Result<Result<Answer, Failure>> {
+    let Some(length) = head.content_length() else {
+        return Ok(Err(Failure::new(411, "bad_request", "Content-Length is required")));
+    };
+    let boundary = head.header("content-type").map(multer::parse_boundary);
+    let Some(Ok(boundary)) = boundary else {
+        return Ok(Err(Failure::bad_request("Expected multipart/form-data with a boundary")));
+    };
+    if length > MAX_FILE + MAX_REST {
+        return Ok(Err(too_large()));
+    }
+    let stored = call.world.folder.join(format!("upload-{}", call.world.fresh_id()));
+    let mut heads = PartHeads::new(&boundary);
+    let mut form = Form::default();
+    let read = {
+        let chunks = Chunks { body, heads: &mut heads, paused: false };
+        let mut multipart = Multipart::new(chunks, boundary);
+        block_on(form.read(&mut multipart, &stored))
+    };
+    let checked = match read {
+        Ok(()) => {
+            // What follows the last boundary means nothing, but it has to come.
+            body.skip(u64::MAX)?;
+            form.check(&heads.found)
+        }
+        Err(Broken::Socket(error)) => Err(error)?,
+        Err(Broken::Disk(error)) => Err(Failure::new(500, "internal_error", format!("Cannot store the file: {error}"))),
+        Err(Broken::Rules(failure)) => Err(failure),
+    };
+    let answer = checked.and_then(|upload| keep(call, upload, &form, heads.found, &stored));
+    if answer.is_err() {
+        let _ = std::fs::remove_file(&stored);
+    }
+    Ok(answer)
+}
+
+fn too_large() -> Failure {
+    Failure::new(413, "payload_too_large", format!("A file may have {MAX_FILE} bytes at most"))
+}
+
+/// What the form holds.
+#[derive(Debug, Default)]
+struct Form {
+    size: u64,
+    path: Option<String>,
+    parent: Option<String>,
+    issues: Vec<Issue>,
+}
+
+/// Why a form could not be read.
+enum Broken {
+    Socket(io::Error),
+    Disk(io::Error),
+    Rules(Failure),
+}
+
+impl From<multer::Error> for Broken {
+    fn from(error: multer::Error) -> Broken {
+        match error {
+            multer::Error::StreamReadFailed(cause) => match cause.downcast::<io::Error>() {
+                Ok(error) => Broken::Socket(*error),
+                Err(cause) => Broken::Socket(io::Error::other(cause)),
+            },
+            other => Broken::Rules(Failure::bad_request(format!("Malformed form-data: {other}"))),
+        }
+    }
+}
+
+impl Form {
+    async fn read(&mut self, multipart: &mut Multipart<'_>, stored: &Path) -> Result<(), Broken> {
+        let mut files = 0;
+        while let Some(mut field) = multipart.next_field().await? {
+            match field.name().unwrap_or_default() {
+                "file" => {
+                    files += 1;
+                    let mut disk = std::fs::File::create(stored).map_err(Broken::Disk)?;
+                    self.size = 0;
+                    while let Some(chunk) = field.chunk().await? {
+                        self.size += chunk.len() as u64;
+                        if self.size > MAX_FILE {
+                            return Err(Broken::Rules(too_large()));
+                        }
+                        disk.write_all(&chunk).map_err(Broken::Disk)?;
+                    }
+                }
+                name @ ("path" | "parentId") => {
+                    let name = name.to_owned();
+                    let mut value = Vec::new();
+                    while let Some(chunk) = field.chunk().await? {
+                        value.extend_from_slice(&chunk);
+                        if value.len() > MAX_VALUE {
+                            return Err(Broken::Rules(Failure::issue([&name], "String is too long")));
+                        }
+                    }
+                    let place = if name == "path" { &mut self.path } else { &mut self.parent };
+                    match String::from_utf8(value) {
+                        Err(_) => self.complain(&name, "Invalid UTF-8"),
+                        Ok(_) if place.is_some() => self.complain(&name, "Expected at most one part"),
+                        Ok(text) => *place = Some(text),
+                    }
+                }
+                other => {
+                    let message = format!("Unexpected part '{other}'");
+                    let other = other.to_owned();
+                    self.complain(&other, &message);
+                    while field.chunk().await?.is_some() {}
+                }
+            }
+        }
+        match files {
+            0 => self.complain("file", "Required"),
+            1 if self.size == 0 => self.complain("file", "File is empty"),
+            1 => {}
+            _ => self.complain("file", "Expected exactly one part"),
+        }
+        Ok(())
+    }
+
+    fn complain(&mut self, part: &str, message: &str) {
+        self.issues.push(Issue { path: vec![part.into()], message: message.to_owned() });
+    }
+
+    /// Holds the form against the rules, and its parts' heads as they came, byte by byte. Gives the target and what the file part says.
+    fn check(&mut self, heads: &[PartHead]) -> Result<Checked, Failure> {
+        let mut file = None;
+        for head in heads {
+            match read_part_head(head) {
+                Err(message) => self.complain("file", &message),
+                Ok(part) if part.name == "file" => match part.file_names.as_slice() {
+                    [name] => file = Some((name.clone(), part.content_type)),
+                    names => {
+                        let message = format!("Expected exactly one filename, received {}", names.len());
+                        self.complain("file", &message);
+                    }
+                },
+                Ok(part) if !part.file_names.is_empty() => self.complain(&part.name, "Unexpected filename"),
+                Ok(_) => {}
+            }
+        }
+        let parent = self.parent.clone();
+        if parent.as_deref().is_some_and(|id| !ids::is_uuid(id)) {
+            self.complain("parentId", "Invalid uuid");
+        }
+        let segments: Option<Vec<String>> =
+            self.path.as_deref().map(|path| path.split('/').map(str::to_owned).collect());
+        if segments.iter().flatten().any(|name| matches!(name.as_str(), "" | "." | "..")) {
+            self.complain("path", "Expected folders and a file name, divided by single slashes");
+        }
+        if !self.issues.is_empty() {
+            return Err(Failure::invalid(std::mem::take(&mut self.issues)));
+        }
+        let (received_name, content_type) = file.ok_or_else(|| Failure::issue(["file"], "Required"))?;
+        let mut folders = segments.unwrap_or_else(|| vec![received_name.clone()]);
+        let name = folders.pop().filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| Failure::issue(["file"], "Expected a filename"))?;
+        let mime_type = content_type.unwrap_or_else(|| guess_mime_type(&name).to_owned());
+        Ok(Checked { received_name, mime_type, target: Target { parent, folders, name } })
+    }
+}
+
+#[derive(Debug)]
+struct Checked {
+    received_name: String,
+    mime_type: String,
+    target: Target,
+}
+
+/// Puts a checked upload into the library.
+fn keep(call: &Call, upload: Checked, form: &Form, parts: Vec<PartHead>, stored: &Path) -> Result<Answer, Failure> {
+    let Checked { received_name, mime_type, target } = upload;
+    let file = {
+        let mut library = lock(&call.world.library);
+        if target.parent.as_deref().is_some_and(|id| !library.has_folder(id)) {
+            return Err(Failure::not_found("Parent folder"));
+        }
+        library.add(target, &mime_type, stored.to_owned(), || call.world.fresh_id())
+    };
+    call.record(
+        "file.uploaded",
+        Party { id: file.id.clone(), kind: "file", name: Some(file.name.clone()) },
+        json!({ "size": form.size, "fileVersionId": file.version }),
+    );
+    let answer = Answer::created(json!({
+        "id": file.id,
+        "name": file.name,
+        "mimeType": mime_type,
+        "size": form.size,
+        "fileType": "DOCUMENT",
+        "parentId": file.folder,
+        "fileVersionId": file.version,
+        "createdAt": rfc3339(call.now),
+    }));
+    lock(&call.world.ledger).uploads.push(StoredUpload {
+        name: received_name,
+        path: PathBuf::from(stored),
+        size: form.size,
+        mime_type,
+        parts,
+    });
+    Ok(answer)
+}
+
+/// What the head of a part says, read strictly.
+#[derive(Debug, PartialEq)]
+struct Part {
+    name: String,
+    file_names: Vec<String>,
+    content_type: Option<String>,
+}
+
+fn read_part_head(head: &PartHead) -> Result<Part, String> {
+    let mut disposition = None;
+    let mut content_type = None;
+    for (name, value) in &head.headers {
+        let slot = match name.to_ascii_lowercase().as_str() {
+            "content-disposition" => &mut disposition,
+            "content-type" => &mut content_type,
+            _ => return Err(format!("Unexpected header '{name}' in a part")),
+        };
+        if slot.replace(value.clone()).is_some() {
+            return Err(format!("Header '{name}' twice in a part"));
+        }
+    }
+    let disposition = disposition.ok_or("A part without Content-Disposition")?;
+    let mut rest = disposition.strip_prefix("form-data").ok_or("A part that is not form-data")?.trim_start();
+    let (mut names, mut file_names) = (Vec::new(), Vec::new());
+    while !rest.is_empty() {
+        let parameter = rest.strip_prefix(';').and_then(|rest| rest.trim_start().split_once('='));
+        let (key, value) = parameter.ok_or("Malformed Content-Disposition")?;
+        // Browsers escape a quote as %22, so that the next quote is the end.
+        let quoted = value.strip_prefix('"').and_then(|value| value.split_once('"'));
+        let (value, after) = quoted.ok_or("Unquoted value in Content-Disposition")?;
+        match key {
+            "name" => names.push(value.to_owned()),
+            "filename" => file_names.push(value.to_owned()),
+            _ => return Err(format!("Unexpected parameter '{key}' in Content-Disposition")),
+        }
+        rest = after.trim_start();
+    }
+    match <[String; 1]>::try_from(names) {
+        Ok([name]) => Ok(Part { name, file_names, content_type }),
+        Err(_) => Err("Expected exactly one name in Content-Disposition".to_owned()),
+    }
+}
+
+fn guess_mime_type(name: &str) -> &'static str {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    match extension.as_deref() {
+        Some("pdf") => "application/pdf",
+        Some("txt") => "text/plain",
+        Some("md") => "text/markdown",
+        Some("html" | "htm") => "text/html",
+        Some("png") => "image/png",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        _ => "application/octet-stream",
+    }
+}
+
+/// The body as multer wants it. Every second time it says that nothing is there yet: multer takes all that it can get
+/// before it hands on anything, and would hold the whole file in memory.
+struct Chunks<'a, 'w> {
+    body: &'a mut Body<'w>,
+    heads: &'a mut PartHeads,
+    paused: bool,
+}
+
+impl Stream for Chunks<'_, '_> {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        self.paused = !self.paused;
+        if !self.paused {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let mut buffer = vec![0; 64 * 1024];
+        Poll::Ready(match self.body.read(&mut buffer) {
+            Ok(0) => None,
+            Ok(count) => {
+                buffer.truncate(count);
+                self.heads.watch(&buffer);
+                Some(Ok(Bytes::from(buffer)))
+            }
+            Err(error) => Some(Err(error)),
+        })
+    }
+}
+
+/// Drives a future whose streams block instead of waiting: it can always go on at once.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+    }
+}
+
+/// Finds the heads of the parts in the bytes that pass by, since multer shows only what it made of them.
+#[derive(Debug)]
+struct PartHeads {
+    delimiter: memmem::Finder<'static>,
+    pending: Vec<u8>,
+    state: Scan,
+    found: Vec<PartHead>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Scan {
+    /// Within the content of a part, or before the first.
+    Content,
+    /// After a delimiter.
+    Delimited,
+    Head,
+    /// After the last part, or beyond what makes sense.
+    End,
+}
+
+impl PartHeads {
+    fn new(boundary: &str) -> PartHeads {
+        PartHeads {
+            delimiter: memmem::Finder::new(&format!("\r\n--{boundary}")).into_owned(),
+            // The first delimiter stands at the beginning of a line, too.
+            pending: b"\r\n".to_vec(),
+            state: Scan::Content,
+            found: Vec::new(),
+        }
+    }
+
+    fn watch(&mut self, bytes: &[u8]) {
+        if self.state == Scan::End {
+            return;
+        }
+        self.pending.extend_from_slice(bytes);
+        loop {
+            let used = match self.state {
+                Scan::Content => match self.delimiter.find(&self.pending) {
+                    Some(at) => {
+                        self.state = Scan::Delimited;
+                        at + self.delimiter.needle().len()
+                    }
+                    None => {
+                        let kept = self.delimiter.needle().len() - 1;
+                        self.pending.drain(..self.pending.len().saturating_sub(kept));
+                        return;
+                    }
+                },
+                Scan::Delimited => match self.pending.get(..2) {
+                    None => return,
+                    Some(b"--") => {
+                        self.state = Scan::End;
+                        self.pending = Vec::new();
+                        return;
+                    }
+                    // The line's end stays: a head without lines ends with it.
+                    Some(_) => {
+                        self.state = Scan::Head;
+                        0
+                    }
+                },
+                Scan::Head => match memmem::find(&self.pending, b"\r\n\r\n") {
+                    Some(end) => {
+                        self.found.push(PartHead::parse(&self.pending[..end]));
+                        self.state = Scan::Content;
+                        // The blank line's own end may begin the next delimiter.
+                        end + 2
+                    }
+                    None if self.pending.len() > MAX_PART_HEAD => {
+                        self.state = Scan::End;
+                        self.pending = Vec::new();
+                        return;
+                    }
+                    None => return,
+                },
+                Scan::End => return,
+            };
+            self.pending.drain(..used);
+        }
+    }
+}
+
+impl PartHead {
+    fn parse(bytes: &[u8]) -> PartHead {
+        let text = String::from_utf8_lossy(bytes);
+        let lines = text.split("\r\n").filter(|line| !line.is_empty());
+        let headers = lines
+            .map(|line| {
+                let (name, value) = line.split_once(':').unwrap_or((line, ""));
+                (name.to_owned(), value.trim().to_owned())
+            })
+            .collect();
+        PartHead { headers }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(text: &str, piece: usize) -> Vec<PartHead> {
+        let mut heads = PartHeads::new("XX");
+        text.as_bytes().chunks(piece).for_each(|chunk| heads.watch(chunk));
+        heads.found
+    }
+
+    fn head(headers: &[(&str, &str)]) -> PartHead {
+        let headers = headers.iter();
+        PartHead { headers: headers.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
+    }
+
+    #[test]
+    fn heads_are_found_however_the_bytes_are_cut() {
+        let text = "--XX\r\nA: 1\r\nB:2\r\n\r\nbody --XX\r\n--X\r\n\r\n--XX\r\nC: é\r\n\r\n\r\n--XX\r\nD: 4\r\n\r\nx\r\n--XX--\r\n\r\n--XX\r\nE: 5\r\n\r\n";
+        let expected = [head(&[("A", "1"), ("B", "2")]), head(&[("C", "é")]), head(&[("D", "4")])];
+        for piece in 1..text.len() {
+            assert_eq!(scan(text, piece), expected, "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn a_part_head_is_read_strictly() {
+        let disposition = |value| read_part_head(&head(&[("Content-Disposition", value)]));
+        let part = disposition(r#"form-data; name="file"; filename="a%22b é;=.pdf""#).unwrap();
+        assert_eq!(part.file_names, ["a%22b é;=.pdf"]);
+        for value in [
+            "form-data",
+            "attachment; name=\"file\"",
+            "form-data; name=file",
+            "form-data; name=\"file",
+            "form-data; name=\"file\" filename=\"a\"",
+            "form-data; name=\"file\"; name=\"path\"",
+            "form-data; name=\"file\"; filename*=UTF-8''a",
+        ] {
+            assert!(disposition(value).is_err(), "{value}");
+        }
+        let extra = head(&[("Content-Disposition", "form-data; name=\"file\""), ("X-Evil", "1")]);
+        assert!(read_part_head(&extra).unwrap_err().contains("X-Evil"));
+    }
+}

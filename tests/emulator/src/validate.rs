@@ -1,0 +1,223 @@
+//! Checks JSON bodies against the contract's schemas and says what is wrong, and where.
+
+use serde_json::Value;
+
+use crate::failure::{Failure, Issue};
+use crate::ids;
+
+/// What a value must look like.
+#[derive(Debug)]
+pub(crate) enum Shape {
+    Text,
+    Uuid,
+    Boolean,
+    Integer {
+        minimum: i64,
+        maximum: i64,
+    },
+    /// One of these words.
+    Word(&'static [&'static str]),
+    List {
+        of: &'static Shape,
+        at_least: usize,
+    },
+    /// An object with any keys, whose values look like this.
+    Map(&'static Shape),
+    /// An object with these fields; others are refused unless it is open.
+    Object {
+        fields: &'static [Field],
+        open: bool,
+    },
+}
+
+/// A field of an object.
+#[derive(Debug)]
+pub(crate) struct Field {
+    name: &'static str,
+    shape: Shape,
+    required: bool,
+}
+
+pub(crate) const fn required(name: &'static str, shape: Shape) -> Field {
+    Field { name, shape, required: true }
+}
+
+pub(crate) const fn optional(name: &'static str, shape: Shape) -> Field {
+    Field { name, shape, required: false }
+}
+
+/// An object with these fields and no others.
+pub(crate) const fn object(fields: &'static [Field]) -> Shape {
+    Shape::Object { fields, open: false }
+}
+
+/// An object with these fields, where others are ignored.
+pub(crate) const fn open_object(fields: &'static [Field]) -> Shape {
+    Shape::Object { fields, open: true }
+}
+
+/// A list of any length.
+pub(crate) const fn list(of: &'static Shape) -> Shape {
+    Shape::List { of, at_least: 0 }
+}
+
+/// Reads a body as JSON of this shape.
+pub(crate) fn read(body: &[u8], shape: &Shape) -> Result<Value, Failure> {
+    let value: Value =
+        serde_json::from_slice(body).map_err(|_| Failure::bad_request("Request body is not valid JSON"))?;
+    let mut issues = Vec::new();
+    check(&value, shape, &mut Vec::new(), &mut issues);
+    if issues.is_empty() { Ok(value) } else { Err(Failure::invalid(issues)) }
+}
+
+fn check(value: &Value, shape: &Shape, path: &mut Vec<Value>, issues: &mut Vec<Issue>) {
+    let wrong = match shape {
+        Shape::Text => (!value.is_string()).then(|| expected("string", value)),
+        Shape::Boolean => (!value.is_boolean()).then(|| expected("boolean", value)),
+        Shape::Uuid => match value.as_str() {
+            None => Some(expected("string", value)),
+            Some(text) => (!ids::is_uuid(text)).then(|| "Invalid uuid".to_owned()),
+        },
+        Shape::Word(words) => match value.as_str() {
+            None => Some(expected("string", value)),
+            Some(text) => {
+                (!words.contains(&text)).then(|| format!("Expected one of {}, received '{text}'", words.join(", ")))
+            }
+        },
+        Shape::Integer { minimum, maximum } => match value.as_i64() {
+            None => Some(expected("integer", value)),
+            Some(number) if number < *minimum => Some(too_small(*minimum)),
+            Some(number) if number > *maximum => Some(too_large(*maximum)),
+            _ => None,
+        },
+        Shape::List { of, at_least } => match value.as_array() {
+            None => Some(expected("array", value)),
+            Some(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    path.push(index.into());
+                    check(item, of, path, issues);
+                    path.pop();
+                }
+                (items.len() < *at_least).then(|| format!("Array must contain at least {at_least} element(s)"))
+            }
+        },
+        Shape::Map(of) => match value.as_object() {
+            None => Some(expected("object", value)),
+            Some(entries) => {
+                for (key, item) in entries {
+                    path.push(key.as_str().into());
+                    check(item, of, path, issues);
+                    path.pop();
+                }
+                None
+            }
+        },
+        Shape::Object { fields, open } => match value.as_object() {
+            None => Some(expected("object", value)),
+            Some(entries) => {
+                for field in *fields {
+                    path.push(field.name.into());
+                    match entries.get(field.name) {
+                        Some(item) => check(item, &field.shape, path, issues),
+                        None if field.required => {
+                            issues.push(Issue { path: path.clone(), message: "Required".to_owned() });
+                        }
+                        None => {}
+                    }
+                    path.pop();
+                }
+                let known = |key: &String| fields.iter().any(|field| field.name == key);
+                let unknown = entries.keys().filter(|key| !*open && !known(key));
+                let unknown: Vec<String> = unknown.map(|key| format!("'{key}'")).collect();
+                (!unknown.is_empty()).then(|| format!("Unrecognized key(s) in object: {}", unknown.join(", ")))
+            }
+        },
+    };
+    if let Some(message) = wrong {
+        issues.push(Issue { path: path.clone(), message });
+    }
+}
+
+fn expected(kind: &str, value: &Value) -> String {
+    let received = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    format!("Expected {kind}, received {received}")
+}
+
+pub(crate) fn too_small(minimum: i64) -> String {
+    format!("Number must be greater than or equal to {minimum}")
+}
+
+pub(crate) fn too_large(maximum: i64) -> String {
+    format!("Number must be less than or equal to {maximum}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    static INNER: Shape = object(&[
+        optional("limit", Shape::Integer { minimum: 10, maximum: 100 }),
+        optional("language", Shape::Word(&["en", "latin"])),
+    ]);
+    static SHAPE: Shape = object(&[
+        required("id", Shape::Uuid),
+        optional("options", object(&[optional("inner", Shape::List { of: &INNER, at_least: 1 })])),
+        optional("inputs", Shape::Map(&Shape::Text)),
+    ]);
+
+    fn findings(body: Value) -> Vec<String> {
+        match read(body.to_string().as_bytes(), &SHAPE) {
+            Ok(_) => Vec::new(),
+            Err(failure) => {
+                let issues = failure.issues.iter();
+                issues.map(|issue| format!("{} {}", Value::from(issue.path.clone()), issue.message)).collect()
+            }
+        }
+    }
+
+    #[test]
+    fn each_breach_is_found_where_it_is() {
+        let id = "019abc12-3456-7890-abcd-ef1234567890";
+        for (body, expected) in [
+            (json!({ "id": id, "options": { "inner": [{ "limit": 10 }] }, "inputs": { "a": "b" } }), vec![]),
+            (json!({}), vec![r#"["id"] Required"#]),
+            (json!({ "id": 7 }), vec![r#"["id"] Expected string, received number"#]),
+            (json!({ "id": "7" }), vec![r#"["id"] Invalid uuid"#]),
+            (json!([]), vec!["[] Expected object, received array"]),
+            (json!({ "id": id, "more": 1 }), vec!["[] Unrecognized key(s) in object: 'more'"]),
+            (
+                json!({ "id": id, "options": { "inner": [{}, { "limit": 9, "language": "fr" }] } }),
+                vec![
+                    r#"["options","inner",1,"limit"] Number must be greater than or equal to 10"#,
+                    r#"["options","inner",1,"language"] Expected one of en, latin, received 'fr'"#,
+                ],
+            ),
+            (
+                json!({ "id": id, "options": { "inner": [{ "limit": 10.5 }] } }),
+                vec![r#"["options","inner",0,"limit"] Expected integer, received number"#],
+            ),
+            (
+                json!({ "id": id, "options": { "inner": [] } }),
+                vec![r#"["options","inner"] Array must contain at least 1 element(s)"#],
+            ),
+            (json!({ "id": id, "inputs": { "a": null } }), vec![r#"["inputs","a"] Expected string, received null"#]),
+        ] {
+            assert_eq!(findings(body.clone()), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_a_bad_request() {
+        let failure = read(b"{\"id\": oops", &SHAPE).unwrap_err();
+        assert_eq!((failure.status, failure.code.as_deref()), (400, Some("bad_request")));
+    }
+}

@@ -1,0 +1,272 @@
+//! The work behind the API: reading documents, cutting them into chunks, finding values, writing about them.
+
+mod chunk;
+mod document;
+mod extract;
+mod facts;
+mod flow;
+mod html;
+mod layout;
+#[cfg(test)]
+#[allow(dead_code, reason = "the generator's own main is not needed here")]
+#[path = "../../examples/make_permit.rs"]
+mod make_permit;
+mod markdown;
+mod pdf;
+mod text;
+mod values;
+mod words;
+mod write;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+pub(crate) use chunk::parse_result;
+pub(crate) use document::Document;
+pub(crate) use extract::extract;
+pub(crate) use write::{Written, write};
+
+/// Larger files are refused: a stand-in has no business holding them in memory.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Why a file could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// Neither its name nor its MIME type is one of those that can be read; the type.
+    UnsupportedType(String),
+    /// It is not what it says it is; what is wrong.
+    Corrupt(String),
+    /// There is no text in it.
+    Empty,
+}
+
+/// Reads a stored file; its name decides how, or else its MIME type.
+pub(crate) fn read(path: &Path, file_name: &str, mime_type: &str) -> Result<Document, Unreadable> {
+    let format =
+        Format::of(file_name, mime_type).ok_or_else(|| Unreadable::UnsupportedType(type_of(file_name, mime_type)))?;
+    let bytes = load(path)?;
+    let document = match format {
+        Format::Text => text::read(&text::decode(&bytes)?),
+        Format::Markdown => markdown::read(&text::decode(&bytes)?),
+        Format::Html => html::read(&text::decode(&bytes)?),
+        Format::Pdf => pdf::read(&bytes)?,
+    };
+    if document.has_text() { Ok(document) } else { Err(Unreadable::Empty) }
+}
+
+fn load(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    let file =
+        File::open(path).map_err(|error| Unreadable::Corrupt(format!("cannot open the stored file: {error}")))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Unreadable::Corrupt(format!("cannot read the stored file: {error}")))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Unreadable::Corrupt(format!("more than {} MiB of document", MAX_BYTES >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// What to call a type that cannot be read.
+fn type_of(file_name: &str, mime_type: &str) -> String {
+    let extension = file_name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase());
+    match extension {
+        _ if !mime_type.is_empty() => mime_type.to_owned(),
+        Some(extension) => extension,
+        None => "unknown".to_owned(),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Text,
+    Markdown,
+    Html,
+    Pdf,
+}
+
+impl Format {
+    fn of(file_name: &str, mime_type: &str) -> Option<Format> {
+        let extension = file_name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase());
+        let essence = mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match extension.as_deref() {
+            Some("txt" | "text") => Some(Format::Text),
+            Some("md" | "markdown") => Some(Format::Markdown),
+            Some("html" | "htm" | "xhtml") => Some(Format::Html),
+            Some("pdf") => Some(Format::Pdf),
+            _ => match essence.as_str() {
+                "text/plain" => Some(Format::Text),
+                "text/markdown" | "text/x-markdown" => Some(Format::Markdown),
+                "text/html" | "application/xhtml+xml" => Some(Format::Html),
+                "application/pdf" | "application/x-pdf" => Some(Format::Pdf),
+                _ => None,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::document::join;
+    use super::*;
+
+    /// A file that is removed again.
+    struct Stored(std::path::PathBuf);
+
+    impl Stored {
+        fn new(bytes: &[u8]) -> Stored {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let name = format!("nomic-emulator-work-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            let path = std::env::temp_dir().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            Stored(path)
+        }
+    }
+
+    impl Drop for Stored {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    fn read_bytes(bytes: &[u8], name: &str, mime_type: &str) -> Result<Document, Unreadable> {
+        read(&Stored::new(bytes).0, name, mime_type)
+    }
+
+    fn sample() -> &'static Path {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/data/permit.pdf"))
+    }
+
+    fn assert_in_page(document: &Document) {
+        let result = parse_result(document, &serde_json::Value::Null);
+        for block in result["blocks"].as_array().unwrap() {
+            let bbox = |key: &str| block["bbox"][key].as_f64().unwrap();
+            assert!(bbox("left") >= 0.0 && bbox("left") + bbox("width") <= 1.0, "{block}");
+            assert!(bbox("top") >= 0.0 && bbox("top") + bbox("height") <= 1.0, "{block}");
+            assert!(bbox("width") > 0.0 && bbox("height") > 0.0, "{block}");
+            let page = block["bbox"]["page"].as_u64().unwrap() as usize;
+            assert!((1..=document.pages.len()).contains(&page), "{block}");
+        }
+    }
+
+    #[test]
+    fn the_sample_permit_gives_every_line_that_its_generator_wrote() {
+        let document = read(sample(), "permit.pdf", "application/pdf").unwrap();
+        let (_, lines) = make_permit::permit().unwrap();
+        assert_eq!(document.pages.len(), lines.len());
+        for (page, lines) in document.pages.iter().zip(lines) {
+            let text: Vec<String> = page.blocks.iter().map(document::Block::content).collect();
+            let text = join(text.join(" ").split_whitespace());
+            for line in lines {
+                assert!(text.contains(&line), "{line:?} is not in {text:?}");
+            }
+        }
+        assert_in_page(&document);
+    }
+
+    #[test]
+    fn the_sample_permit_is_the_one_that_the_generator_writes() {
+        let (bytes, _) = make_permit::permit().unwrap();
+        assert_eq!(bytes, make_permit::permit().unwrap().0);
+        assert_eq!(read_bytes(&bytes, "permit.pdf", ""), read(sample(), "permit.pdf", ""));
+    }
+
+    #[test]
+    fn the_blocks_of_the_sample_permit_have_their_types() {
+        let document = read(sample(), "permit.pdf", "").unwrap();
+        let of_type = |name: &str| -> Vec<String> {
+            document.blocks().filter(|(_, block)| block.type_name() == name).map(|(_, block)| block.content()).collect()
+        };
+        assert_eq!(of_type("Title"), ["Building Permit Application"]);
+        let headings = [
+            "Permit",
+            "Applicant",
+            "Site",
+            "Building",
+            "Contractor and fees",
+            "Description of work",
+            "Door schedule",
+            "Site plan",
+            "Conditions of approval",
+            "Signatures",
+        ];
+        assert_eq!(of_type("Section Header"), headings);
+        assert_eq!(of_type("Key Value").len(), 27);
+        assert_eq!(of_type("List Item").len(), 6);
+        assert_eq!(of_type("Figure").len(), 1);
+        let table = of_type("Table").concat();
+        assert_eq!(table.lines().count(), 8);
+        assert!(table.contains("\n| D104 | Café kitchen | 42 | 84 | 45 min | Set 2 |\n"), "{table}");
+    }
+
+    #[test]
+    fn values_of_the_sample_permit_are_extracted_and_what_it_lacks_is_absent() {
+        let document = std::sync::Arc::new(read(sample(), "permit.pdf", "").unwrap());
+        let schema = serde_json::json!({ "properties": {
+            "permitNumber": { "type": "string" },
+            "valuation": { "type": "number", "description": "Valuation of the work in US dollars" },
+            "storeys": { "type": "integer" },
+            "sprinklered": { "type": "boolean" },
+            "basement": { "type": "boolean" },
+            "contractor": { "type": "object", "properties": { "license": { "type": "string" } } },
+            "expiryDate": { "type": "string", "format": "date", "description": "Date on which the permit expires" },
+        } });
+        let found = extract(&[("v1".into(), "permit.pdf".into(), document)], &schema, true);
+        let expected = serde_json::json!({
+            "permitNumber": "PH-2026-0417", "valuation": 4_250_000, "storeys": 4, "sprinklered": true, "basement": false,
+            "contractor": { "license": "TC-90218" },
+        });
+        assert_eq!(found.result, expected);
+        let storeys = &found.citations.unwrap()["storeys"][0]["bbox"];
+        let width = storeys["width"].as_f64().unwrap();
+        assert!(width > 0.005 && width < 0.02, "one digit is cited, not its row: {storeys}");
+    }
+
+    #[test]
+    fn the_name_decides_before_the_mime_type() {
+        let markdown = b"# Harbor\n\nText.";
+        let title =
+            |name: &str, mime: &str| read_bytes(markdown, name, mime).map(|found| found.pages[0].blocks[0].type_name());
+        assert_eq!(title("a.MD", "text/plain"), Ok("Title"));
+        assert_eq!(title("a.bin", "text/markdown; charset=utf-8"), Ok("Title"));
+        assert_eq!(
+            title("no extension", "application/octet-stream"),
+            Err(Unreadable::UnsupportedType("application/octet-stream".into()))
+        );
+        assert_eq!(title("a.docx", ""), Err(Unreadable::UnsupportedType("docx".into())));
+        assert!(matches!(title("a.pdf", "text/markdown"), Err(Unreadable::Corrupt(_))));
+    }
+
+    #[test]
+    fn a_file_without_text_is_empty_in_every_format() {
+        for (name, bytes) in
+            [("a.txt", " \n\u{c}\n"), ("a.md", "\n---\n"), ("a.html", "<p> </p><script>let x = 1;</script>")]
+        {
+            assert_eq!(read_bytes(bytes.as_bytes(), name, ""), Err(Unreadable::Empty), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stored_file_that_is_gone_is_an_error() {
+        assert!(matches!(read(Path::new("/nowhere/at/all"), "a.txt", ""), Err(Unreadable::Corrupt(_))));
+    }
+
+    #[test]
+    fn every_box_lies_in_its_page_in_every_format() {
+        let markdown = format!("# Long\n\n{}\n\n| A | B |\n|-|-|\n{}", "word ".repeat(3000), "| x | y |\n".repeat(200));
+        let html = format!(
+            "<h1>Long</h1><p>{}</p><img alt=plan><table>{}</table>",
+            "word ".repeat(3000),
+            "<tr><td>x<td>y<td>z".repeat(200)
+        );
+        let text = format!("{}\n{}\n", "x".repeat(5000), "a    b    c\n".repeat(300));
+        for (name, content) in [("a.md", markdown), ("a.html", html), ("a.txt", text)] {
+            let document = read_bytes(content.as_bytes(), name, "").unwrap();
+            assert!(document.pages.len() > 2, "{name}");
+            assert_in_page(&document);
+        }
+    }
+}

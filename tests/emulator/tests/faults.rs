@@ -1,0 +1,291 @@
+//! Faults, each as the peer sees it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::io::{ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
+
+use common::{Client, quick};
+use flate2::read::GzDecoder;
+use nomic_emulator::{Emulator, Fault, FaultKind, Limits, StallPhase};
+use serde_json::{Value, json};
+
+fn launch(client: &mut Client) -> std::io::Result<common::Answer> {
+    client.try_post("/agents", json!({ "prompt": { "text": "hi" } }))
+}
+
+#[test]
+fn resets_come_before_and_after_the_deed() {
+    for (kind, received, accepted) in [
+        (FaultKind::ResetAtOnce, 0, 0),
+        (FaultKind::ResetBefore, 1, 0),
+        (FaultKind::ResetAfter, 1, 1),
+        (FaultKind::ResetInHead, 1, 1),
+        (FaultKind::ResetInBody, 1, 1),
+    ] {
+        let emulator = quick();
+        emulator.fault(Fault::on("launch_agent", kind.clone()));
+        let mut client = Client::new(&emulator);
+        client.get("/users").expect(200);
+        let error = launch(&mut client).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{kind:?}");
+        assert_eq!(emulator.received("launch_agent"), received, "{kind:?}");
+        assert_eq!(emulator.accepted("launch_agent"), accepted, "{kind:?}");
+        launch(&mut Client::new(&emulator)).unwrap().expect(201);
+    }
+}
+
+#[test]
+fn a_body_may_end_too_soon_in_order() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    for (kind, whole) in [
+        (FaultKind::CloseInBody, false),
+        (FaultKind::ContentLengthTooLong, false),
+        (FaultKind::ContentLengthTooShort, true),
+    ] {
+        emulator.fault(Fault::any(kind.clone()));
+        let answer = client.try_get("/users");
+        match answer {
+            Ok(answer) => {
+                assert!(whole, "{kind:?}");
+                assert!(serde_json::from_slice::<Value>(&answer.body).is_err(), "{kind:?}");
+            }
+            Err(error) => assert!(!whole && error.kind() == ErrorKind::UnexpectedEof, "{kind:?} {error}"),
+        }
+        client = Client::new(&emulator);
+    }
+}
+
+#[test]
+fn a_stalled_answer_stops_where_it_was_told_to() {
+    let emulator = quick();
+    for (phase, received, accepted, head, body) in [
+        (StallPhase::BeforeRead, 0, 0, false, false),
+        (StallPhase::BeforeHead, 1, 1, false, false),
+        (StallPhase::InHead, 2, 2, true, false),
+        (StallPhase::InBody, 3, 3, true, true),
+    ] {
+        emulator.fault(Fault::on("list_users", FaultKind::Stall(phase)));
+        let client = Client::new(&emulator);
+        client.stream().write_all(client.head("GET", "/users", "").as_bytes()).unwrap();
+        client.stream().set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut seen = Vec::new();
+        let error = client.stream().read_to_end(&mut seen).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+        let text = String::from_utf8_lossy(&seen);
+        assert_eq!((text.starts_with("HTTP/1.1 200"), text.contains("{\"data\"")), (head, body), "{phase:?} {text}");
+        assert_eq!(
+            (emulator.received("list_users"), emulator.accepted("list_users")),
+            (received, accepted),
+            "{phase:?}"
+        );
+    }
+    let start = Instant::now();
+    drop(emulator);
+    assert!(start.elapsed() < Duration::from_secs(2), "a stall must not outlive the emulator");
+}
+
+#[test]
+fn delays_and_drips_end_in_a_whole_answer() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    for kind in
+        [FaultKind::Delay(Duration::from_millis(50)), FaultKind::Drip { every: Duration::from_millis(2), bytes: 200 }]
+    {
+        emulator.fault(Fault::any(kind));
+        let start = Instant::now();
+        client.get("/users").expect(200);
+        assert!(start.elapsed() >= Duration::from_millis(30));
+    }
+    assert_eq!(emulator.connections(), 1);
+}
+
+#[test]
+fn answers_can_be_put_in_the_services_mouth() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    emulator.fault(Fault::any(FaultKind::Html(502)));
+    let html = launch(&mut client).unwrap();
+    assert_eq!((html.status, html.header("content-type")), (502, Some("text/html")));
+    assert!(html.text().contains("<html>"));
+    assert_eq!(emulator.requests()[0].body, br#"{"prompt":{"text":"hi"}}"#);
+    emulator.fault(Fault::any(FaultKind::Api { status: 503, error: "off".to_owned(), code: None }));
+    assert_eq!(launch(&mut client).unwrap().expect(503), json!({ "error": "off", "code": "not_configured" }));
+    for retry_after in [None, Some("Wed, 21 Oct 2037 07:28:00 GMT".to_owned())] {
+        emulator.fault(Fault::any(FaultKind::RateLimited { retry_after: retry_after.clone() }));
+        let limited = launch(&mut client).unwrap();
+        assert_eq!(limited.expect(429)["code"], "rate_limited");
+        assert_eq!(limited.header("retry-after"), retry_after.as_deref());
+    }
+    emulator.fault(Fault::any(FaultKind::Redirect { status: 307, location: "http://example.com/x".to_owned() }));
+    assert_eq!(launch(&mut client).unwrap().header("location"), Some("http://example.com/x"));
+    assert_eq!(emulator.accepted("launch_agent"), 0);
+    for (acted, count) in [(false, 0), (true, 1)] {
+        emulator.fault(Fault::any(FaultKind::Status {
+            status: 504,
+            body: "too late".to_owned(),
+            content_type: "text/plain".to_owned(),
+            headers: vec![("Via".to_owned(), "proxy".to_owned())],
+            acted,
+        }));
+        let answer = launch(&mut client).unwrap();
+        assert_eq!((answer.status, answer.text().as_str(), answer.header("via")), (504, "too late", Some("proxy")));
+        assert_eq!(emulator.accepted("launch_agent"), count);
+    }
+}
+
+#[test]
+fn json_is_cut_broken_and_of_the_wrong_types() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    for kind in [FaultKind::TruncatedJson, FaultKind::MalformedJson] {
+        emulator.fault(Fault::any(kind));
+        let answer = client.get("/users");
+        assert_eq!(answer.status, 200);
+        assert!(serde_json::from_slice::<Value>(&answer.body).is_err());
+    }
+    emulator.fault(Fault::any(FaultKind::WrongTypes));
+    let page = client.get("/users").expect(200);
+    assert!(page["data"].is_object() && page["data"]["0"]["email"].is_number());
+}
+
+#[test]
+fn envelopes_words_and_versions_change_for_one_answer() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    emulator.fault(Fault::any(FaultKind::UpperCase));
+    assert_eq!(launch(&mut client).unwrap().expect(201)["data"]["status"], "WAITING");
+    emulator.fault(Fault::any(FaultKind::Bare));
+    assert_eq!(launch(&mut client).unwrap().expect(201)["status"], "waiting");
+    let user = client.get("/users?limit=1").expect(200)["data"][0]["id"].as_str().unwrap().to_owned();
+    emulator.fault(Fault::any(FaultKind::Wrapped));
+    assert!(client.get(&format!("/users/{user}")).expect(200)["data"]["email"].is_string());
+    emulator.fault(Fault::any(FaultKind::Future));
+    assert!(client.get(&format!("/users/{user}")).expect(200)["futureField"].is_object());
+    assert!(client.get(&format!("/users/{user}")).expect(200).get("futureField").is_none());
+}
+
+#[test]
+fn jobs_fail_or_never_end_as_told() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    let version = client.upload("a.txt", "text")["fileVersionId"].take();
+    for (kind, status, error) in [
+        (FaultKind::NeverEnds, "BUILDING", Value::Null),
+        (FaultKind::JobFails("no paper".to_owned()), "FAILED", json!("no paper")),
+    ] {
+        emulator.fault(Fault::on("submit_parse", kind));
+        let task = client.post("/parse", json!({ "fileVersionId": version })).expect(202)["taskId"].take();
+        let job = client.get(&format!("/parse/{}", task.as_str().unwrap())).expect(200);
+        assert_eq!((&job["status"], &job["error"]), (&json!(status), &error));
+    }
+    for (kind, status) in [(FaultKind::NeverEnds, "running"), (FaultKind::JobFails("no".to_owned()), "failed")] {
+        emulator.fault(Fault::on("launch_agent", kind));
+        let id = launch(&mut client).unwrap().expect(201)["data"]["id"].take();
+        let agent = client.get(&format!("/agents/{}", id.as_str().unwrap())).expect(200);
+        assert_eq!(agent["data"]["status"], status);
+    }
+}
+
+#[test]
+fn an_empty_page_in_the_middle_loses_nothing() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    emulator.fault(Fault::on("list_users", FaultKind::EmptyPage).times(2));
+    emulator.fault(Fault::on("list_users", FaultKind::EmptyPage).skip(1));
+    let (mut ids, mut cursors, mut empty) = (Vec::new(), Vec::<String>::new(), 0);
+    loop {
+        let more = cursors.last().map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let page = client.get(&format!("/users?limit=10{more}")).expect(200);
+        let data = page["data"].as_array().unwrap();
+        empty += usize::from(data.is_empty());
+        ids.extend(data.iter().map(|user| user["id"].to_string()));
+        let Some(cursor) = page["nextCursor"].as_str() else { break };
+        assert!(!cursors.contains(&cursor.to_owned()), "an empty page is no cycle");
+        cursors.push(cursor.to_owned());
+    }
+    ids.dedup();
+    assert_eq!((ids.len(), empty), (25, 3));
+}
+
+#[test]
+fn a_cursor_cycle_leads_back() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    emulator.fault(Fault::on("list_users", FaultKind::CursorCycle).skip(1));
+    let mut cursors = Vec::new();
+    let mut target = "/users?limit=5".to_owned();
+    for _ in 0..3 {
+        let page = client.get(&target).expect(200);
+        cursors.push(page["nextCursor"].as_str().unwrap().to_owned());
+        target = format!("/users?limit=5&cursor={}", cursors.last().unwrap());
+    }
+    assert_ne!(cursors[0], cursors[1]);
+    assert_eq!(cursors[0], cursors[2]);
+}
+
+#[test]
+fn answers_are_compressed_and_bombs_inflate() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    let plain = client.get("/users").body;
+    for (kind, length) in [(FaultKind::Gzip, plain.len()), (FaultKind::GzipBomb(30_000_000), 30_000_000)] {
+        emulator.fault(Fault::any(kind));
+        let answer = client.get("/users");
+        assert_eq!(answer.header("content-encoding"), Some("gzip"));
+        assert!(answer.body.len() < 100_000);
+        let mut inflated = Vec::new();
+        GzDecoder::new(answer.body.as_slice()).read_to_end(&mut inflated).unwrap();
+        assert_eq!(inflated.len(), length);
+    }
+    emulator.fault(Fault::any(FaultKind::Oversized(5_000_000)));
+    let answer = client.get("/users");
+    assert_eq!(answer.body.len(), 5_000_000);
+    assert!(answer.json()["data"].is_string());
+}
+
+#[test]
+fn an_early_answer_comes_while_the_body_does() {
+    for close in [true, false] {
+        let emulator = quick();
+        emulator.fault(Fault::on("upload_file", FaultKind::EarlyAnswer { status: 413, after_bytes: 1000, close }));
+        let mut client = Client::new(&emulator);
+        let more = "Content-Type: multipart/form-data; boundary=XX\r\nContent-Length: 64000000\r\n";
+        let head = client.head("POST", "/files/upload", more);
+        client.stream().write_all(head.as_bytes()).unwrap();
+        client.stream().set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+        let block = vec![b'x'; 1_000_000];
+        let sent = (0..64).take_while(|_| client.stream().write_all(&block).is_ok()).count();
+        assert!(sent < 64, "nobody reads all of it");
+        assert_eq!(client.read().unwrap().expect(413)["code"], "payload_too_large");
+        assert_eq!((emulator.received("upload_file"), emulator.accepted("upload_file")), (1, 0));
+        assert_eq!(emulator.requests()[0].status, Some(413));
+    }
+}
+
+#[test]
+fn a_fault_is_asked_for_by_header() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    client.headers = "X-Emulator-Fault: html=503\r\n".to_owned();
+    assert_eq!(client.get("/users").status, 503);
+    client.headers = "X-Emulator-Fault: reset-after\r\n".to_owned();
+    assert_eq!(launch(&mut client).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(emulator.accepted("launch_agent"), 1);
+    let mut client = Client::new(&emulator);
+    client.headers = "X-Emulator-Fault: explode\r\n".to_owned();
+    assert!(client.get("/users").expect(400)["error"].as_str().unwrap().contains("explode"));
+}
+
+#[test]
+fn faults_are_taken_back() {
+    let emulator = Emulator::builder().limits(Limits::off()).start().unwrap();
+    emulator.fault(Fault::any(FaultKind::Html(500)).forever());
+    let mut client = Client::new(&emulator);
+    assert_eq!(client.get("/users").status, 500);
+    assert_eq!(client.get("/users").status, 500);
+    emulator.clear_faults();
+    client.get("/users").expect(200);
+}

@@ -1,0 +1,145 @@
+//! Uploads as they come over the wire, well-formed and not.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::io::Write;
+use std::net::Shutdown;
+
+use common::{Client, field, file_part, quick};
+use serde_json::json;
+
+#[test]
+fn a_file_is_stored_byte_by_byte() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    // Bytes that look like a boundary, but are none.
+    let mut content: Vec<u8> = (0..200_000_u32).map(|number| (number * 7 % 256) as u8).collect();
+    content.extend_from_slice(b"\r\n--X\r\n--XY\r\n\r\n--");
+    let mut form = b"--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n".to_vec();
+    form.extend_from_slice(&content);
+    form.extend_from_slice(b"\r\n--XX--\r\n");
+    let answer = client.form(&form).expect(201);
+    assert_eq!((&answer["size"], &answer["mimeType"]), (&json!(content.len()), &json!("application/octet-stream")));
+    assert_eq!(
+        (&answer["name"], &answer["parentId"], &answer["fileType"]),
+        (&json!("a.bin"), &json!(null), &json!("DOCUMENT"))
+    );
+    let stored = &emulator.uploads()[0];
+    assert!(std::fs::read(&stored.path).unwrap() == content, "the bytes differ");
+    assert_eq!((stored.size, stored.name.as_str(), stored.parts.len()), (content.len() as u64, "a.bin", 1));
+    assert_eq!(emulator.accepted("upload_file"), 1);
+}
+
+#[test]
+fn the_parts_heads_are_kept_as_they_came() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    let name = "a%22b%0D%0AX-Evil: 1é.pdf";
+    let form = file_part(name, "application/pdf", "x") + &field("path", "r/q.pdf") + "--XX--\r\n";
+    client.form(form.as_bytes()).expect(201);
+    let upload = &emulator.uploads()[0];
+    assert_eq!(upload.name, name);
+    assert_eq!(upload.parts.len(), 2);
+    assert_eq!(
+        upload.parts[0].headers,
+        [
+            ("Content-Disposition".to_owned(), format!("form-data; name=\"file\"; filename=\"{name}\"")),
+            ("Content-Type".to_owned(), "application/pdf".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn folders_are_made_along_the_path_and_found_again() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    let first = client.upload("Project Alpha/reports/quarterly.txt", "one");
+    let second = client.upload("Project Alpha/reports/quarterly.txt", "two");
+    assert_eq!(first["id"], second["id"]);
+    assert_ne!(first["fileVersionId"], second["fileVersionId"]);
+    assert_eq!(first["name"], "quarterly.txt");
+    let parent = first["parentId"].as_str().unwrap().to_owned();
+    let form = field("parentId", &parent) + &file_part("notes.md", "text/markdown", "x") + "--XX--\r\n";
+    assert_eq!(client.form(form.as_bytes()).expect(201)["parentId"], parent.as_str());
+    let hits = client.get("/files/search?query=QUARTERLY").expect(200)["data"].take();
+    assert_eq!(hits.as_array().unwrap().len(), 1);
+    assert_eq!(hits[0]["path"], "Project%20Alpha/reports/quarterly.txt");
+    let nowhere =
+        field("parentId", "019abc12-3456-7890-abcd-ef1234567890") + &file_part("a", "b/c", "x") + "--XX--\r\n";
+    assert_eq!(client.form(nowhere.as_bytes()).expect(404)["error"], "Parent folder not found");
+}
+
+#[test]
+fn a_form_that_breaks_the_rules_is_refused_and_not_kept() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    let file = file_part("a.txt", "text/plain", "x");
+    let extra_header = file.replace("Content-Type:", "X-Evil: 1\r\nContent-Type:");
+    let two_names = file.replace("filename=\"a.txt\"", "filename=\"a.txt\"; filename=\"b.txt\"");
+    let no_name = file.replace("; filename=\"a.txt\"", "");
+    for (form, message) in [
+        (field("path", "a.txt"), "Required"),
+        (file_part("a.txt", "text/plain", ""), "File is empty"),
+        (file.clone() + &file, "Expected exactly one part"),
+        (file.clone() + &field("path", "a") + &field("path", "b"), "Expected at most one part"),
+        (file.clone() + &field("parentId", "root"), "Invalid uuid"),
+        (file.clone() + &field("path", "a//b"), "Expected folders and a file name"),
+        (file.clone() + &field("path", "../b"), "Expected folders and a file name"),
+        (file.clone() + &field("colour", "red"), "Unexpected part 'colour'"),
+        (extra_header, "Unexpected header 'X-Evil'"),
+        (two_names, "Expected exactly one filename, received 2"),
+        (no_name, "Expected exactly one filename, received 0"),
+    ] {
+        let refusal = client.form((form + "--XX--\r\n").as_bytes()).expect(400);
+        assert_eq!(refusal["code"], "validation_failed", "{refusal}");
+        let messages = refusal["issues"].to_string();
+        assert!(messages.contains(message), "{messages} should say {message}");
+    }
+    let unfinished = client.form(file.as_bytes()).expect(400);
+    assert_eq!(unfinished["code"], "bad_request");
+    assert_eq!(emulator.accepted("upload_file"), 0);
+    assert!(emulator.uploads().is_empty());
+}
+
+#[test]
+fn a_length_is_required_and_bounded() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    let kind = "Content-Type: multipart/form-data; boundary=XX\r\n";
+    let request = client.head("POST", "/files/upload", &format!("{kind}Transfer-Encoding: chunked\r\n"));
+    assert_eq!(client.try_send(request.as_bytes()).unwrap().status, 411);
+    let mut client = Client::new(&emulator);
+    let request = client.head("POST", "/files/upload", &format!("{kind}Content-Length: 600000000\r\n"));
+    assert_eq!(client.try_send(request.as_bytes()).unwrap().expect(413)["code"], "payload_too_large");
+    let mut client = Client::new(&emulator);
+    let request = client.head("POST", "/files/upload", "Content-Type: text/plain\r\nContent-Length: 1\r\n") + "x";
+    client.try_send(request.as_bytes()).unwrap().expect(400);
+}
+
+#[test]
+fn a_body_that_ends_too_soon_is_not_acted_on() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    let form = file_part("a.txt", "text/plain", "x") + "--XX--\r\n";
+    let more = format!("Content-Type: multipart/form-data; boundary=XX\r\nContent-Length: {}\r\n", form.len() + 1);
+    let request = client.head("POST", "/files/upload", &more) + &form;
+    client.stream().write_all(request.as_bytes()).unwrap();
+    client.stream().shutdown(Shutdown::Write).unwrap();
+    assert!(client.read().is_err());
+    assert_eq!((emulator.received("upload_file"), emulator.accepted("upload_file")), (1, 0));
+}
+
+#[test]
+fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let emulator = quick();
+    let mut client = Client::with_key(&emulator, "npk_wrong");
+    let more = "Content-Type: multipart/form-data; boundary=XX\r\nContent-Length: 64000000\r\n";
+    let head = client.head("POST", "/files/upload", more);
+    client.stream().write_all(head.as_bytes()).unwrap();
+    let block = vec![b'x'; 1_000_000];
+    for _ in 0..64 {
+        client.stream().write_all(&block).unwrap();
+    }
+    assert_eq!(client.read().unwrap().expect(401)["code"], "unauthorized");
+}

@@ -1,0 +1,267 @@
+//! What a person reads when something is wrong: one line that names the operation and the cause.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+mod common;
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use common::{builder, document, emulator, nomic};
+use nomic_client::agents::{Filter, Launch};
+use nomic_client::{Error, ErrorCode, Nomic, files, parse};
+use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
+
+/// One read against a client, as the error's line.
+fn line(nomic: &Nomic) -> String {
+    let error = nomic.agent(&"a".into()).unwrap_err();
+    let line = error.to_string();
+    assert!(line.starts_with("get_agent: "), "{line}");
+    assert!(!line.contains('\n') && line.chars().next().unwrap().is_lowercase(), "{line}");
+    assert!(std::error::Error::source(&error).is_none(), "the line says it all");
+    assert_eq!(error.operation(), Some("get_agent"));
+    line
+}
+
+fn status(status: u16, content_type: &str, body: &str) -> FaultKind {
+    let (content_type, body) = (content_type.to_owned(), body.to_owned());
+    FaultKind::Status { status, body, content_type, headers: Vec::new(), acted: false }
+}
+
+#[test]
+fn a_wrong_or_revoked_key() {
+    let emulator = emulator();
+    let wrong = Nomic::new(emulator.url(), "npk_wrong").unwrap();
+    let text = line(&wrong);
+    assert!(text.starts_with("get_agent: 401 unauthorized: ") && text.ends_with("is the key right, and not revoked?"), "{text}");
+    let key = emulator.issue_key(&["developer"]);
+    let nomic = Nomic::new(emulator.url(), &key).unwrap();
+    nomic.projects().next().unwrap().unwrap();
+    emulator.revoke_key(&key);
+    assert!(nomic.projects().next().unwrap().unwrap_err().is_unauthorized());
+}
+
+#[test]
+fn a_missing_scope_is_named() {
+    let emulator = emulator();
+    let nomic = Nomic::new(emulator.url(), emulator.issue_key(&["developer:files"])).unwrap();
+    nomic.search_files("a", &files::Search::default()).next();
+    let text = line(&nomic);
+    assert!(text.starts_with("get_agent: 403 forbidden: "), "{text}");
+    assert!(text.ends_with("; this operation needs the scope developer:agent"), "{text}");
+    assert!(nomic.agent(&"a".into()).unwrap_err().is_forbidden());
+}
+
+#[test]
+fn a_typo_in_the_domain() {
+    let nomic = Nomic::builder("https://no-such-organization.invalid", "npk_x").attempts(1).build().unwrap();
+    assert_eq!(
+        line(&nomic),
+        "get_agent: cannot reach no-such-organization.invalid: the name is not known: is the domain right, and is there a network?"
+    );
+}
+
+#[test]
+fn nobody_listening() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nomic = Nomic::builder(format!("http://{free}"), "npk_x").attempts(2).build().unwrap();
+    let text = line(&nomic);
+    assert_eq!(text, format!("get_agent: cannot reach {free}: connection refused: nobody listens there (tried 2 times)"));
+    // What acts was provably not carried out.
+    let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+    assert!(error.is_unreachable() && !error.may_have_been_carried_out(), "{error}");
+}
+
+#[test]
+fn tls_where_there_is_none() {
+    let emulator = emulator();
+    let url = emulator.url().replace("http://", "https://");
+    let nomic = Nomic::builder(url, emulator.key()).attempts(1).build().unwrap();
+    let text = line(&nomic);
+    assert!(text.starts_with(&format!("get_agent: cannot reach {}: ", emulator.address())), "{text}");
+}
+
+#[test]
+fn html_from_a_proxy_is_kept() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).attempts(1).build().unwrap();
+    for code in [200, 403, 502] {
+        emulator.clear_faults();
+        emulator.fault(Fault::any(FaultKind::Html(code)).forever());
+        let text = line(&nomic);
+        if code == 200 {
+            assert!(text.starts_with("get_agent: the answer cannot be read at $: expected value"), "{text}");
+        } else {
+            assert!(text.starts_with(&format!("get_agent: {code}, not an answer of the API (text/html")), "{text}");
+            assert!(text.contains("<html"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_redirect_is_shown_and_not_followed() {
+    let (emulator, other) = (emulator(), emulator());
+    let location = format!("{}/agents", other.url());
+    emulator.fault(Fault::any(FaultKind::Redirect { status: 301, location: location.clone() }).forever());
+    let nomic = nomic(&emulator);
+    let text = line(&nomic);
+    assert!(text.starts_with("get_agent: 301, not an answer of the API; it redirects to ") && text.contains(&location), "{text}");
+    let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+    assert!(!error.may_have_been_carried_out(), "{error}");
+    assert_eq!(other.connections(), 0, "the key went nowhere else");
+}
+
+#[test]
+fn an_answer_that_is_cut_in_the_middle() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).attempts(1).build().unwrap();
+    for kind in [FaultKind::ResetInBody, FaultKind::CloseInBody, FaultKind::ResetInHead, FaultKind::ContentLengthTooLong] {
+        emulator.fault(Fault::any(kind.clone()));
+        let text = line(&nomic);
+        let address = emulator.address();
+        assert!(text.starts_with(&format!("get_agent: no answer from {address}: the connection was ")), "{kind:?}: {text}");
+    }
+    emulator.fault(Fault::on("list_projects", FaultKind::TruncatedJson));
+    let error = nomic.projects().next().unwrap().unwrap_err();
+    assert!(error.to_string().starts_with("list_projects: the answer cannot be read at "), "{error}");
+    assert!(error.is_transient());
+}
+
+#[test]
+fn a_stalled_server_ends_with_the_stall_timeout() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).attempts(1).stall_timeout(Duration::from_millis(150)).build().unwrap();
+    for phase in [StallPhase::BeforeRead, StallPhase::BeforeHead, StallPhase::InHead, StallPhase::InBody] {
+        emulator.fault(Fault::any(FaultKind::Stall(phase)));
+        let began = Instant::now();
+        let text = line(&nomic);
+        assert!(text.ends_with(": the server sent nothing more"), "{phase:?}: {text}");
+        assert!(began.elapsed() < Duration::from_millis(1000), "{phase:?}: {:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up_at_the_deadline() {
+    let emulator = emulator();
+    let deadline = Duration::from_millis(400);
+    let nomic = builder(&emulator).deadline(deadline).pacing(false).build().unwrap();
+    let drip = FaultKind::Drip { every: Duration::from_millis(50), bytes: 1 };
+    let stalls = [StallPhase::BeforeRead, StallPhase::BeforeHead, StallPhase::InHead, StallPhase::InBody];
+    for kind in stalls.map(FaultKind::Stall).into_iter().chain([drip]) {
+        emulator.fault(Fault::any(kind.clone()));
+        let began = Instant::now();
+        let text = line(&nomic);
+        let took = began.elapsed();
+        assert!(text.starts_with("get_agent: out of time after 4") && text.ends_with("waiting for the server"), "{text}");
+        assert!(took >= deadline && took < deadline + Duration::from_millis(200), "{kind:?}: {took:?}");
+        // What acts may have been carried out.
+        emulator.fault(Fault::on("launch_agent", kind));
+        let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+        assert!(error.is_timeout() && error.may_have_been_carried_out(), "{error}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_even_accept_is_given_up_at_the_deadline() {
+    // The queue of a listener that accepts nothing is filled, so that a further connection hangs in its making.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100));
+    let queue: Vec<_> = (0..5000).map_while(|_| connect().ok()).collect();
+    let nomic = Nomic::builder(format!("http://{address}"), "npk_x").deadline(Duration::from_millis(300)).build().unwrap();
+    let began = Instant::now();
+    let error = nomic.agent(&"a".into()).unwrap_err();
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?} with {} queued: {error}", began.elapsed(), queue.len());
+    assert!(error.to_string().starts_with("get_agent: "), "{error}");
+}
+
+#[test]
+fn json_of_another_shape_is_named_with_its_path() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let text = |kind: FaultKind| {
+        emulator.fault(Fault::any(kind));
+        line(&nomic)
+    };
+    assert_eq!(
+        text(status(200, "application/json", r#"{"data":{"id":"a","status":"running","artifacts":[{"id":"b"},{"id":7}]}}"#)),
+        "get_agent: the answer cannot be read at data.artifacts[1].id: invalid type: integer `7`, expected a string"
+    );
+    assert_eq!(
+        text(status(200, "application/json", r#"{"id":"a"}"#)),
+        "get_agent: the answer cannot be read at $: missing field `status`"
+    );
+    emulator.fault(Fault::on("list_agents", FaultKind::WrongTypes));
+    let error = nomic.agents(&Filter::default()).next().unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "list_agents: the answer cannot be read at data: invalid type: map, expected a sequence");
+    assert!(!error.is_transient());
+    emulator.fault(Fault::on("launch_agent", FaultKind::WrongTypes));
+    let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+    assert!(error.to_string().ends_with("; it was carried out") && error.may_have_been_carried_out(), "{error}");
+    assert_eq!(emulator.accepted("launch_agent"), 1);
+}
+
+#[test]
+fn the_servers_words_are_never_lost() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let error = nomic.parse(&"no-uuid".into(), &parse::Options::default()).unwrap_err();
+    assert_eq!(error.status(), Some(400));
+    assert_eq!(error.issues().len(), 1);
+    assert!(error.to_string().contains("(fileVersionId: "), "{error}");
+
+    let error = nomic.parse(&"019abc12-3456-7890-abcd-ef1234567891".into(), &parse::Options::default()).unwrap_err();
+    assert_eq!(error.code(), Some(&ErrorCode::NotFound));
+    emulator.set_old_errors(true);
+    let error = nomic.agent(&"a".into()).unwrap_err();
+    assert!(error.is_not_found() && error.code().is_none(), "{error}");
+
+    let odd = r#"{"error":{"reason":"odd"},"code":"new_word","issues":[{"path":["a",0,"b"],"message":"No."},"loose"],"trace":"t-1"}"#;
+    emulator.fault(Fault::any(status(418, "application/json", odd)));
+    let error = nomic.agent(&"a".into()).unwrap_err();
+    assert_eq!(error.to_string(), r#"get_agent: 418 new_word: {"reason":"odd"} (a[0].b: No.; "loose")"#);
+    let Error::Api(inside) = error else { panic!("an error of the API") };
+    assert_eq!(inside.body["trace"], "t-1");
+}
+
+#[test]
+fn an_answer_beyond_the_limit_is_not_read() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).response_limit(64 * 1024).build().unwrap();
+    for kind in [FaultKind::Oversized(1 << 30), FaultKind::GzipBomb(1 << 30)] {
+        emulator.fault(Fault::any(kind));
+        let text = line(&nomic);
+        assert_eq!(text, "get_agent: the answer is larger than 65536 bytes, the limit of this client");
+    }
+}
+
+#[test]
+fn a_compressed_answer_is_read() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    emulator.fault(Fault::any(FaultKind::Gzip).forever());
+    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    assert!(nomic.wait(&job).unwrap().text().contains("OG-2026-114"));
+}
+
+#[test]
+fn the_environment_is_asked_for_what_is_missing() {
+    let run = |variables: &[(&str, &str)]| {
+        let output = common::in_a_process("a_program_that_reads_the_environment", variables);
+        String::from_utf8(output.stdout).unwrap().lines().find_map(|line| line.strip_prefix("said ").map(str::to_owned)).unwrap()
+    };
+    let emulator = Emulator::start().unwrap();
+    assert!(run(&[]).contains("NOMIC_API_KEY"));
+    assert!(run(&[("NOMIC_API_KEY", "npk_x")]).contains("NOMIC_DOMAIN (as `acme`) or NOMIC_BASE_URL"));
+    assert!(run(&[("NOMIC_API_KEY", "npk_x"), ("NOMIC_DOMAIN", "acme")]).contains("https://acme.nomic.ai/api/v0"));
+    let both = [("NOMIC_API_KEY", "npk_x"), ("NOMIC_DOMAIN", "acme"), ("NOMIC_BASE_URL", emulator.url())];
+    assert!(run(&both).contains(emulator.url()));
+}
+
+#[test]
+#[ignore = "run by the_environment_is_asked_for_what_is_missing"]
+fn a_program_that_reads_the_environment() {
+    match Nomic::from_env() {
+        Ok(nomic) => println!("\nsaid {nomic:?}"),
+        Err(error) => println!("\nsaid {error}"),
+    }
+}

@@ -1,0 +1,111 @@
+//! Lists over real sockets: lazy, past empty pages, never in circles, to be resumed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::nomic;
+use nomic_client::agents::{Agent, Filter};
+use nomic_client::files::Search;
+use nomic_client::{Error, Listing, Page};
+use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
+
+fn emulator(agents: usize) -> Emulator {
+    Emulator::builder().limits(Limits::off()).agents(agents).files(30).job_time(Duration::ZERO).start().unwrap()
+}
+
+fn ids(listing: Listing<Agent>) -> Vec<String> {
+    listing.map(|agent| agent.unwrap().id.to_string()).collect()
+}
+
+#[test]
+fn a_listing_sends_nothing_before_the_first_item_and_a_page_at_a_time_then() {
+    let emulator = emulator(25);
+    let nomic = nomic(&emulator);
+    let mut listing = nomic.agents(&Filter::default()).page_size(10);
+    assert_eq!(emulator.connections(), 0);
+    listing.next().unwrap().unwrap();
+    assert_eq!(emulator.received("list_agents"), 1);
+    assert_eq!(listing.by_ref().take(9).count(), 9);
+    assert_eq!(emulator.received("list_agents"), 1);
+    assert_eq!(listing.by_ref().count(), 15);
+    assert_eq!(emulator.received("list_agents"), 3);
+    assert!(listing.next().is_none() && listing.next().is_none(), "fused");
+    assert_eq!(emulator.received("list_agents"), 3);
+}
+
+#[test]
+fn pages_tell_the_count_and_the_cursor() {
+    let emulator = emulator(25);
+    let pages: Vec<Page<Agent>> =
+        nomic(&emulator).agents(&Filter::default()).page_size(10).pages().map(Result::unwrap).collect();
+    assert_eq!(pages.iter().map(|page| page.data.len()).collect::<Vec<_>>(), [10, 10, 5]);
+    assert!(pages.iter().all(|page| page.total_count == Some(25)));
+    assert!(pages[1].next_cursor.is_some() && pages[2].next_cursor.is_none());
+    let hits = nomic(&emulator).search_files("", &Search::default()).page_size(20);
+    assert_eq!(hits.map(Result::unwrap).count(), 30);
+}
+
+#[test]
+fn a_listing_goes_on_past_an_empty_page() {
+    let emulator = emulator(25);
+    let all = ids(nomic(&emulator).agents(&Filter::default()).page_size(10));
+    emulator.fault(Fault::on("list_agents", FaultKind::EmptyPage).skip(1).times(2));
+    assert_eq!(ids(nomic(&emulator).agents(&Filter::default()).page_size(10)), all);
+}
+
+#[test]
+fn a_listing_that_runs_in_a_circle_ends_with_an_error() {
+    let emulator = emulator(50);
+    emulator.fault(Fault::on("list_agents", FaultKind::CursorCycle).skip(3).forever());
+    let mut listing = nomic(&emulator).agents(&Filter::default()).page_size(5);
+    let items: Vec<_> = listing.by_ref().take(1000).collect();
+    let (last, before) = items.split_last().unwrap();
+    assert!(matches!(last, Err(Error::RepeatedCursor { .. })), "{last:?}");
+    assert!(before.iter().all(Result::is_ok) && before.len() < 50, "{} items", before.len());
+    assert!(listing.next().is_none());
+}
+
+#[test]
+fn after_an_error_a_listing_ends_and_goes_on_from_its_cursor() {
+    let emulator = emulator(25);
+    let nomic = nomic(&emulator);
+    let all = ids(nomic.agents(&Filter::default()).page_size(10));
+    emulator.fault(Fault::on("list_agents", FaultKind::Api { status: 418, error: "no".into(), code: None }).skip(1));
+    let mut listing = nomic.agents(&Filter::default()).page_size(10);
+    let before: Vec<_> = listing.by_ref().take(10).map(|agent| agent.unwrap().id.to_string()).collect();
+    assert!(listing.next().unwrap().is_err());
+    assert!(listing.next().is_none());
+    let cursor = listing.cursor().expect("it points at the page that failed").to_owned();
+    let after = ids(nomic.agents(&Filter::default()).page_size(10).starting_at(cursor));
+    assert_eq!([before, after].concat(), all);
+}
+
+#[test]
+fn a_cursor_points_at_the_page_of_the_next_item() {
+    let emulator = emulator(25);
+    let nomic = nomic(&emulator);
+    let all = ids(nomic.agents(&Filter::default()).page_size(10));
+    let mut listing = nomic.agents(&Filter::default()).page_size(10);
+    assert_eq!(listing.cursor(), None);
+    for taken in 1..=25 {
+        listing.next().unwrap().unwrap();
+        let again = match listing.cursor() {
+            Some(cursor) => ids(nomic.agents(&Filter::default()).page_size(10).starting_at(cursor)),
+            None if taken < 10 => all.clone(),
+            None => Vec::new(),
+        };
+        // Nothing is lost; what was taken of a page that is not through comes again.
+        assert_eq!(again, all[taken / 10 * 10..][..again.len()], "after {taken}");
+        assert!(again.len() >= 25 - taken, "after {taken}");
+    }
+    assert!(listing.next().is_none());
+}
+
+#[test]
+fn a_listing_moves_into_a_thread() {
+    let emulator = emulator(25);
+    let listing = nomic(&emulator).agents(&Filter::default());
+    assert_eq!(std::thread::spawn(move || listing.count()).join().unwrap(), 25);
+}

@@ -1,0 +1,183 @@
+//! What acts is never sent twice on a doubtful outcome; what only reads is repeated; a refusal is waited out.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{builder, emulator, nomic};
+use nomic_client::agents::{Filter, Launch};
+use nomic_client::files::Upload;
+use nomic_client::{Error, Nomic};
+use nomic_emulator::{Emulator, Fault, FaultKind, LimitModel, Limits, StallPhase};
+
+fn launch(nomic: &Nomic) -> Result<(), Error> {
+    nomic.launch_agent(&Launch::prompt("Go.")).map(drop)
+}
+
+fn list(nomic: &Nomic) -> Result<(), Error> {
+    nomic.agents(&Filter::default()).try_for_each(|agent| agent.map(drop))
+}
+
+/// What leaves it open whether the server acted.
+fn doubtful() -> Vec<FaultKind> {
+    vec![
+        FaultKind::ResetBefore,
+        FaultKind::ResetAfter,
+        FaultKind::ResetInHead,
+        FaultKind::ResetInBody,
+        FaultKind::CloseInBody,
+        FaultKind::Stall(StallPhase::BeforeHead),
+        FaultKind::Stall(StallPhase::InBody),
+        FaultKind::Html(502),
+        FaultKind::Html(503),
+        FaultKind::Html(504),
+        FaultKind::Api { status: 500, error: "oops".into(), code: None },
+        FaultKind::Api { status: 408, error: "slow".into(), code: None },
+        FaultKind::TruncatedJson,
+    ]
+}
+
+#[test]
+fn a_post_is_never_sent_twice() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).stall_timeout(Duration::from_millis(100)).pacing(false).attempts(5).build().unwrap();
+    for (run, kind) in doubtful().into_iter().enumerate() {
+        for operation in ["launch_agent", "upload_file"] {
+            emulator.fault(Fault::on(operation, kind.clone()));
+            let before = emulator.received(operation);
+            let error = match operation {
+                "launch_agent" => launch(&nomic).unwrap_err(),
+                _ => nomic.upload(Upload::from_bytes(format!("{run}.txt"), "Level: 1")).unwrap_err(),
+            };
+            assert_eq!(emulator.received(operation), before + 1, "{kind:?}");
+            assert!(error.may_have_been_carried_out(), "{kind:?}: {error}");
+            assert!(error.to_string().ends_with("carried out"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_read_is_sent_again_until_it_succeeds_or_the_attempts_are_used_up() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).stall_timeout(Duration::from_millis(100)).build().unwrap();
+    for kind in doubtful().into_iter().filter(|kind| *kind != FaultKind::TruncatedJson) {
+        let before = emulator.received("list_agents");
+        emulator.fault(Fault::on("list_agents", kind.clone()));
+        list(&nomic).unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+        assert_eq!(emulator.received("list_agents"), before + 2, "{kind:?}");
+    }
+    let before = emulator.received("list_agents");
+    emulator.fault(Fault::on("list_agents", FaultKind::Html(502)).forever());
+    let error = list(&nomic).unwrap_err();
+    assert_eq!(emulator.received("list_agents"), before + 4);
+    assert!(error.is_transient() && !error.may_have_been_carried_out(), "{error}");
+}
+
+#[test]
+fn not_on_this_instance_is_final() {
+    let emulator = emulator();
+    for status in [501, 503] {
+        let kind = FaultKind::Api { status, error: "Parsing is not configured".into(), code: Some("not_configured".into()) };
+        emulator.fault(Fault::any(kind));
+        let error = list(&nomic(&emulator)).unwrap_err();
+        assert_eq!(error.status(), Some(status));
+        assert!(!error.is_transient());
+    }
+    assert_eq!(emulator.received("list_agents"), 2);
+}
+
+#[test]
+fn a_refusal_with_a_delay_is_waited_out_and_one_without_is_not() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let limited = |delay: Option<&str>| FaultKind::RateLimited { retry_after: delay.map(str::to_owned) };
+    emulator.fault(Fault::on("launch_agent", limited(Some("0.3"))));
+    let began = Instant::now();
+    launch(&nomic).unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    assert_eq!((emulator.received("launch_agent"), emulator.accepted("launch_agent")), (2, 1));
+
+    emulator.fault(Fault::on("launch_agent", limited(None)));
+    let error = launch(&nomic).unwrap_err();
+    assert!(error.is_rate_limited() && error.retry_after().is_none() && !error.is_transient(), "{error}");
+    assert_eq!((emulator.received("launch_agent"), emulator.accepted("launch_agent")), (3, 1));
+}
+
+#[test]
+fn a_delay_beyond_the_deadline_comes_back_at_once_for_all_clones() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).deadline(Duration::from_secs(5)).build().unwrap();
+    emulator.fault(Fault::on("launch_agent", FaultKind::RateLimited { retry_after: Some("3600".into()) }));
+    let began = Instant::now();
+    let first = launch(&nomic).unwrap_err();
+    let second = launch(&nomic.clone()).unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(1));
+    for error in [&first, &second] {
+        assert!(error.is_rate_limited() && !error.may_have_been_carried_out(), "{error}");
+        assert!(error.retry_after().unwrap() > Duration::from_secs(3590), "{error}");
+    }
+    assert!(second.to_string().contains("waiting for the rate limit of the heavy tier, which opens in 59 min"), "{second}");
+    assert_eq!(emulator.received("launch_agent"), 1);
+    // Another tier is not concerned.
+    list(&nomic).unwrap();
+}
+
+#[test]
+fn one_attempt_means_one_whatever_happens() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).attempts(1).build().unwrap();
+    for kind in [FaultKind::RateLimited { retry_after: Some("0".into()) }, FaultKind::ResetBefore, FaultKind::Html(503)] {
+        emulator.fault(Fault::any(kind));
+        list(&nomic).unwrap_err();
+    }
+    assert_eq!(emulator.received("list_agents"), 3);
+}
+
+#[test]
+fn an_outage_is_not_multiplied() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).pacing(false).build().unwrap();
+    emulator.fault(Fault::any(FaultKind::Html(503)).forever());
+    let calls = 300;
+    std::thread::scope(|scope| {
+        for _ in 0..30 {
+            scope.spawn(|| (0..calls / 30).for_each(|_| drop(list(&nomic).unwrap_err())));
+        }
+    });
+    let sent = emulator.received("list_agents");
+    assert!(sent <= calls + 50, "{sent} requests for {calls} calls");
+    emulator.clear_faults();
+    list(&nomic).unwrap();
+}
+
+#[test]
+fn calls_are_paced_so_that_hardly_any_is_refused() {
+    let quota = 60;
+    for model in [LimitModel::FullBurst, LimitModel::EvenPacing, LimitModel::FixedWindow] {
+        // A minute passes in six seconds.
+        let limits = Limits::contract(model).speed(10.0).tier("heavy", quota);
+        let emulator = Emulator::builder().limits(limits).job_time(Duration::ZERO).start().unwrap();
+        let nomic = builder(&emulator).rate_window(Duration::from_secs(6)).build().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..10).for_each(|_| launch(&nomic).unwrap()));
+            }
+        });
+        let (sent, accepted) = (emulator.received("launch_agent"), emulator.accepted("launch_agent"));
+        println!("{model:?}: {sent} sent, {accepted} accepted");
+        assert_eq!(accepted, 80);
+        assert!(sent <= accepted + 4, "{model:?}: {} of {sent} were refused", sent - accepted);
+    }
+}
+
+#[test]
+fn an_idle_account_makes_nobody_wait() {
+    let emulator = Emulator::start().unwrap();
+    let nomic = nomic(&emulator);
+    let began = Instant::now();
+    for _ in 0..3 {
+        launch(&nomic).unwrap();
+    }
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+}

@@ -1,0 +1,230 @@
+//! Uploads over real sockets: names, sizes, memory, documents that change, and answers that come early.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+mod common;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use common::{builder, emulator, nomic};
+use nomic_client::files::{MAX_UPLOAD, Upload};
+use nomic_client::{Error, Nomic};
+use nomic_emulator::{Fault, FaultKind};
+
+const MIB: u64 = 1 << 20;
+
+/// A file of zeros that takes no room on disk, gone with its value.
+struct Sparse(PathBuf);
+
+impl Sparse {
+    fn new(name: &str, size: u64) -> Self {
+        let path = std::env::temp_dir().join(format!("nomic-client-{}-{name}", std::process::id()));
+        File::create(&path).unwrap().set_len(size).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Sparse {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_hostile_file_name_arrives_as_one_name_in_one_part() {
+    let emulator = emulator();
+    let name = "a\"b\r\nX-Evil: 1é.pdf";
+    nomic(&emulator).upload(Upload::from_bytes(name, "text: 1").content_type("text/plain")).unwrap();
+    let upload = emulator.uploads().pop().unwrap();
+    assert_eq!(upload.name, "a%22b%0D%0AX-Evil: 1é.pdf");
+    assert_eq!(upload.parts.len(), 1);
+    let headers: Vec<_> = upload.parts[0].headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    assert_eq!(headers, ["content-disposition", "content-type"]);
+    let disposition = &upload.parts[0].headers[0].1;
+    assert_eq!(disposition.matches("filename").count(), 1, "{disposition}");
+}
+
+#[test]
+fn an_upload_always_says_its_length_and_arrives_byte_for_byte() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let bytes: Vec<u8> = (0..3 * MIB + 7).map(|at| (at * 31 % 251) as u8).collect();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let uploads = [
+        Upload::from_bytes("a.bin", bytes.clone()),
+        Upload::from_reader("a.bin", io::Cursor::new(bytes.clone()), bytes.len() as u64),
+        Upload::from_unsized_reader("a.bin", io::Cursor::new(bytes.clone())),
+        Upload::from_bytes("a.bin", bytes.clone())
+            .path("deep/er/a.bin")
+            .progress(move |sent, total| heard.lock().unwrap().push((sent, total))),
+    ];
+    for upload in uploads {
+        let file = nomic.upload(upload.content_type("application/x-thing")).unwrap();
+        assert_eq!((file.size, file.mime_type.as_deref()), (Some(bytes.len() as u64), Some("application/x-thing")));
+        let stored = emulator.uploads().pop().unwrap();
+        assert!(std::fs::read(stored.path).unwrap() == bytes);
+        let request = emulator.requests().pop().unwrap();
+        assert!(request.header("content-length").is_some_and(|length| length.parse::<u64>().unwrap() > file.size.unwrap()));
+        assert_eq!(request.header("transfer-encoding"), None);
+        assert_eq!(request.header("expect"), None);
+    }
+    let told = told.lock().unwrap();
+    assert!(told.len() > 10 && told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{} steps", told.len());
+    assert_eq!(told.last(), Some(&(bytes.len() as u64, bytes.len() as u64)));
+}
+
+#[test]
+fn what_is_empty_or_too_large_opens_no_connection() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let (empty, large) = (Sparse::new("empty.pdf", 0), Sparse::new("large.pdf", MAX_UPLOAD + 1));
+    let error = nomic.upload_file(&empty.0).unwrap_err().to_string();
+    assert!(error.starts_with("upload_file: not sent: ") && error.ends_with("is empty (0 bytes)"), "{error}");
+    let error = nomic.upload_file(&large.0).unwrap_err().to_string();
+    assert!(error.contains("has 524288001 bytes; the service takes 524288000"), "{error}");
+    let error = nomic.upload_file("no/such/file.pdf").unwrap_err();
+    assert!(matches!(&error, Error::Document { kind: io::ErrorKind::NotFound, .. }), "{error}");
+    assert_eq!(emulator.connections(), 0);
+}
+
+#[test]
+fn a_document_that_shrinks_or_grows_while_it_is_sent_is_an_error_and_no_hang() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).stall_timeout(Duration::from_secs(5)).build().unwrap();
+    for (new_size, words) in [(MIB, "shorter"), (5 * MIB, "longer")] {
+        let file = Sparse::new(words, 4 * MIB);
+        let path = file.0.clone();
+        let mut changed = false;
+        let upload = Upload::from_path(&file.0).progress(move |_, _| {
+            if !std::mem::replace(&mut changed, true) {
+                OpenOptions::new().write(true).open(&path).unwrap().set_len(new_size).unwrap();
+            }
+        });
+        let error = nomic.upload(upload).unwrap_err();
+        assert!(matches!(error, Error::Document { .. }), "{error}");
+        assert!(error.to_string().ends_with(&format!("it became {words} while it was sent")), "{error}");
+        assert!(!error.may_have_been_carried_out());
+    }
+    assert_eq!(emulator.accepted("upload_file"), 0);
+    // The client is as good as before.
+    nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).unwrap();
+}
+
+#[test]
+fn a_reader_that_fails_says_so() {
+    struct Failing;
+    impl Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the tape is torn"))
+        }
+    }
+    let emulator = emulator();
+    let error = nomic(&emulator).upload(Upload::from_reader("a.txt", Failing, 10)).unwrap_err();
+    assert_eq!(error.to_string(), "upload_file: a.txt: the tape is torn");
+    assert_eq!(emulator.accepted("upload_file"), 0);
+}
+
+#[test]
+fn an_answer_that_comes_before_the_document_is_through_reaches_the_caller() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).attempts(1).build().unwrap();
+    let document = Sparse::new("early.bin", 64 * MIB);
+    let mut missed = Vec::new();
+    for run in 0..100 {
+        for status in [401, 413, 429] {
+            emulator.fault(Fault::any(FaultKind::EarlyAnswer { status, after_bytes: run * 64 * 1024, close: true }));
+            match nomic.upload_file(&document.0) {
+                Err(Error::Api(error)) if error.status == status && !error.message.is_empty() => {}
+                other => missed.push(format!("{status} after {run}: {other:?}")),
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{} of 300 missed, as {}", missed.len(), missed[0]);
+    assert_eq!(emulator.accepted("upload_file"), 0);
+}
+
+#[test]
+fn an_early_answer_of_a_server_that_reads_no_further_is_heard_after_the_stall_timeout() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).stall_timeout(Duration::from_millis(300)).build().unwrap();
+    emulator.fault(Fault::any(FaultKind::EarlyAnswer { status: 413, after_bytes: 0, close: false }));
+    let document = Sparse::new("unread.bin", 64 * MIB);
+    let began = Instant::now();
+    let error = nomic.upload_file(&document.0).unwrap_err();
+    assert_eq!(error.status(), Some(413), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn an_upload_that_was_refused_with_a_delay_is_sent_again_from_its_beginning() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let mut early = || {
+        let headers = vec![("Retry-After".to_owned(), "0.05".to_owned())];
+        let body = r#"{"error":"Rate limit exceeded","code":"rate_limited"}"#.to_owned();
+        let kind =
+            FaultKind::Status { status: 429, body, content_type: "application/json".into(), headers, acted: false };
+        emulator.fault(Fault::on("upload_file", kind));
+    };
+    early();
+    nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).unwrap();
+    assert_eq!((emulator.received("upload_file"), emulator.accepted("upload_file")), (2, 1));
+    // A reader that was begun cannot be: the refusal is handed back, with its delay.
+    early();
+    let reader = Upload::from_reader("b.txt", io::Cursor::new("Level: 2"), 8);
+    let error = nomic.upload(reader).unwrap_err();
+    assert!(error.is_rate_limited() && error.retry_after().is_some() && !error.may_have_been_carried_out(), "{error}");
+    assert_eq!(emulator.accepted("upload_file"), 1);
+}
+
+#[test]
+fn a_progress_callback_may_use_the_client() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let inner = nomic.clone();
+    let mut asked = false;
+    let upload = Upload::from_bytes("a.bin", vec![7; 2 << 20]).progress(move |_, _| {
+        if !std::mem::replace(&mut asked, true) {
+            inner.projects().next().unwrap().unwrap();
+        }
+    });
+    nomic.upload(upload).unwrap();
+    assert_eq!((emulator.accepted("upload_file"), emulator.accepted("list_projects")), (1, 1));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_does_not_grow_with_the_document() {
+    let emulator = emulator();
+    let peak = |size: u64| {
+        let document = Sparse::new(&format!("{size}.bin"), size);
+        let variables = [
+            ("TEST_URL", emulator.url()),
+            ("TEST_KEY", emulator.key()),
+            ("TEST_FILE", document.0.to_str().unwrap()),
+        ];
+        let output = common::in_a_process("a_program_that_uploads_one_file", &variables);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        let peak = text.lines().find_map(|line| line.strip_prefix("peak ")).unwrap();
+        peak.parse::<u64>().unwrap()
+    };
+    let (small, large) = (peak(MIB), peak(MAX_UPLOAD));
+    println!("peak resident memory: {small} KiB for 1 MiB, {large} KiB for 500 MiB");
+    assert!(large.saturating_sub(small) < 8 * 1024, "{small} KiB for 1 MiB, {large} KiB for 500 MiB");
+    assert_eq!(emulator.uploads().last().unwrap().size, MAX_UPLOAD);
+}
+
+#[test]
+#[ignore = "run by memory_does_not_grow_with_the_document"]
+fn a_program_that_uploads_one_file() {
+    let nomic = Nomic::new(common::variable("TEST_URL"), common::variable("TEST_KEY")).unwrap();
+    nomic.upload_file(common::variable("TEST_FILE")).unwrap();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    writeln!(io::stdout(), "\npeak {}", peak.trim().trim_end_matches(" kB")).unwrap();
+}
