@@ -3,14 +3,16 @@
 //! `cargo run --example quickstart` needs no account: without `NOMIC_API_KEY` it starts a Nomic in a box of its own.
 //! With `NOMIC_API_KEY` and `NOMIC_DOMAIN` (or `NOMIC_BASE_URL`) it does the same on the real service.
 //! `cargo run --example quickstart -- my.pdf` takes your document.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
+use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use nomic_client::agents::{ArtifactKind, Launch};
 use nomic_client::files::Upload;
-use nomic_client::{AgentId, Error, Nomic, Result, extract, parse};
+use nomic_client::{AgentId, ArtifactId, Error, Nomic, Result, extract, parse};
 use nomic_emulator::Emulator;
 use serde::Deserialize;
 use serde_json::json;
@@ -41,10 +43,9 @@ fn run() -> Result<()> {
     let (nomic, _emulator) = connect()?;
     println!("# Instance\n{}\n", nomic.base_url());
 
-    let path = std::env::args_os().nth(1).map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/permit.pdf")),
-        PathBuf::from,
-    );
+    let path = std::env::args_os()
+        .nth(1)
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/permit.pdf")), PathBuf::from);
     let terminal = std::io::stderr().is_terminal();
     let file = nomic.upload(Upload::from_path(&path).progress(move |sent, total| {
         if terminal || sent == total {
@@ -95,12 +96,13 @@ fn run() -> Result<()> {
     })?;
     let agent = nomic.wait(&agent)?;
     println!("\n# Agent {}: {}", agent.id, agent.status);
-    show_artifacts(&nomic, &agent.id)?;
+    let mut shown = HashSet::new();
+    show_new_artifacts(&nomic, &agent.id, &mut shown)?;
 
     nomic.follow_up_agent(&agent.id, "Now list the doors and their fire ratings as a table.")?;
     let agent = nomic.wait(&agent)?;
     println!("\n# After the follow-up: {}", agent.status);
-    show_artifacts(&nomic, &agent.id)
+    show_new_artifacts(&nomic, &agent.id, &mut shown)
 }
 
 /// The real service if the environment names a key, else one in a box.
@@ -113,9 +115,13 @@ fn connect() -> Result<(Nomic, Option<Emulator>)> {
     Ok((Nomic::new(emulator.url(), emulator.key())?, Some(emulator)))
 }
 
-fn show_artifacts(nomic: &Nomic, agent: &AgentId) -> Result<()> {
+fn show_new_artifacts(nomic: &Nomic, agent: &AgentId, shown: &mut HashSet<ArtifactId>) -> Result<()> {
     for artifact in nomic.artifacts(agent) {
-        let artifact = nomic.artifact(agent, &artifact?.id)?;
+        let id = artifact?.id;
+        if !shown.insert(id.clone()) {
+            continue;
+        }
+        let artifact = nomic.artifact(agent, &id)?;
         println!("\n## {} ({})", artifact.title.as_deref().unwrap_or("untitled"), artifact.id);
         if artifact.kind == Some(ArtifactKind::Markdown) {
             println!("{}", artifact.markdown().unwrap_or_default());
@@ -130,9 +136,9 @@ fn show_artifacts(nomic: &Nomic, agent: &AgentId) -> Result<()> {
 /// What to do next, where the error alone does not say it.
 fn advice(error: &Error) -> &'static str {
     match error {
-        Error::Config(_) => "\nset NOMIC_API_KEY and NOMIC_DOMAIN, or neither, to run on a Nomic in a box",
-        Error::Document { .. } => "\ngive a document that can be read: cargo run --example quickstart -- my.pdf",
-        Error::Transport(_) => "\nlook at NOMIC_DOMAIN or NOMIC_BASE_URL, and at the network",
+        Error::Config(_) => "; set NOMIC_API_KEY and NOMIC_DOMAIN, or neither, to run on a Nomic in a box",
+        Error::Document { .. } => "; give a document that can be read: cargo run --example quickstart -- my.pdf",
+        Error::Transport(_) => "; look at NOMIC_DOMAIN or NOMIC_BASE_URL, and at the network",
         _ => "",
     }
 }

@@ -1,4 +1,5 @@
-//! The client.
+#![doc = include_str!("../README.md")]
+
 mod acknowledged;
 mod api;
 mod base;
@@ -21,7 +22,13 @@ mod words;
 pub use crate::acknowledged::Acknowledged;
 pub use crate::api::{agents, extract, files, parse, projects, workflows};
 pub use crate::bbox::Bbox;
-pub use crate::error::*;
-pub use crate::ids::*;
-pub use crate::listing::*;
-pub use crate::nomic::*;
+pub use crate::error::{
+    ApiError, DeadlineError, DecodeError, Error, ErrorCode, ForeignAnswer, Issue, JobError, JobFailure, JobRef,
+    KEPT_OF_BODY, MismatchError, Result, TransportError,
+};
+pub use crate::ids::{AgentId, ApiKeyId, ArtifactId, FileId, FileVersionId, ProjectId, TaskId, UserId, WorkflowId};
+pub use crate::listing::{Listing, Page, Pages};
+pub use crate::nomic::{
+    Builder, DEFAULT_ATTEMPTS, DEFAULT_CONNECT_TIMEOUT, DEFAULT_DEADLINE, DEFAULT_RATE_WINDOW, DEFAULT_RESPONSE_LIMIT,
+    DEFAULT_STALL_TIMEOUT, DEFAULT_UPLOAD_DEADLINE, Nomic,
+};

@@ -519,8 +519,10 @@ mod tests {
         Model::FixedWindow { window: 0, used: 0.0 }
     }
 
-    /// The least time for 200 calls at 30 a minute, from the beginning of a window.
-    const OPTIMA: [(&str, fn() -> Model, f64); 3] =
+    /// A model's name, its beginning, and the least time for 200 calls at 30 a minute, in seconds.
+    type Case = (&'static str, fn() -> Model, f64);
+
+    const OPTIMA: [Case; 3] =
         [("full burst", full_burst, 340.0), ("even pacing", even_pacing, 398.0), ("fixed window", fixed_window, 360.0)];
 
     #[test]

@@ -77,6 +77,7 @@ where
 }
 
 #[cfg(test)]
+#[allow(unreachable_pub, reason = "the macro makes public enums")]
 mod tests {
     open_enum! {
         /// A light.

@@ -32,7 +32,10 @@ fn a_wrong_or_revoked_key() {
     let emulator = emulator();
     let wrong = Nomic::new(emulator.url(), "npk_wrong").unwrap();
     let text = line(&wrong);
-    assert!(text.starts_with("get_agent: 401 unauthorized: ") && text.ends_with("is the key right, and not revoked?"), "{text}");
+    assert!(
+        text.starts_with("get_agent: 401 unauthorized: ") && text.ends_with("is the key right, and not revoked?"),
+        "{text}"
+    );
     let key = emulator.issue_key(&["developer"]);
     let nomic = Nomic::new(emulator.url(), &key).unwrap();
     nomic.projects().next().unwrap().unwrap();
@@ -65,7 +68,10 @@ fn nobody_listening() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let nomic = Nomic::builder(format!("http://{free}"), "npk_x").attempts(2).build().unwrap();
     let text = line(&nomic);
-    assert_eq!(text, format!("get_agent: cannot reach {free}: connection refused: nobody listens there (tried 2 times)"));
+    assert_eq!(
+        text,
+        format!("get_agent: cannot reach {free}: connection refused: nobody listens there (tried 2 times)")
+    );
     // What acts was provably not carried out.
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
     assert!(error.is_unreachable() && !error.may_have_been_carried_out(), "{error}");
@@ -104,7 +110,10 @@ fn a_redirect_is_shown_and_not_followed() {
     emulator.fault(Fault::any(FaultKind::Redirect { status: 301, location: location.clone() }).forever());
     let nomic = nomic(&emulator);
     let text = line(&nomic);
-    assert!(text.starts_with("get_agent: 301, not an answer of the API; it redirects to ") && text.contains(&location), "{text}");
+    assert!(
+        text.starts_with("get_agent: 301, not an answer of the API; it redirects to ") && text.contains(&location),
+        "{text}"
+    );
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
     assert!(!error.may_have_been_carried_out(), "{error}");
     assert_eq!(other.connections(), 0, "the key went nowhere else");
@@ -114,11 +123,16 @@ fn a_redirect_is_shown_and_not_followed() {
 fn an_answer_that_is_cut_in_the_middle() {
     let emulator = emulator();
     let nomic = builder(&emulator).attempts(1).build().unwrap();
-    for kind in [FaultKind::ResetInBody, FaultKind::CloseInBody, FaultKind::ResetInHead, FaultKind::ContentLengthTooLong] {
+    for kind in
+        [FaultKind::ResetInBody, FaultKind::CloseInBody, FaultKind::ResetInHead, FaultKind::ContentLengthTooLong]
+    {
         emulator.fault(Fault::any(kind.clone()));
         let text = line(&nomic);
         let address = emulator.address();
-        assert!(text.starts_with(&format!("get_agent: no answer from {address}: the connection was ")), "{kind:?}: {text}");
+        assert!(
+            text.starts_with(&format!("get_agent: no answer from {address}: the connection was ")),
+            "{kind:?}: {text}"
+        );
     }
     emulator.fault(Fault::on("list_projects", FaultKind::TruncatedJson));
     let error = nomic.projects().next().unwrap().unwrap_err();
@@ -151,7 +165,10 @@ fn a_server_that_never_answers_is_given_up_at_the_deadline() {
         let began = Instant::now();
         let text = line(&nomic);
         let took = began.elapsed();
-        assert!(text.starts_with("get_agent: out of time after 4") && text.ends_with("waiting for the server"), "{text}");
+        assert!(
+            text.starts_with("get_agent: out of time after 4") && text.ends_with("waiting for the server"),
+            "{text}"
+        );
         assert!(took >= deadline && took < deadline + Duration::from_millis(200), "{kind:?}: {took:?}");
         // What acts may have been carried out.
         emulator.fault(Fault::on("launch_agent", kind));
@@ -167,7 +184,8 @@ fn a_server_that_does_not_even_accept_is_given_up_at_the_deadline() {
     let address = listener.local_addr().unwrap();
     let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100));
     let queue: Vec<_> = (0..5000).map_while(|_| connect().ok()).collect();
-    let nomic = Nomic::builder(format!("http://{address}"), "npk_x").deadline(Duration::from_millis(300)).build().unwrap();
+    let nomic =
+        Nomic::builder(format!("http://{address}"), "npk_x").deadline(Duration::from_millis(300)).build().unwrap();
     let began = Instant::now();
     let error = nomic.agent(&"a".into()).unwrap_err();
     assert!(began.elapsed() < Duration::from_millis(500), "{:?} with {} queued: {error}", began.elapsed(), queue.len());
@@ -183,7 +201,11 @@ fn json_of_another_shape_is_named_with_its_path() {
         line(&nomic)
     };
     assert_eq!(
-        text(status(200, "application/json", r#"{"data":{"id":"a","status":"running","artifacts":[{"id":"b"},{"id":7}]}}"#)),
+        text(status(
+            200,
+            "application/json",
+            r#"{"data":{"id":"a","status":"running","artifacts":[{"id":"b"},{"id":7}]}}"#
+        )),
         "get_agent: the answer cannot be read at data.artifacts[1].id: invalid type: integer `7`, expected a string"
     );
     assert_eq!(
@@ -192,7 +214,10 @@ fn json_of_another_shape_is_named_with_its_path() {
     );
     emulator.fault(Fault::on("list_agents", FaultKind::WrongTypes));
     let error = nomic.agents(&Filter::default()).next().unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "list_agents: the answer cannot be read at data: invalid type: map, expected a sequence");
+    assert_eq!(
+        error.to_string(),
+        "list_agents: the answer cannot be read at data: invalid type: map, expected a sequence"
+    );
     assert!(!error.is_transient());
     emulator.fault(Fault::on("launch_agent", FaultKind::WrongTypes));
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
@@ -247,7 +272,11 @@ fn a_compressed_answer_is_read() {
 fn the_environment_is_asked_for_what_is_missing() {
     let run = |variables: &[(&str, &str)]| {
         let output = common::in_a_process("a_program_that_reads_the_environment", variables);
-        String::from_utf8(output.stdout).unwrap().lines().find_map(|line| line.strip_prefix("said ").map(str::to_owned)).unwrap()
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .find_map(|line| line.strip_prefix("said ").map(str::to_owned))
+            .unwrap()
     };
     let emulator = Emulator::start().unwrap();
     assert!(run(&[]).contains("NOMIC_API_KEY"));

@@ -70,7 +70,9 @@ fn values_are_extracted_into_a_type_with_their_places() {
     assert_eq!((citation.page, citation.file_version_id.as_ref()), (Some(1), Some(&file.file_version_id)));
     assert!(extracted.citations_of("expiryDate").is_empty());
     let mismatch = extracted.to::<Vec<u8>>().unwrap_err();
-    assert!(matches!(&mismatch, Error::Mismatch(inside) if inside.value == extracted.value && inside.citations.is_some()));
+    assert!(
+        matches!(&mismatch, Error::Mismatch(inside) if inside.value == extracted.value && inside.citations.is_some())
+    );
     assert_eq!(
         extracted.into::<Permit>().unwrap(),
         Permit { permit_number: "PH-2026-0417".into(), number_of_storeys: 4, expiry_date: None }
@@ -155,7 +157,10 @@ fn an_agent_runs_a_workflow_with_named_inputs_in_a_project() {
     let project = nomic.projects().next().unwrap().unwrap();
     let file = nomic.upload_file(permit_pdf()).unwrap();
     let review = workflow("Submittal review");
-    assert_eq!(review.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["submittal", "specification"]);
+    assert_eq!(
+        review.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(),
+        ["submittal", "specification"]
+    );
     let launch = Launch { project_id: Some(project.id.clone()), ..Launch::workflow(review.id.clone()) };
     let launch = launch.input("submittal", [&file.id]).input("specification", [&file.id]);
     let agent = nomic.launch_agent(&launch).unwrap();

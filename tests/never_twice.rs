@@ -78,7 +78,8 @@ fn a_read_is_sent_again_until_it_succeeds_or_the_attempts_are_used_up() {
 fn not_on_this_instance_is_final() {
     let emulator = emulator();
     for status in [501, 503] {
-        let kind = FaultKind::Api { status, error: "Parsing is not configured".into(), code: Some("not_configured".into()) };
+        let kind =
+            FaultKind::Api { status, error: "Parsing is not configured".into(), code: Some("not_configured".into()) };
         emulator.fault(Fault::any(kind));
         let error = list(&nomic(&emulator)).unwrap_err();
         assert_eq!(error.status(), Some(status));
@@ -117,7 +118,10 @@ fn a_delay_beyond_the_deadline_comes_back_at_once_for_all_clones() {
         assert!(error.is_rate_limited() && !error.may_have_been_carried_out(), "{error}");
         assert!(error.retry_after().unwrap() > Duration::from_secs(3590), "{error}");
     }
-    assert!(second.to_string().contains("waiting for the rate limit of the heavy tier, which opens in 59 min"), "{second}");
+    assert!(
+        second.to_string().contains("waiting for the rate limit of the heavy tier, which opens in 59 min"),
+        "{second}"
+    );
     assert_eq!(emulator.received("launch_agent"), 1);
     // Another tier is not concerned.
     list(&nomic).unwrap();
@@ -127,7 +131,8 @@ fn a_delay_beyond_the_deadline_comes_back_at_once_for_all_clones() {
 fn one_attempt_means_one_whatever_happens() {
     let emulator = emulator();
     let nomic = builder(&emulator).attempts(1).build().unwrap();
-    for kind in [FaultKind::RateLimited { retry_after: Some("0".into()) }, FaultKind::ResetBefore, FaultKind::Html(503)] {
+    for kind in [FaultKind::RateLimited { retry_after: Some("0".into()) }, FaultKind::ResetBefore, FaultKind::Html(503)]
+    {
         emulator.fault(Fault::any(kind));
         list(&nomic).unwrap_err();
     }

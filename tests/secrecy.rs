@@ -60,7 +60,11 @@ fn the_key_is_shown_nowhere() {
     };
     let echoes = [
         echo(401, "application/json", format!(r#"{{"error":"unknown key {key}","code":"{key}"}}"#)),
-        echo(400, "application/json", format!(r#"{{"error":"bad","issues":[{{"path":["{key}"],"message":"{key}"}}]}}"#)),
+        echo(
+            400,
+            "application/json",
+            format!(r#"{{"error":"bad","issues":[{{"path":["{key}"],"message":"{key}"}}]}}"#),
+        ),
         echo(502, "text/html", format!("<html>Authorization: Bearer {key}</html>")),
         echo(200, "application/json", format!(r#"{{"id":7,"key":"{key}"}}"#)),
         echo(200, "application/json", format!(r#"{{"id":"a","status":"b","artifacts":"{key}"}}"#)),

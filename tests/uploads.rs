@@ -68,7 +68,9 @@ fn an_upload_always_says_its_length_and_arrives_byte_for_byte() {
         let stored = emulator.uploads().pop().unwrap();
         assert!(std::fs::read(stored.path).unwrap() == bytes);
         let request = emulator.requests().pop().unwrap();
-        assert!(request.header("content-length").is_some_and(|length| length.parse::<u64>().unwrap() > file.size.unwrap()));
+        assert!(
+            request.header("content-length").is_some_and(|length| length.parse::<u64>().unwrap() > file.size.unwrap())
+        );
         assert_eq!(request.header("transfer-encoding"), None);
         assert_eq!(request.header("expect"), None);
     }
@@ -163,7 +165,7 @@ fn an_early_answer_of_a_server_that_reads_no_further_is_heard_after_the_stall_ti
 fn an_upload_that_was_refused_with_a_delay_is_sent_again_from_its_beginning() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
-    let mut early = || {
+    let early = || {
         let headers = vec![("Retry-After".to_owned(), "0.05".to_owned())];
         let body = r#"{"error":"Rate limit exceeded","code":"rate_limited"}"#.to_owned();
         let kind =
@@ -202,11 +204,8 @@ fn memory_does_not_grow_with_the_document() {
     let emulator = emulator();
     let peak = |size: u64| {
         let document = Sparse::new(&format!("{size}.bin"), size);
-        let variables = [
-            ("TEST_URL", emulator.url()),
-            ("TEST_KEY", emulator.key()),
-            ("TEST_FILE", document.0.to_str().unwrap()),
-        ];
+        let variables =
+            [("TEST_URL", emulator.url()), ("TEST_KEY", emulator.key()), ("TEST_FILE", document.0.to_str().unwrap())];
         let output = common::in_a_process("a_program_that_uploads_one_file", &variables);
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));

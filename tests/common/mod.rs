@@ -11,38 +11,38 @@ use nomic_client::{Builder, FileVersionId, Nomic};
 use nomic_emulator::{Emulator, Limits};
 
 /// An emulator that limits nothing and whose jobs are done at the first question.
-pub fn emulator() -> Emulator {
+pub(crate) fn emulator() -> Emulator {
     Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).start().unwrap()
 }
 
 /// A client of the emulator.
-pub fn nomic(emulator: &Emulator) -> Nomic {
+pub(crate) fn nomic(emulator: &Emulator) -> Nomic {
     builder(emulator).build().unwrap()
 }
 
 /// A client of the emulator, to be set up further.
-pub fn builder(emulator: &Emulator) -> Builder {
+pub(crate) fn builder(emulator: &Emulator) -> Builder {
     Nomic::builder(emulator.url(), emulator.key())
 }
 
 /// A short document on the emulator.
-pub fn document(nomic: &Nomic) -> FileVersionId {
+pub(crate) fn document(nomic: &Nomic) -> FileVersionId {
     let text = "Permit number: OG-2026-114\nOperator: Gulf Star LLC\n";
     nomic.upload(Upload::from_bytes("permit.txt", text)).unwrap().file_version_id
 }
 
 /// A patience that asks every few milliseconds.
-pub fn impatient(limit: Duration) -> Patience {
+pub(crate) fn impatient(limit: Duration) -> Patience {
     Patience { limit, first_pause: Duration::from_millis(5), ..Patience::default() }
 }
 
 /// The sample document.
-pub fn permit_pdf() -> PathBuf {
+pub(crate) fn permit_pdf() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/permit.pdf"))
 }
 
 /// Runs one ignored test of this binary in a process of its own.
-pub fn in_a_process(test: &str, variables: &[(&str, &str)]) -> Output {
+pub(crate) fn in_a_process(test: &str, variables: &[(&str, &str)]) -> Output {
     Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", test, "--nocapture"])
         .envs(variables.iter().copied())
@@ -51,6 +51,6 @@ pub fn in_a_process(test: &str, variables: &[(&str, &str)]) -> Output {
 }
 
 /// A variable that [`in_a_process`] set.
-pub fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is set by the test that starts this one"))
 }

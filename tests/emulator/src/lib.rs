@@ -1,5 +1,5 @@
 //! A Nomic in a box: the façade, with the README as its text.
-#![doc = ""]
+//!
 #![doc = include_str!("../README.md")]
 
 mod api;
