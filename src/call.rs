@@ -124,7 +124,7 @@ fn encoded(text: &str) -> impl fmt::Display + '_ {
 }
 
 /// An id as one path segment. What cannot be one, or would be folded away on the way, is refused.
-pub(crate) fn encoded_id(operation: &'static str, id: &str) -> Result<String> {
+pub(crate) fn encoded_id(operation: &str, id: &str) -> Result<String> {
     let reason = if id.is_empty() {
         "the id is empty".to_owned()
     } else if id == "." || id == ".." {
@@ -136,7 +136,7 @@ pub(crate) fn encoded_id(operation: &'static str, id: &str) -> Result<String> {
     } else {
         return Ok(encoded(id).to_string());
     };
-    Err(Error::refused(operation, reason))
+    Err(Error::refused(operation.to_owned(), reason))
 }
 
 /// A document to upload, with the form around it.

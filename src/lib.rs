@@ -16,11 +16,15 @@ mod nomic;
 pub mod operations;
 mod pace;
 mod retry;
+mod timestamp;
 mod wire;
 mod words;
 
 pub use crate::acknowledged::Acknowledged;
-pub use crate::api::{agents, extract, files, parse, projects, workflows};
+pub use crate::api::any::Request;
+pub use crate::api::{
+    agents, analytics, api_keys, audit_logs, codes, extract, files, parse, projects, users, workflows,
+};
 pub use crate::bbox::Bbox;
 pub use crate::error::{
     ApiError, DeadlineError, DecodeError, Error, ErrorCode, ForeignAnswer, Issue, JobError, JobFailure, JobRef,
@@ -32,3 +36,4 @@ pub use crate::nomic::{
     Builder, DEFAULT_ATTEMPTS, DEFAULT_CONNECT_TIMEOUT, DEFAULT_DEADLINE, DEFAULT_RATE_WINDOW, DEFAULT_RESPONSE_LIMIT,
     DEFAULT_STALL_TIMEOUT, DEFAULT_UPLOAD_DEADLINE, Nomic,
 };
+pub use crate::timestamp::{InvalidTimestamp, Timestamp};

@@ -342,6 +342,15 @@ impl Nomic {
             .map_err(|mismatch| self.undecodable(call, &answer, mismatch))
     }
 
+    /// As [`fetch`](Self::fetch), where an answer without a body reads as `null`.
+    pub(crate) fn fetch_or_null<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
+        let mut answer = self.send(call)?;
+        if answer.body.iter().all(u8::is_ascii_whitespace) {
+            answer.body = b"null".to_vec();
+        }
+        json::decode(&answer.body).map_err(|mismatch| self.undecodable(call, &answer, mismatch))
+    }
+
     /// Sends what acts, where the answer's shape is a guess.
     pub(crate) fn acknowledge<T: DeserializeOwned>(&self, call: &Call) -> Result<Acknowledged<T>> {
         Ok(Acknowledged::read(&self.send(call)?.body))

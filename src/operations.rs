@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// An HTTP method that the API uses.
+/// An HTTP method. The operations that are known need three of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {
@@ -11,16 +11,22 @@ pub enum Method {
     /// Acts; never repeated on a doubtful outcome.
     Post,
     /// Acts; never repeated on a doubtful outcome.
+    Put,
+    /// Acts; never repeated on a doubtful outcome.
+    Patch,
+    /// Acts; never repeated on a doubtful outcome.
     Delete,
 }
 
 impl Method {
-    /// `GET`, `POST` or `DELETE`.
+    /// In upper case, as `GET`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }

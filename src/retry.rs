@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::timestamp::days;
+
 /// The first pause before a repetition, doubled with every further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause that this side chooses; a server may ask for more.
@@ -84,20 +86,18 @@ pub(crate) fn retry_after(value: &str, date: Option<&str>, now: SystemTime) -> O
 fn http_date(text: &str) -> Option<SystemTime> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut words = text.split_once(", ")?.1.split(' ');
-    let day: u64 = words.next()?.parse().ok().filter(|day| (1..=31).contains(day))?;
+    let number = |range: std::ops::RangeInclusive<i64>, word: Option<&str>| {
+        word?.parse::<i64>().ok().filter(|number| range.contains(number))
+    };
+    let day = number(1..=31, words.next())?;
     let month = words.next()?;
-    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
-    let year: u64 = words.next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
-    let mut time = words.next()?.split(':').map(|part| part.parse::<u64>().ok().filter(|part| *part <= 60));
-    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    // Years begin in March here, so that the leap day comes last.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    let days = year * 365 + leap_days + (153 * month + 2) / 5 + day - 1;
-    /// Days from 1 March of year 0 to 1970-01-01.
-    const EPOCH: u64 = 719_468;
-    let seconds = days.checked_sub(EPOCH)? * 86_400 + hour * 3_600 + minute * 60 + second;
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    let month = MONTHS.iter().position(|name| *name == month)? as i64 + 1;
+    let year = number(1970..=9999, words.next())?;
+    let mut time = words.next()?.split(':');
+    let (hour, minute, second) =
+        (number(0..=23, time.next())?, number(0..=59, time.next())?, number(0..=60, time.next())?);
+    let seconds = days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
+    UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
 /// A bucket of repetitions, shared by all clones of a client: an outage is not multiplied by it.

@@ -230,7 +230,7 @@ impl Wire {
         let acts = outgoing.method != "GET";
         let response = match outgoing.body {
             // Some servers answer 411 to a POST that does not say its length.
-            Content::None if outgoing.method == "POST" => {
+            Content::None if matches!(outgoing.method, "POST" | "PUT" | "PATCH") => {
                 self.run(request.header("content-length", 0).body(SendBody::from_reader(&mut io::empty()))?, acts, time)
             }
             Content::None => self.run(request.body(())?, acts, time),

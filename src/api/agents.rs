@@ -39,6 +39,7 @@ use crate::operations::{
     DELETE_AGENT, FOLLOW_UP_AGENT, GET_AGENT, GET_AGENT_CONVERSATION, GET_ARTIFACT, LAUNCH_AGENT, LIST_AGENTS,
     LIST_ARTIFACTS, STOP_AGENT,
 };
+use crate::timestamp::Timestamp;
 use crate::words::{null_is_default, open_enum};
 
 /// The largest page of a list of agents.
@@ -284,10 +285,10 @@ pub struct Agent {
     pub url: Option<String>,
     /// When it was launched, as `2026-04-25T12:00:00.000Z`.
     #[serde(default)]
-    pub created_at: Option<String>,
+    pub created_at: Option<Timestamp>,
     /// When it last changed, as `2026-04-25T12:03:00.000Z`.
     #[serde(default)]
-    pub updated_at: Option<String>,
+    pub updated_at: Option<Timestamp>,
     /// What else the service said.
     #[serde(flatten)]
     pub extra: Map<String, Value>,

@@ -35,6 +35,7 @@ use crate::listing::Listing;
 use crate::multipart::Form;
 use crate::nomic::Nomic;
 use crate::operations::{SEARCH_FILES, UPLOAD_FILE};
+use crate::timestamp::Timestamp;
 use crate::words::null_is_default;
 
 /// The largest document that the service takes, in bytes (documented as 500 MB).
@@ -273,7 +274,7 @@ pub struct UploadedFile {
     pub parent_id: Option<FileId>,
     /// When it was stored, as `2026-04-05T12:00:00.000Z`.
     #[serde(default)]
-    pub created_at: Option<String>,
+    pub created_at: Option<Timestamp>,
     /// What else the service said.
     #[serde(flatten)]
     pub extra: Map<String, Value>,

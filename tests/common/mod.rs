@@ -54,3 +54,11 @@ pub(crate) fn in_a_process(test: &str, variables: &[(&str, &str)]) -> Output {
 pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is set by the test that starts this one"))
 }
+
+/// The most memory that this process ever had resident, in KiB.
+#[cfg(target_os = "linux")]
+pub(crate) fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}

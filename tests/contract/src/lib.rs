@@ -70,6 +70,20 @@ impl Contract {
         operations
     }
 
+    /// `components`: what references lead to.
+    #[must_use]
+    pub fn components(&self) -> &Value {
+        &self.root["components"]
+    }
+
+    /// The parameters of an operation, those of its path among them.
+    #[must_use]
+    pub fn parameters<'a>(&'a self, operation: &Operation<'a>) -> Vec<&'a Value> {
+        let shared = &self.root["paths"][operation.path]["parameters"];
+        let all = [shared, &operation.entry["parameters"]];
+        all.into_iter().filter_map(Value::as_array).flatten().map(|parameter| self.resolved(parameter)).collect()
+    }
+
     /// Each successful answer of an operation that has an example: status, schema and example.
     #[must_use]
     pub fn examples<'a>(&'a self, operation: &Operation<'a>) -> Vec<(u16, &'a Value, &'a Value)> {

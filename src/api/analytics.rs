@@ -1,0 +1,108 @@
+//! Analytics: what each user uses and may spend.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::call::Call;
+use crate::ids::UserId;
+use crate::listing::{Listing, Page};
+use crate::nomic::Nomic;
+use crate::operations::LIST_USER_ANALYTICS;
+use crate::timestamp::Timestamp;
+use crate::words::open_enum;
+
+/// The largest page, in users. The service's own is 100.
+pub const MAX_PAGE: u32 = 1000;
+
+open_enum! {
+    /// How a user stands to the spend cap. The word stands in the pages' example; there are more.
+    pub enum SpendStatus {
+        /// Below the cap.
+        WithinLimit = "within_limit",
+    }
+}
+
+/// A user's figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct UserAnalytics {
+    /// The user's id.
+    pub id: UserId,
+    /// The user's address.
+    pub email: String,
+    /// The name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Whether the user is shut out.
+    #[serde(default)]
+    pub disabled: Option<bool>,
+    /// The user's role, as `admin`.
+    #[serde(default)]
+    pub role: Option<String>,
+    /// When the user joined.
+    #[serde(default)]
+    pub joined_at: Option<Timestamp>,
+    /// When the user was last active; `None` if never.
+    #[serde(default)]
+    pub last_active_at: Option<Timestamp>,
+    /// What the user's use of AI has cost, in cents.
+    #[serde(default)]
+    pub ai_usage_cents: Option<i64>,
+    /// What it may cost, in cents; `None` for no cap of the user's own.
+    #[serde(default)]
+    pub spend_cap_cents: Option<i64>,
+    /// How the two stand to each other.
+    #[serde(default)]
+    pub spend_status: Option<SpendStatus>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// What narrows the figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only users with this in their address.
+    pub email: Option<String>,
+}
+
+/// What a page of figures says of the organization.
+impl Page<UserAnalytics> {
+    /// Whether the organization limits what users spend; `None` if the page does not say.
+    #[must_use]
+    pub fn spend_limits_enabled(&self) -> Option<bool> {
+        self.extra.get("spendLimitsEnabled")?.as_bool()
+    }
+
+    /// What a user without a cap of their own may spend, in cents; `None` for no cap, or if the page does not say.
+    #[must_use]
+    pub fn default_spend_cap_cents(&self) -> Option<i64> {
+        self.extra.get("defaultSpendCapCents")?.as_i64()
+    }
+}
+
+impl Nomic {
+    /// Lists the users' figures. Pages hold [`MAX_PAGE`] users at the most; each also says two things of the
+    /// organization.
+    ///
+    /// `GET /analytics/users` · scope `admin:analytics:read` · analytics tier
+    ///
+    /// ```no_run
+    /// # use nomic_client::{Nomic, analytics::Filter};
+    /// # let nomic = Nomic::from_env()?;
+    /// for page in nomic.user_analytics(&Filter::default()).pages() {
+    ///     let page = page?;
+    ///     println!("limits {:?}, {:?} cents by default", page.spend_limits_enabled(), page.default_spend_cap_cents());
+    ///     for user in page.data {
+    ///         println!("{}: {:?} cents", user.email, user.ai_usage_cents);
+    ///     }
+    /// }
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
+    #[doc(alias = "list_user_analytics")]
+    pub fn user_analytics(&self, filter: &Filter) -> Listing<UserAnalytics> {
+        let call = Call::to(&LIST_USER_ANALYTICS, &[]).map(|call| call.query_if("email", filter.email.as_deref()));
+        Listing::new(self, call, Some(MAX_PAGE))
+    }
+}

@@ -1,0 +1,134 @@
+//! The audit log: who did what, newest first.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::call::Call;
+use crate::error::Error;
+use crate::listing::Listing;
+use crate::nomic::Nomic;
+use crate::operations::LIST_AUDIT_LOGS;
+use crate::timestamp::Timestamp;
+use crate::words::{null_is_default, open_enum};
+
+/// The largest page, in entries. The service's own is 100.
+pub const MAX_PAGE: u32 = 1000;
+
+open_enum! {
+    /// What was done. The three words stand in the pages as examples; there are more.
+    pub enum Action {
+        /// A user was shut out.
+        UserDisabled = "user.disabled",
+        /// A user was let in again.
+        UserEnabled = "user.enabled",
+        /// An API key was revoked.
+        ApiKeyRevoked = "api_key.revoked",
+    }
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct AuditEntry {
+    /// Its id.
+    pub id: String,
+    /// What was done.
+    pub action: Action,
+    /// When, as `2026-04-05T12:00:00.000Z`.
+    pub occurred_at: Timestamp,
+    /// Who did it.
+    #[serde(default)]
+    pub actor: Option<Party>,
+    /// To whom or what.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub targets: Vec<Party>,
+    /// From where.
+    #[serde(default)]
+    pub context: Option<Context>,
+    /// What belongs to the action, as the reason of a disabling.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub metadata: Map<String, Value>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Somebody or something that takes part in an action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Party {
+    /// Its id.
+    pub id: String,
+    /// What it is, as `user`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What else belongs to it.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub metadata: Map<String, Value>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// From where something was done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct Context {
+    /// By which way, as `api`.
+    pub location: Option<String>,
+    /// With which program, as `curl/8.5.0`.
+    pub user_agent: Option<String>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// What narrows the audit log.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use nomic_client::audit_logs::{Action, Filter};
+///
+/// let last_hour = SystemTime::now() - Duration::from_secs(3600);
+/// let filter = Filter { action: Some(Action::UserDisabled), since: Some(last_hour.into()) };
+/// let filter = Filter { since: Some("2026-04-05T12:00:00Z".into()), ..Filter::default() };
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this action.
+    pub action: Option<Action>,
+    /// Only what was done after this: RFC 3339, or from a `SystemTime`.
+    pub since: Option<Timestamp>,
+}
+
+impl Nomic {
+    /// Lists the audit log, newest first. Pages hold [`MAX_PAGE`] entries at the most. A `since` that is no timestamp is
+    /// refused with the first item, before anything is sent.
+    ///
+    /// `GET /audit-logs` · scope `admin:audit:read` · standard tier
+    ///
+    /// ```no_run
+    /// # use nomic_client::{Nomic, audit_logs::Filter};
+    /// # let nomic = Nomic::from_env()?;
+    /// for entry in nomic.audit_logs(&Filter::default()).page_size(1000).take(5000) {
+    ///     let entry = entry?;
+    ///     println!("{} {}", entry.occurred_at, entry.action);
+    /// }
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
+    #[doc(alias = "list_audit_logs")]
+    pub fn audit_logs(&self, filter: &Filter) -> Listing<AuditEntry> {
+        let checked = match filter.since.as_ref().map(Timestamp::system_time) {
+            Some(Err(error)) => Err(Error::refused(LIST_AUDIT_LOGS.name, format!("since: {error}"))),
+            _ => Call::to(&LIST_AUDIT_LOGS, &[]),
+        };
+        let call = checked
+            .map(|call| call.query_if("action", filter.action.as_ref()).query_if("since", filter.since.as_ref()));
+        Listing::new(self, call, Some(MAX_PAGE))
+    }
+}

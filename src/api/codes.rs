@@ -1,0 +1,196 @@
+//! Codes: sections of building codes that answer a question.
+//!
+//! ```no_run
+//! use nomic_client::{Nomic, codes};
+//!
+//! let nomic = Nomic::from_env()?;
+//! let options = codes::Options { year: Some(2021), limit: Some(5), ..codes::Options::default() };
+//! for section in nomic.search_codes("automatic sprinklers", "texas", "building", &options)? {
+//!     println!("page {:?}: {}", section.page_number, section.text());
+//! }
+//! # Ok::<(), nomic_client::Error>(())
+//! ```
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::call::Call;
+use crate::error::{Error, Result};
+use crate::nomic::Nomic;
+use crate::operations::SEARCH_CODES;
+use crate::words::null_is_default;
+
+/// The most sections that one search gives.
+pub const MAX_RESULTS: u32 = 50;
+
+/// What narrows a search. What is `None` is left to the service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The code's year, as 2021.
+    pub year: Option<i32>,
+    /// Sections at the most, 1 to [`MAX_RESULTS`]; 10 if nothing is said.
+    pub limit: Option<u32>,
+    /// Words that the sections shall hold.
+    pub keywords: Vec<String>,
+}
+
+/// A section of a code. Ids of codes are not all UUIDs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct CodeSection {
+    /// Its id.
+    pub id: String,
+    /// What to cite it by, as `c-chunk-uuid`.
+    #[serde(default)]
+    pub citation_id: Option<String>,
+    /// The page that it stands on.
+    #[serde(default)]
+    pub page_number: Option<u32>,
+    /// Its passages.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub content: Vec<Passage>,
+    /// The document that it stands in; the service does not always say.
+    #[serde(default)]
+    pub file: Option<CodeFile>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl CodeSection {
+    /// The passages' text, a passage a line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.content.iter().map(|passage| passage.text.as_str()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A passage of a section.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Passage {
+    /// What to cite it by, as `c-chunk-uuid/1`.
+    #[serde(default)]
+    pub citation_id: Option<String>,
+    /// The words.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub text: String,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// The document of a code.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct CodeFile {
+    /// Its id, not always a UUID.
+    pub id: Option<String>,
+    /// Its name, as `2021 IBC.pdf`.
+    pub name: Option<String>,
+    /// Its media type.
+    pub mime_type: Option<String>,
+    /// The id of its version.
+    pub version_id: Option<String>,
+    /// The code.
+    pub code: Option<Code>,
+    /// Where it applies.
+    pub jurisdiction: Option<Jurisdiction>,
+    /// Since when, and whether it was changed there.
+    pub adoption: Option<Adoption>,
+    /// The document's title, as `2021 International Building Code`.
+    pub document_title: Option<String>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// A code.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Code {
+    /// Its name, as `International Building Code`.
+    pub name: Option<String>,
+    /// Its year.
+    pub year: Option<i32>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// A place with a code of its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Jurisdiction {
+    /// Its slug, as `texas`: what a search takes.
+    pub slug: Option<String>,
+    /// Its name, as `Texas`.
+    pub name: Option<String>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// How a jurisdiction took a code over.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct Adoption {
+    /// Since when, as `2023-01-01`.
+    pub effective_date: Option<String>,
+    /// Whether it was changed.
+    pub amendments: Option<bool>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Nomic {
+    /// Searches the codes of a jurisdiction, best first. Not paged. It reads, but is a POST on the wire, and treated as
+    /// one: it is not repeated on a doubtful outcome.
+    ///
+    /// `POST /codes/search` · scope `developer:agent` · search tier
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] if the limit is out of its documented bounds. 422 if the jurisdiction or the code's type is not
+    /// known.
+    pub fn search_codes(
+        &self,
+        query: &str,
+        jurisdiction: &str,
+        code_type: &str,
+        options: &Options,
+    ) -> Result<Vec<CodeSection>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Body<'a> {
+            query: &'a str,
+            jurisdiction: &'a str,
+            code_type: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            year: Option<i32>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            limit: Option<u32>,
+            #[serde(skip_serializing_if = "<[String]>::is_empty")]
+            keywords: &'a [String],
+        }
+        #[derive(Deserialize)]
+        struct Found {
+            #[serde(deserialize_with = "null_is_default")]
+            results: Vec<CodeSection>,
+        }
+        if let Some(limit) = options.limit.filter(|limit| !(1..=MAX_RESULTS).contains(limit)) {
+            return Err(Error::refused(SEARCH_CODES.name, format!("limit is {limit}; it must be 1 to {MAX_RESULTS}")));
+        }
+        let Options { year, limit, keywords } = options;
+        let body = Body { query, jurisdiction, code_type, year: *year, limit: *limit, keywords };
+        let found: Found = self.fetch_data(&Call::to(&SEARCH_CODES, &[])?.json(&body))?;
+        Ok(found.results)
+    }
+}

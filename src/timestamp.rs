@@ -1,0 +1,225 @@
+//! Points in time: strings as the service sent them, with a way to a `SystemTime` and back.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// A point in time as the service sent it, as `2026-04-05T12:00:00.000Z`. Nothing is checked until it is asked for.
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use nomic_client::Timestamp;
+///
+/// let sent = Timestamp::from("1970-01-02T01:00:00.250+01:00");
+/// let time = sent.system_time()?;
+/// assert_eq!(time, UNIX_EPOCH + Duration::from_millis(86_400_250));
+/// assert_eq!(Timestamp::from(time).as_str(), "1970-01-02T00:00:00.250Z");
+/// # Ok::<(), nomic_client::InvalidTimestamp>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(String);
+
+/// A timestamp that is not one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no RFC 3339 timestamp like 2026-04-05T12:00:00Z")]
+pub struct InvalidTimestamp(String);
+
+impl Timestamp {
+    /// The text as the service sent it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The point in time, to the nanosecond. A leap second counts as the second after it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTimestamp`] if the text is not RFC 3339.
+    pub fn system_time(&self) -> Result<SystemTime, InvalidTimestamp> {
+        rfc3339(&self.0).ok_or_else(|| InvalidTimestamp(self.0.chars().take(64).collect()))
+    }
+}
+
+impl From<&str> for Timestamp {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for Timestamp {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// In UTC, to the millisecond, as the service writes it.
+    fn from(time: SystemTime) -> Self {
+        let millis = match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => i128::try_from(after.as_millis()).unwrap_or(i128::MAX),
+            Err(before) => -i128::try_from(before.duration().as_nanos().div_ceil(1_000_000)).unwrap_or(i128::MAX),
+        };
+        // Years of four digits, as RFC 3339 has them.
+        let millis = millis.clamp(days(0, 1, 1) as i128 * DAY_MILLIS, days(10_000, 1, 1) as i128 * DAY_MILLIS - 1);
+        let (day, millis) = (millis.div_euclid(DAY_MILLIS) as i64, millis.rem_euclid(DAY_MILLIS));
+        let (year, month, day) = date(day);
+        let (hour, minute) = (millis / 3_600_000, millis / 60_000 % 60);
+        let (second, milli) = (millis / 1_000 % 60, millis % 1_000);
+        Self(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+const DAY_MILLIS: i128 = 86_400_000;
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar. Years begin in March here, so that the leap day comes last.
+pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    // 719 468 days lie between 0000-03-01 and 1970-01-01.
+    year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
+/// The reverse of [`days`].
+fn date(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (year * 365 + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (year, day) = (era * 400 + year, day - (153 * month + 2) / 5 + 1);
+    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
+}
+
+fn rfc3339(text: &str) -> Option<SystemTime> {
+    let number = |from: usize, to: usize| -> Option<i64> {
+        let digits = text.get(from..to)?;
+        if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
+    };
+    let mark = |at: usize, marks: &[u8]| text.as_bytes().get(at).filter(|byte| marks.contains(byte)).map(|_| ());
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    mark(4, b"-")?;
+    mark(7, b"-")?;
+    mark(10, b"Tt ")?;
+    mark(13, b":")?;
+    mark(16, b":")?;
+    let days_in_month = match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=days_in_month).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let rest = text.get(19..)?;
+    let (fraction, zone) = match rest.strip_prefix('.') {
+        Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
+        None => ("", rest),
+    };
+    if rest.starts_with('.') && fraction.is_empty() {
+        return None;
+    }
+    let nanos = fraction
+        .bytes()
+        .chain(std::iter::repeat(b'0'))
+        .take(9)
+        .fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0'));
+    let offset = match zone.as_bytes() {
+        [b'Z' | b'z'] => 0,
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] if [h1, h2, m1, m2].iter().all(|digit| digit.is_ascii_digit()) => {
+            let two = |tens: u8, ones: u8| i64::from(tens - b'0') * 10 + i64::from(ones - b'0');
+            let (hours, minutes) = (two(*h1, *h2), two(*m1, *m2));
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            (hours * 3_600 + minutes * 60) * if *sign == b'-' { -1 } else { 1 }
+        }
+        _ => return None,
+    };
+    let seconds = days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset;
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let base = if seconds < 0 { UNIX_EPOCH.checked_sub(whole)? } else { UNIX_EPOCH.checked_add(whole)? };
+    base.checked_add(Duration::from_nanos(nanos.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(text: &str) -> Option<f64> {
+        let time = Timestamp::from(text).system_time().ok()?;
+        Some(match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => after.as_secs_f64(),
+            Err(before) => -before.duration().as_secs_f64(),
+        })
+    }
+
+    #[test]
+    fn timestamps_of_every_form_are_read() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", 0.0),
+            ("2026-04-05T12:00:00.000Z", 1_775_390_400.0),
+            ("2026-04-05t12:00:00.5z", 1_775_390_400.5),
+            ("2026-04-05 14:30:00+02:30", 1_775_390_400.0),
+            ("2026-04-05T00:00:00-12:00", 1_775_390_400.0),
+            ("2000-02-29T23:59:60Z", 951_868_800.0),
+            ("1969-12-31T23:59:59.25Z", -0.75),
+            ("0000-01-01T00:00:00Z", -62_167_219_200.0),
+            ("9999-12-31T23:59:59Z", 253_402_300_799.0),
+        ] {
+            assert_eq!(seconds(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_timestamp_is_an_error_and_no_panic() {
+        for text in [
+            "",
+            "yesterday",
+            "2026-04-05",
+            "2026-04-05T12:00:00",
+            "2026-13-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-04-31T00:00:00Z",
+            "2026-04-05T24:00:00Z",
+            "2026-04-05T12:60:00Z",
+            "2026-04-05T12:00:00.Z",
+            "2026-04-05T12:00:00+0200",
+            "2026-04-05T12:00:00+24:00",
+            "2026-04-05T12:00:00Z ",
+            "+026-04-05T12:00:00Z",
+            "2026-04-05T12:00:0ßZ",
+            "２０２６-04-05T12:00:00Z",
+            "2026-04-05T12:00:00.5",
+        ] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+        assert!(Timestamp::from("no").system_time().unwrap_err().to_string().contains("\"no\" is no RFC 3339"));
+    }
+
+    #[test]
+    fn every_day_goes_there_and_back() {
+        for day in (-800_000..2_900_000).step_by(17) {
+            let (year, month, of_month) = date(day);
+            assert_eq!(days(year, month, of_month), day);
+        }
+        for (millis, text) in [(0, "1970-01-01T00:00:00.000Z"), (1_775_390_400_001, "2026-04-05T12:00:00.001Z")] {
+            let time = UNIX_EPOCH + Duration::from_millis(millis);
+            assert_eq!(Timestamp::from(time).as_str(), text);
+        }
+        let before = UNIX_EPOCH - Duration::from_millis(1);
+        assert_eq!(Timestamp::from(before).as_str(), "1969-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp::from(before).system_time(), Ok(before));
+    }
+}

@@ -1,0 +1,231 @@
+//! Codes, users, API keys, the audit log and analytics; and calls that the crate does not know.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+mod common;
+
+use std::time::{Duration, SystemTime};
+
+use common::{document, emulator, nomic};
+use nomic_client::audit_logs::Action;
+use nomic_client::operations::{Method, Tier};
+use nomic_client::{Error, Nomic, Request, analytics, api_keys, audit_logs, codes, users};
+use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
+use serde_json::{Value, json};
+
+#[test]
+fn a_question_finds_sections_of_a_code_with_their_citations() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let options = codes::Options { limit: Some(3), ..codes::Options::default() };
+    let sections = nomic.search_codes("automatic sprinkler system", "texas", "building", &options).unwrap();
+    assert!(!sections.is_empty() && sections.len() <= 3);
+    let best = &sections[0];
+    assert!(best.text().to_lowercase().contains("sprinkler"), "{best:?}");
+    assert!(best.citation_id.is_some() && best.content[0].citation_id.is_some());
+    let file = best.file.as_ref().unwrap();
+    assert_eq!(file.jurisdiction.as_ref().unwrap().slug.as_deref(), Some("texas"));
+    assert!(file.code.as_ref().unwrap().year.is_some() && file.adoption.is_some());
+    for limit in [0, 51] {
+        let options = codes::Options { limit: Some(limit), ..codes::Options::default() };
+        let error = nomic.search_codes("a", "texas", "building", &options).unwrap_err();
+        assert!(matches!(error, Error::Refused { .. }), "{error}");
+    }
+    assert_eq!(emulator.received("search_codes"), 1);
+    let without_a_file = json!({"results": [{"id": "x", "file": null, "content": [{"text": "a"}, {"text": "b"}]}]});
+    emulator.fault(Fault::any(FaultKind::Status {
+        status: 200,
+        body: without_a_file.to_string(),
+        content_type: "application/json".to_owned(),
+        headers: Vec::new(),
+        acted: false,
+    }));
+    let sections = nomic.search_codes("a", "texas", "building", &codes::Options::default()).unwrap();
+    assert_eq!((sections[0].text().as_str(), &sections[0].file), ("a\nb", &None));
+}
+
+#[test]
+fn a_user_is_shut_out_with_all_keys_at_once_and_the_audit_log_says_so() {
+    let emulator = emulator();
+    let admin = nomic(&emulator);
+    let before = SystemTime::now() - Duration::from_secs(2);
+    let key = emulator.issue_key_for(1, &["developer"]);
+    let theirs = Nomic::new(emulator.url(), key).unwrap();
+    document(&theirs);
+
+    let user = admin.users(&users::Filter::default()).nth(1).unwrap().unwrap();
+    assert_eq!(user.disabled, Some(false));
+    let details = admin.user(&user.id).unwrap();
+    assert_eq!(details.user.email, user.email);
+    assert!(details.api_key_count.unwrap() >= 1 && details.disabled_at.is_none());
+    let keys = api_keys::Filter { user_id: Some(user.id.clone()), include_revoked: false };
+    let live = admin.api_keys(&keys).count();
+    assert!(live >= 1);
+
+    let said = admin.disable_user(&user.id, Some("left the company")).unwrap().value.unwrap();
+    assert_eq!((said.disabled, said.revoked_api_keys), (Some(true), Some(live as u64)));
+    assert!(theirs.projects().next().unwrap().unwrap_err().is_unauthorized());
+    assert_eq!(admin.api_keys(&keys).count(), 0);
+    let all = api_keys::Filter { include_revoked: true, ..keys };
+    assert!(admin.api_keys(&all).all(|key| key.unwrap().revoked_at.unwrap().system_time().unwrap() > before));
+
+    let filter = audit_logs::Filter { action: Some(Action::UserDisabled), since: Some(before.into()) };
+    let entry = admin.audit_logs(&filter).next().unwrap().unwrap();
+    assert_eq!(entry.metadata["reason"], "left the company");
+    assert_eq!(entry.targets[0].id, user.id.as_str());
+    let context = entry.context.unwrap();
+    assert_eq!(context.location.as_deref(), Some("api"));
+    assert!(context.user_agent.unwrap().starts_with("nomic-client/"));
+
+    assert_eq!(admin.enable_user(&user.id).unwrap().value.unwrap().disabled, Some(false));
+    assert!(theirs.projects().next().unwrap().is_err(), "revoked keys stay so");
+    assert!(admin.disable_user(&"no-such-user".into(), None).unwrap_err().is_not_found());
+}
+
+#[test]
+fn a_revoked_key_stops_working_at_once() {
+    let emulator = emulator();
+    let admin = nomic(&emulator);
+    let key = emulator.issue_key_for(2, &["developer"]);
+    let theirs = Nomic::new(emulator.url(), &key).unwrap();
+    theirs.projects().next().unwrap().unwrap();
+    let record = admin
+        .api_keys(&api_keys::Filter::default())
+        .map(Result::unwrap)
+        .find(|record| key.starts_with(&record.key_prefix))
+        .expect("the key is listed by its prefix");
+    assert_eq!(record.scopes, ["developer"]);
+    let said = admin.revoke_api_key(&record.id).unwrap();
+    assert!(said.value.unwrap().revoked_at.is_some());
+    assert!(theirs.projects().next().unwrap().unwrap_err().is_unauthorized());
+    let filter = audit_logs::Filter { action: Some(Action::ApiKeyRevoked), ..audit_logs::Filter::default() };
+    assert_eq!(admin.audit_logs(&filter).next().unwrap().unwrap().targets[0].id, record.id.as_str());
+}
+
+#[test]
+fn what_is_destructive_is_sent_once_and_any_answer_of_success_is_one() {
+    let emulator = emulator();
+    let nomic = common::builder(&emulator).pacing(false).build().unwrap();
+    let user = nomic.users(&users::Filter::default()).nth(3).unwrap().unwrap();
+    for kind in [FaultKind::ResetAfter, FaultKind::Html(502), FaultKind::CloseInBody] {
+        emulator.fault(Fault::on("disable_user", kind));
+        let before = emulator.received("disable_user");
+        assert!(nomic.disable_user(&user.id, None).unwrap_err().may_have_been_carried_out());
+        assert_eq!(emulator.received("disable_user"), before + 1);
+    }
+    emulator.fault(Fault::on("disable_user", FaultKind::WrongTypes));
+    let said = nomic.disable_user(&user.id, None).unwrap();
+    assert!(said.value.is_none() && said.raw.is_some(), "{said:?}");
+}
+
+#[test]
+fn the_audit_log_is_listed_newest_first_and_since_a_time() {
+    let emulator = Emulator::builder().limits(Limits::off()).audit_logs(500).start().unwrap();
+    let nomic = nomic(&emulator);
+    let all: Vec<_> = nomic.audit_logs(&audit_logs::Filter::default()).map(Result::unwrap).collect();
+    assert_eq!(all.len(), 500);
+    assert!(all.windows(2).all(|pair| pair[0].occurred_at >= pair[1].occurred_at));
+    let since = all[100].occurred_at.clone();
+    for since in [since.clone(), since.system_time().unwrap().into()] {
+        let filter = audit_logs::Filter { since: Some(since), ..audit_logs::Filter::default() };
+        let later: Vec<_> = nomic.audit_logs(&filter).map(Result::unwrap).collect();
+        assert_eq!(later, all[..later.len()]);
+        assert!((1..=100).contains(&later.len()), "{}", later.len());
+    }
+    let filter = audit_logs::Filter { since: Some("yesterday".into()), ..audit_logs::Filter::default() };
+    let error = nomic.audit_logs(&filter).next().unwrap().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "list_audit_logs: not sent: since: \"yesterday\" is no RFC 3339 timestamp like 2026-04-05T12:00:00Z"
+    );
+}
+
+#[test]
+fn figures_come_with_what_holds_for_the_organization() {
+    let emulator = emulator();
+    let page = nomic(&emulator).user_analytics(&analytics::Filter::default()).pages().next().unwrap().unwrap();
+    assert_eq!((page.spend_limits_enabled(), page.default_spend_cap_cents()), (Some(true), Some(5000)));
+    assert!(page.data.iter().all(|user| user.ai_usage_cents.is_some() && user.spend_status.is_some()));
+    assert_eq!(page.total_count, Some(page.data.len() as u64));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_hundred_thousand_entries_take_a_hundred_requests_and_little_memory() {
+    let emulator = Emulator::builder().limits(Limits::off()).audit_logs(100_000).start().unwrap();
+    let variables = [("TEST_URL", emulator.url()), ("TEST_KEY", emulator.key())];
+    let output = common::in_a_process("a_program_that_lists_the_audit_log", &variables);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let said = text.lines().find_map(|line| line.strip_prefix("listed ")).unwrap();
+    println!("entries and peak resident KiB: {said}");
+    let (entries, peak) = said.split_once(' ').unwrap();
+    assert_eq!(entries, "100000");
+    assert!(peak.parse::<u64>().unwrap() < 30 * 1024, "{peak} KiB");
+    assert_eq!(emulator.received("list_audit_logs"), 100);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "run by a_hundred_thousand_entries_take_a_hundred_requests_and_little_memory"]
+fn a_program_that_lists_the_audit_log() {
+    let nomic = Nomic::new(common::variable("TEST_URL"), common::variable("TEST_KEY")).unwrap();
+    let entries = nomic.audit_logs(&audit_logs::Filter::default()).page_size(1000);
+    let count = entries.map(Result::unwrap).count();
+    println!("\nlisted {count} {}", common::peak_memory());
+}
+
+#[test]
+fn any_call_goes_through_the_same_door() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let page: Value = nomic.call(&Request::get("/agents").query("limit", 1)).unwrap();
+    assert!(page["data"].is_array());
+    let launched: Value =
+        nomic.call(&Request::post("/agents").json(&json!({"prompt": {"text": "Go."}})).tier(Tier::Heavy)).unwrap();
+    let id = launched["data"]["id"].as_str().unwrap().to_owned();
+    let request = Request::get("agents").segment(&id).segment("conversation");
+    let said: nomic_client::agents::Conversation = nomic.call(&request).unwrap();
+    assert_eq!(said.messages[0].text.as_deref(), Some("Go."));
+    // The errors and the care of every other call.
+    emulator.fault(Fault::on("launch_agent", FaultKind::ResetAfter));
+    let request = Request::post("/agents").json(&json!({"prompt": {"text": "Go."}}));
+    let error = nomic.call::<Value>(&request).unwrap_err();
+    assert!(
+        error.to_string().starts_with("POST /agents: no answer from ") && error.may_have_been_carried_out(),
+        "{error}"
+    );
+    assert_eq!(emulator.accepted("launch_agent"), 2);
+    let error = nomic.call::<Value>(&Request::get("/no/such/thing")).unwrap_err();
+    assert!(error.is_not_found() && error.operation() == Some("GET /no/such/thing"), "{error}");
+    let error = nomic.call::<Value>(&Request::new(Method::Patch, "/agents")).unwrap_err();
+    assert_eq!(error.status(), Some(405));
+    // An answer without a body.
+    emulator.fault(Fault::any(FaultKind::Status {
+        status: 204,
+        body: String::new(),
+        content_type: String::new(),
+        headers: Vec::new(),
+        acted: false,
+    }));
+    assert_eq!(nomic.call::<Option<Value>>(&Request::delete("/agents").segment(&id)).unwrap(), None);
+}
+
+#[test]
+fn an_id_reaches_exactly_its_path_or_is_refused() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    for id in ["a/b", "a?b=c", "a#b", "%2e%2e", "%2e%2e/users", "ä ö", "a\\b", "a;b", "a+b", "..."] {
+        let error = nomic.agent(&id.into()).unwrap_err();
+        assert!(error.is_not_found(), "{id}: {error}");
+        let request = emulator.requests().pop().unwrap();
+        assert_eq!(request.operation, Some("get_agent"), "{id}: {}", request.target);
+        let sent = request.target.rsplit('/').next().unwrap();
+        assert_eq!(percent_encoding::percent_decode_str(sent).decode_utf8().unwrap(), id);
+    }
+    let connections = emulator.requests().len();
+    for id in ["", ".", "..", "a\r\nX-Evil: 1", "a\0", "\u{7f}", &"x".repeat(10_000)] {
+        assert!(matches!(nomic.agent(&id.into()), Err(Error::Refused { .. })), "{id:?}");
+        assert!(matches!(nomic.call::<Value>(&Request::get("/agents").segment(id)), Err(Error::Refused { .. })));
+    }
+    assert_eq!(emulator.requests().len(), connections);
+}
