@@ -5,6 +5,8 @@
 //! `cargo run --example quickstart -- my.pdf` takes your document.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
+mod instance;
+
 use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -12,8 +14,7 @@ use std::process::ExitCode;
 
 use nomic_client::agents::{ArtifactKind, Launch};
 use nomic_client::files::Upload;
-use nomic_client::{AgentId, ArtifactId, Error, Nomic, Result, extract, parse};
-use nomic_emulator::Emulator;
+use nomic_client::{AgentId, ArtifactId, Nomic, Result, extract, parse};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -30,17 +31,11 @@ struct Permit {
 }
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("quickstart: {error}{}", advice(&error));
-            ExitCode::FAILURE
-        }
-    }
+    instance::finish("quickstart", run())
 }
 
 fn run() -> Result<()> {
-    let (nomic, _emulator) = connect()?;
+    let (nomic, _emulator) = instance::connect()?;
     println!("# Instance\n{}\n", nomic.base_url());
 
     let path = std::env::args_os()
@@ -105,16 +100,6 @@ fn run() -> Result<()> {
     show_new_artifacts(&nomic, &agent.id, &mut shown)
 }
 
-/// The real service if the environment names a key, else one in a box.
-fn connect() -> Result<(Nomic, Option<Emulator>)> {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if set("NOMIC_API_KEY") || set("NOMIC_DOMAIN") || set("NOMIC_BASE_URL") {
-        return Ok((Nomic::from_env()?, None));
-    }
-    let emulator = Emulator::start().map_err(|error| Error::Config(format!("the emulator did not start: {error}")))?;
-    Ok((Nomic::new(emulator.url(), emulator.key())?, Some(emulator)))
-}
-
 fn show_new_artifacts(nomic: &Nomic, agent: &AgentId, shown: &mut HashSet<ArtifactId>) -> Result<()> {
     for artifact in nomic.artifacts(agent) {
         let id = artifact?.id;
@@ -131,14 +116,4 @@ fn show_new_artifacts(nomic: &Nomic, agent: &AgentId, shown: &mut HashSet<Artifa
         }
     }
     Ok(())
-}
-
-/// What to do next, where the error alone does not say it.
-fn advice(error: &Error) -> &'static str {
-    match error {
-        Error::Config(_) => "; set NOMIC_API_KEY and NOMIC_DOMAIN, or neither, to run on a Nomic in a box",
-        Error::Document { .. } => "; give a document that can be read: cargo run --example quickstart -- my.pdf",
-        Error::Transport(_) => "; look at NOMIC_DOMAIN or NOMIC_BASE_URL, and at the network",
-        _ => "",
-    }
 }

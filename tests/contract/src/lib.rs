@@ -97,6 +97,35 @@ impl Contract {
         examples
     }
 
+    /// The fields of an answer, as `data[].name`: with `!` behind the required ones and `?` behind those that neither are
+    /// required nor stand in the example. What is shaped by the caller is one field.
+    #[must_use]
+    pub fn fields(&self, schema: &Value, example: &Value) -> Vec<String> {
+        let mut fields = Vec::new();
+        self.collect(schema, Some(example), "", &mut fields);
+        fields
+    }
+
+    fn collect(&self, schema: &Value, example: Option<&Value>, path: &str, fields: &mut Vec<String>) {
+        let schema = self.resolved(schema);
+        if !schema["items"].is_null() {
+            let example = example.and_then(|list| list.get(0));
+            return self.collect(&schema["items"], example, &format!("{path}[]"), fields);
+        }
+        let required = self.required(schema);
+        for (name, inner) in self.properties(schema) {
+            let own = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let example = example.and_then(|object| object.get(&name));
+            let mark = match (required.contains(&name), example) {
+                (true, _) => "!",
+                (false, Some(_)) => "",
+                (false, None) => "?",
+            };
+            fields.push(format!("{own}{mark}"));
+            self.collect(&inner, example, &own, fields);
+        }
+    }
+
     /// An example as it may come tomorrow: unknown fields at every level, each optional field dropped, each nullable one
     /// null, each word of a status or a kind unknown or in upper case.
     #[must_use]

@@ -1,0 +1,39 @@
+//! What every example shares: an instance to talk to, and one line when it cannot go on.
+
+use std::process::ExitCode;
+
+use nomic_client::{Error, Nomic, Result};
+use nomic_emulator::Emulator;
+
+/// The real service if the environment names one (`NOMIC_API_KEY` with `NOMIC_DOMAIN` or `NOMIC_BASE_URL`), else a
+/// Nomic in a box, which lives as long as the second value.
+pub(crate) fn connect() -> Result<(Nomic, Option<Emulator>)> {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if ["NOMIC_API_KEY", "NOMIC_DOMAIN", "NOMIC_BASE_URL"].into_iter().any(set) {
+        return Ok((Nomic::from_env()?, None));
+    }
+    let emulator = Emulator::start().map_err(|error| Error::Config(format!("the emulator did not start: {error}")))?;
+    Ok((Nomic::new(emulator.url(), emulator.key())?, Some(emulator)))
+}
+
+/// Ends an example: nothing to say, or one line that says what happened and what to do.
+pub(crate) fn finish(name: &str, result: Result<(), impl Into<Box<dyn std::error::Error>>>) -> ExitCode {
+    match result.map_err(Into::into) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let advice = error.downcast_ref::<Error>().map_or("", advice);
+            eprintln!("{name}: {error}{advice}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What to do next, where the error alone does not say it.
+fn advice(error: &Error) -> &'static str {
+    match error {
+        Error::Config(_) => "; set NOMIC_API_KEY and NOMIC_DOMAIN, or neither, to run on a Nomic in a box",
+        Error::Document { .. } => "; give a document that can be read, as the last argument",
+        Error::Transport(_) => "; look at NOMIC_DOMAIN or NOMIC_BASE_URL, and at the network",
+        _ => "",
+    }
+}

@@ -1,0 +1,204 @@
+//! The examples as programs of their own: killed, started again, and compared.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nomic_emulator::{Emulator, Fault, FaultKind, Limits, Snapshot};
+
+/// The program of an example, built from what stands there now.
+fn example(name: &str) -> Command {
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", name]).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples");
+    let mut command = Command::new(folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)));
+    for variable in ["NOMIC_API_KEY", "NOMIC_DOMAIN", "NOMIC_BASE_URL", "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// The same on an emulator of the test's.
+fn on(emulator: &Emulator, mut command: Command) -> Command {
+    command.env("NOMIC_BASE_URL", emulator.url()).env("NOMIC_API_KEY", emulator.key());
+    command
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A folder that is gone with its value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("nomic-client-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn export(emulator: &Emulator, to: &Path) -> Child {
+    let mut command = on(emulator, example("audit_export"));
+    command.arg(to).arg("100").stdout(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn an_export_that_is_killed_again_and_again_is_the_same_as_an_unbroken_one() {
+    let emulator = Emulator::builder().limits(Limits::off()).audit_logs(6000).start().unwrap();
+    let folder = Folder::new("export");
+    let (whole, broken) = (folder.0.join("whole.jsonl"), folder.0.join("broken.jsonl"));
+    assert!(export(&emulator, &whole).wait().unwrap().success());
+    let whole = std::fs::read(whole).unwrap();
+    assert_eq!(whole.iter().filter(|byte| **byte == b'\n').count(), 6000);
+
+    // Each answer takes a moment, so that a kill finds the program anywhere in its loop.
+    emulator.fault(Fault::any(FaultKind::Delay(Duration::from_millis(3))).forever());
+    let mut kills = 0;
+    for run in 0_u64.. {
+        let before = emulator.received("list_audit_logs");
+        let mut child = export(&emulator, &broken);
+        // After one to four pages and an odd moment more; the last run is left in peace.
+        if run < 20 {
+            let began = Instant::now();
+            while emulator.received("list_audit_logs") < before + 1 + run % 4
+                && began.elapsed() < Duration::from_secs(20)
+            {
+                std::hint::spin_loop();
+            }
+            std::thread::sleep(Duration::from_micros(run * 397 % 5000));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            kills += 1;
+        } else {
+            assert!(child.wait().unwrap().success());
+            break;
+        }
+    }
+    assert_eq!(kills, 20);
+    assert!(std::fs::read(&broken).unwrap() == whole, "an entry was lost, or stands there twice");
+    let again = on(&emulator, example("audit_export")).arg(&broken).output().unwrap();
+    assert!(text(&again).contains("is complete"), "{}", text(&again));
+}
+
+#[test]
+fn a_user_is_offboarded_with_proof() {
+    let emulator = Emulator::builder().limits(Limits::off()).start().unwrap();
+    let output = on(&emulator, example("offboard")).args(["bob@example.com", "moved on"]).output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("bob@example.com is disabled") && said.contains(r#""reason":"moved on""#), "{said}");
+    let output = on(&emulator, example("offboard")).arg("ob@example.com").output().unwrap();
+    assert!(!output.status.success(), "a part of an address is nobody's");
+    assert_eq!(emulator.accepted("disable_user"), 1);
+}
+
+#[test]
+fn the_codes_answer() {
+    let output = example("search_codes").args(["texas", "errata egress tables"]).output().unwrap();
+    assert!(output.status.success() && text(&output).contains("Errata sheet"), "{}", text(&output));
+}
+
+#[test]
+fn the_quickstart_says_in_one_line_why_it_cannot_go_on() {
+    let line = |command: &mut Command| {
+        let output = command.output().unwrap();
+        assert!(!output.status.success());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+        error
+    };
+    let quickstart = || example("quickstart");
+    assert!(line(quickstart().arg("no-such.pdf")).contains("give a document that can be read"));
+    assert!(line(quickstart().env("NOMIC_API_KEY", "npk_x")).contains("NOMIC_DOMAIN"));
+    assert!(line(quickstart().env("NOMIC_DOMAIN", "acme")).contains("NOMIC_API_KEY"));
+    let emulator = Emulator::builder().snapshot(Snapshot::Today).start().unwrap();
+    let wrong = line(on(&emulator, quickstart()).env("NOMIC_API_KEY", "npk_wrong").arg("Cargo.toml"));
+    assert!(wrong.contains("401"), "{wrong}");
+}
+
+/// What the contract check says of an emulator of some age: its exit code, and the lines of each operation.
+fn contract_check(snapshot: Snapshot, arguments: &[&str]) -> (bool, String) {
+    let setup = Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).agents(2);
+    let emulator = setup.snapshot(snapshot).start().unwrap();
+    let output = on(&emulator, example("contract_check")).args(arguments).output().unwrap();
+    let acted: u64 = nomic_emulator::routes()
+        .iter()
+        .filter(|route| route.method != "GET" && route.operation != "search_codes")
+        .map(|route| emulator.received(route.operation))
+        .sum();
+    // Upload, parse, extract, launch, delete; and nothing without permission.
+    assert_eq!(acted, if arguments.is_empty() { 0 } else { 5 });
+    (output.status.success(), text(&output))
+}
+
+/// The lines of one operation in the output.
+fn lines_of<'a>(said: &'a str, operation: &str) -> Vec<&'a str> {
+    let mut lines = said.lines().skip_while(|line| !line.starts_with(&format!("{operation} ")));
+    lines.next().into_iter().chain(lines.take_while(|line| line.starts_with(' '))).collect()
+}
+
+#[test]
+fn the_contract_check_passes_where_the_contract_holds_and_changes_nothing() {
+    for arguments in [&[] as &[&str], &["--write"]] {
+        let (success, said) = contract_check(Snapshot::Today, arguments);
+        assert!(success && !said.contains("unknown: ") && !said.contains("missing: "), "{said}");
+    }
+}
+
+#[test]
+fn the_contract_check_finds_every_field_and_word_from_the_future() {
+    let (success, said) = contract_check(Snapshot::Future, &["--write"]);
+    assert!(success, "what was added breaks nothing: {said}");
+    let compared: Vec<_> = nomic_emulator::routes()
+        .iter()
+        .map(|route| route.operation)
+        .filter(|operation| said.contains(&format!("{operation} ")))
+        .filter(|operation| !["submit_parse", "submit_extract", "delete_agent"].contains(operation))
+        .collect();
+    assert!(compared.len() >= 18, "{compared:?}");
+    for operation in compared {
+        let lines = lines_of(&said, operation).join("\n");
+        assert!(lines.contains("futureField"), "{operation}: {said}");
+    }
+    for (operation, word) in [
+        ("upload_file", "fileType = MODEL"),
+        ("get_parse", "blocks[].type = Hologram"),
+        ("list_agents", "artifacts[].type = canvas"),
+        ("list_artifacts", "data[].type = canvas"),
+        ("get_artifact", "data.type = canvas"),
+        ("list_audit_logs", "actor.type = service_account"),
+        ("list_user_analytics", "role = steward"),
+        ("list_user_analytics", "spendStatus = under_review"),
+    ] {
+        let lines = lines_of(&said, operation).join("\n");
+        assert!(lines.contains(word), "{operation} {word}: {said}");
+    }
+}
+
+#[test]
+fn the_contract_check_fails_on_an_instance_that_lacks_what_is_documented() {
+    let (success, said) = contract_check(Snapshot::Old, &[]);
+    assert!(!success);
+    for (operation, field) in [
+        ("search_codes", "results[].pageNumber"),
+        ("list_agents", "data[].createdAt"),
+        ("get_agent", "updatedAt"),
+        ("list_users", "totalCount"),
+        ("get_user", "apiKeyCount"),
+        ("list_api_keys", "data[].revokedAt"),
+        ("list_audit_logs", "data[].context.userAgent"),
+        ("list_user_analytics", "spendLimitsEnabled"),
+    ] {
+        let lines = lines_of(&said, operation).join("\n");
+        assert!(lines.contains("BROKEN") && lines.contains(field), "{operation} {field}: {said}");
+    }
+}
