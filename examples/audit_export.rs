@@ -3,7 +3,7 @@
 //! May be killed at any time and started again: a checkpoint file beside the export says which page comes next and how
 //! long the export was when that was so. What a killed run wrote beyond it is cut off, so that no entry is lost and
 //! none stands there twice.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+#![allow(clippy::print_stderr, reason = "an example says why it cannot go on")]
 
 mod instance;
 
@@ -12,6 +12,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use instance::say;
 use nomic_client::audit_logs::Filter;
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +64,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let beside = PathBuf::from(beside);
     let mut checkpoint = Checkpoint::read(&beside)?;
     if checkpoint.done {
-        println!("{} is complete; remove {} to begin anew", path.display(), beside.display());
+        say!("{} is complete; remove {} to begin anew", path.display(), beside.display());
         return Ok(());
     }
     let mut export = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
@@ -72,7 +73,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut entries = nomic.audit_logs(&Filter::default()).page_size(page_size);
     if let Some(cursor) = &checkpoint.cursor {
-        println!("going on after {} bytes", checkpoint.length);
+        say!("going on after {} bytes", checkpoint.length);
         entries = entries.starting_at(cursor);
     }
     for page in entries.pages() {
@@ -90,6 +91,6 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         checkpoint.cursor = page.next_cursor;
         checkpoint.write(&beside)?;
     }
-    println!("{} has {} bytes", path.display(), checkpoint.length);
+    say!("{} has {} bytes", path.display(), checkpoint.length);
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! Shuts a user out and shows the proof: `cargo run --example offboard -- bob@example.com "left the company"`.
 //!
 //! Disables the user, revokes every key that is still alive, and shows the entries of the audit log that say so.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+#![allow(clippy::print_stderr, reason = "an example says why it cannot go on")]
 
 mod instance;
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use instance::say;
 use nomic_client::{api_keys, audit_logs, users};
 
 fn main() -> ExitCode {
@@ -35,7 +36,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 
     let said = nomic.disable_user(&user.id, Some(&reason))?;
     let revoked = said.value.and_then(|state| state.revoked_api_keys).unwrap_or_default();
-    println!("{email} is disabled; {revoked} API keys went with it");
+    say!("{email} is disabled; {revoked} API keys went with it");
 
     let keys = api_keys::Filter { user_id: Some(user.id.clone()), include_revoked: true };
     for key in nomic.api_keys(&keys) {
@@ -43,17 +44,17 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         if key.revoked_at.is_none() {
             nomic.revoke_api_key(&key.id)?;
         }
-        println!("key {}… {:?} is revoked", key.key_prefix, key.name.unwrap_or_default());
+        say!("key {}… {:?} is revoked", key.key_prefix, key.name.unwrap_or_default());
     }
 
-    println!("\nthe audit log says:");
+    say!("\nthe audit log says:");
     let since = audit_logs::Filter { since: Some(before.into()), ..audit_logs::Filter::default() };
     for entry in nomic.audit_logs(&since) {
         let entry = entry?;
         let concerned = entry.targets.iter().any(|target| target.id == user.id.as_str());
         if concerned || entry.action == audit_logs::Action::ApiKeyRevoked {
             let actor = entry.actor.and_then(|actor| actor.name).unwrap_or_else(|| "somebody".to_owned());
-            println!("{} {} by {actor}: {}", entry.occurred_at, entry.action, serde_json::to_string(&entry.metadata)?);
+            say!("{} {} by {actor}: {}", entry.occurred_at, entry.action, serde_json::to_string(&entry.metadata)?);
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 //! `cargo run --example quickstart` needs no account: without `NOMIC_API_KEY` it starts a Nomic in a box of its own.
 //! With `NOMIC_API_KEY` and `NOMIC_DOMAIN` (or `NOMIC_BASE_URL`) it does the same on the real service.
 //! `cargo run --example quickstart -- my.pdf` takes your document.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+#![allow(clippy::print_stderr, reason = "an example says why it cannot go on")]
 
 mod instance;
 
@@ -12,6 +12,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use instance::say;
 use nomic_client::agents::{ArtifactKind, Launch};
 use nomic_client::files::Upload;
 use nomic_client::{AgentId, ArtifactId, Nomic, Result, extract, parse};
@@ -36,29 +37,28 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let (nomic, _emulator) = instance::connect()?;
-    println!("# Instance\n{}\n", nomic.base_url());
+    say!("# Instance\n{}\n", nomic.base_url());
 
     let path = std::env::args_os()
         .nth(1)
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/permit.pdf")), PathBuf::from);
     let terminal = std::io::stderr().is_terminal();
     let file = nomic.upload(Upload::from_path(&path).progress(move |sent, total| {
-        if terminal || sent == total {
-            eprint!("\ruploading: {sent} of {total} bytes");
+        if terminal {
+            eprint!("\ruploading: {sent} of {total} bytes{}", if sent == total { "\n" } else { "" });
             let _ = std::io::stderr().flush();
         }
     }))?;
-    eprintln!();
-    println!("# Upload\n{} is {}, version {}\n", file.name, file.id, file.file_version_id);
+    say!("# Upload\n{} is {}, version {}\n", file.name, file.id, file.file_version_id);
 
     let job = nomic.parse(&file.file_version_id, &parse::Options::default())?;
     let parsed = nomic.wait(&job)?;
-    println!("# Outline");
+    say!("# Outline");
     for heading in parsed.headings() {
-        println!("page {}: {}", heading.page().unwrap_or_default(), heading.content);
+        say!("page {}: {}", heading.page().unwrap_or_default(), heading.content);
     }
     for page in parsed.pages() {
-        println!("\n# Text of page {page}\n{}", parsed.page_text(page));
+        say!("\n# Text of page {page}\n{}", parsed.page_text(page));
     }
 
     let schema = json!({"type": "object", "properties": {
@@ -69,14 +69,14 @@ fn run() -> Result<()> {
         "sprinklered": {"type": "boolean"},
         "expiryDate": {"type": "string", "description": "the date on which the permit expires"},
     }});
-    let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options { citations: true })?;
+    let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options::with_citations())?;
     let extracted = nomic.wait(&job)?;
     let permit: Permit = extracted.to()?;
-    println!("\n# Extracted");
+    say!("\n# Extracted");
     let show = |label: &str, property: &str, value: Option<String>| {
         let place = extracted.citations_of(property).first().and_then(|citation| citation.page);
         let place = place.map(|page| format!(" (page {page})")).unwrap_or_default();
-        println!("{label}: {}{place}", value.unwrap_or_else(|| "absent".to_owned()));
+        say!("{label}: {}{place}", value.unwrap_or_else(|| "absent".to_owned()));
     };
     show("permit number", "permitNumber", permit.permit_number);
     show("applicant", "applicant", permit.applicant);
@@ -85,18 +85,16 @@ fn run() -> Result<()> {
     show("sprinklered", "sprinklered", permit.sprinklered.map(|yes| if yes { "yes" } else { "no" }.to_owned()));
     show("expiry date", "expiryDate", permit.expiry_date);
 
-    let agent = nomic.launch_agent(&Launch {
-        file_ids: vec![file.id],
-        ..Launch::prompt("Summarize the permit and its conditions.")
-    })?;
+    let launch = Launch::prompt("Summarize the permit and its conditions.").files([file.id]);
+    let agent = nomic.launch_agent(&launch)?;
     let agent = nomic.wait(&agent)?;
-    println!("\n# Agent {}: {}", agent.id, agent.status);
+    say!("\n# Agent {}: {}", agent.id, agent.status);
     let mut shown = HashSet::new();
     show_new_artifacts(&nomic, &agent.id, &mut shown)?;
 
     nomic.follow_up_agent(&agent.id, "Now list the doors and their fire ratings as a table.")?;
     let agent = nomic.wait(&agent)?;
-    println!("\n# After the follow-up: {}", agent.status);
+    say!("\n# After the follow-up: {}", agent.status);
     show_new_artifacts(&nomic, &agent.id, &mut shown)
 }
 
@@ -107,9 +105,9 @@ fn show_new_artifacts(nomic: &Nomic, agent: &AgentId, shown: &mut HashSet<Artifa
             continue;
         }
         let artifact = nomic.artifact(agent, &id)?;
-        println!("\n## {} ({})", artifact.title.as_deref().unwrap_or("untitled"), artifact.id);
+        say!("\n## {} ({})", artifact.title.as_deref().unwrap_or("untitled"), artifact.id);
         if artifact.kind == Some(ArtifactKind::Markdown) {
-            println!("{}", artifact.markdown().unwrap_or_default());
+            say!("{}", artifact.markdown().unwrap_or_default());
         } else if let Some(table) = artifact.table() {
             // The console is this example's business: when it is gone, so is the reader.
             let _ = table.write_csv(std::io::stdout());

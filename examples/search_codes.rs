@@ -1,10 +1,11 @@
 //! Asks the building codes of a jurisdiction: `cargo run --example search_codes -- texas "automatic sprinklers"`.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+#![allow(clippy::print_stderr, reason = "an example says why it cannot go on")]
 
 mod instance;
 
 use std::process::ExitCode;
 
+use instance::say;
 use nomic_client::{Result, codes};
 
 fn main() -> ExitCode {
@@ -21,14 +22,14 @@ fn run() -> Result<()> {
     let options = codes::Options { limit: Some(5), ..codes::Options::default() };
     let sections = nomic.search_codes(&question, &jurisdiction, &code_type, &options)?;
     if sections.is_empty() {
-        println!("nothing in the {code_type} codes of {jurisdiction} answers {question:?}");
+        say!("nothing in the {code_type} codes of {jurisdiction} answers {question:?}");
     }
     for section in sections {
         // A section does not always say which document it stands in.
         let title = section.file.as_ref().and_then(|file| file.document_title.as_deref()).unwrap_or("a code");
         let page = section.page_number.map(|page| format!(", page {page}")).unwrap_or_default();
-        println!("{title}{page} [{}]", section.citation_id.as_deref().unwrap_or(&section.id));
-        println!("{}\n", section.text());
+        say!("{title}{page} [{}]", section.citation_id.as_deref().unwrap_or(&section.id));
+        say!("{}\n", section.text());
     }
     Ok(())
 }

@@ -6,26 +6,25 @@ use serde_json::Value;
 use crate::json;
 
 /// The answer to a request that acts, where the contract only guesses its shape: an answer of another shape, or none
-/// (204), is a success all the same.
+/// (204), is a success all the same. Only what is no JSON is not: it was not the API that said it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Acknowledged<T> {
     /// What the server said, if it could be read.
     pub value: Option<T>,
-    /// What the server said, as it came: JSON, or any other text as a string; `None` if it said nothing.
+    /// What the server said, as it came; `None` if it said nothing.
     pub raw: Option<Value>,
 }
 
 impl<T: DeserializeOwned> Acknowledged<T> {
     /// Reads an answer's body, bare or inside `{data}`.
-    pub(crate) fn read(body: &[u8]) -> Self {
+    pub(crate) fn read(body: &[u8]) -> Result<Self, json::Mismatch> {
         if body.iter().all(u8::is_ascii_whitespace) {
-            return Self { value: None, raw: None };
+            return Ok(Self { value: None, raw: None });
         }
-        let raw =
-            json::decode::<Value>(body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()));
+        let raw = json::decode::<Value>(body)?;
         let data = raw.get("data").filter(|data| data.is_object()).unwrap_or(&raw);
-        Self { value: json::decode_value(data).ok(), raw: Some(raw) }
+        Ok(Self { value: json::decode_value(data).ok(), raw: Some(raw) })
     }
 }
 
@@ -40,13 +39,13 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_is_a_success_and_nothing_of_it_is_lost() {
-        let read = |text: &str| Acknowledged::<Gone>::read(text.as_bytes());
+    fn every_json_is_a_success_and_nothing_of_it_is_lost() {
+        let read = |text: &str| Acknowledged::<Gone>::read(text.as_bytes()).unwrap();
         let gone = || Some(Gone { id: "a".to_owned() });
         assert_eq!(read(r#"{"id":"a","more":1}"#).value, gone());
         assert_eq!(read(r#"{"data":{"id":"a"}}"#).value, gone());
         assert_eq!(read(" \n"), Acknowledged { value: None, raw: None });
-        assert_eq!(read("OK"), Acknowledged { value: None, raw: Some(Value::from("OK")) });
+        assert!(Acknowledged::<Gone>::read(b"OK").unwrap_err().broken, "somebody else said it");
         assert_eq!(read("[1]").raw, Some(serde_json::json!([1])));
     }
 }

@@ -28,11 +28,23 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
     if authority.contains('@') {
         return Err("the base URL holds a user name or a password; the key is all that is needed".to_owned());
     }
-    let authority = authority.to_ascii_lowercase();
+    // A name may end with the root's dot; keys and pools would take it for another one.
+    let authority = authority.trim_end_matches('.').to_ascii_lowercase();
+    if authority.starts_with("npk_") {
+        return Err("the domain looks like an API key: are the two arguments swapped?".to_owned());
+    }
     let (host, port) = host_and_port(&authority).ok_or_else(|| format!("{text:?} has no host that can be read"))?;
     // `acme` and `acme.drive` are domains of the service; a host of your own is written with scheme or port.
     let short =
         scheme.is_none() && port.is_none() && !is_loopback(host) && !host.ends_with(SERVICE) && !host.starts_with('[');
+    if short && (host.parse::<IpAddr>().is_ok() || host.split('.').any(|label| label == "nomic")) {
+        return Err(format!(
+            "{host:?} is no domain of the service, as `acme` is; write a host of your own with https://"
+        ));
+    }
+    if host == &SERVICE[1..] {
+        return Err("the organization's name is missing before nomic.ai, as in acme.nomic.ai".to_owned());
+    }
     let host = if short { format!("{host}{SERVICE}") } else { host.to_owned() };
     let scheme = match scheme {
         Some(scheme) => scheme,
@@ -88,10 +100,14 @@ fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     valid.then_some((host, port))
 }
 
+/// Whether a host is this machine. Names below `localhost` are not trusted: some resolvers ask others for them.
 fn is_loopback(host: &str) -> bool {
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether a base URL leads to this machine.
+pub(crate) fn leads_to_this_machine(base: &str) -> bool {
+    host_and_port(host(base)).is_some_and(|(host, _)| is_loopback(host))
 }
 
 /// The host of a base URL, with its port if it has one.
@@ -116,6 +132,8 @@ impl Key {
             "is nothing but white space"
         } else if key.trim() != key {
             "has white space around it (a line break from a file?)"
+        } else if key.starts_with(['"', '\'']) || key.ends_with(['"', '\'']) {
+            "stands in quotes (from a file with settings?)"
         } else if key.contains(char::is_whitespace) {
             "contains white space"
         } else if key.contains(char::is_control) {
@@ -170,6 +188,7 @@ mod tests {
             "acme.nomic.ai",
             "acme.nomic.ai/",
             "acme.nomic.ai/api/v0",
+            "acme.nomic.ai.",
             "https://acme.nomic.ai",
             "https://acme.nomic.ai/",
             "HTTPS://Acme.Nomic.AI/api/v0/",
@@ -225,10 +244,18 @@ mod tests {
             "https://[::1",
             "ümlaut",
             "https://example.com/a b",
+            "192.168.1.5",
+            "nomic.ai",
+            "https://nomic.ai",
+            "acme.nomic",
+            "acme.nomic.io",
+            "npk_0123",
+            "https//acme.nomic.ai",
+            "http://x.localhost",
             "acme\r\nX-Evil: 1",
             "https://[x]",
         ] {
-            assert!(base_url(text, true).is_err(), "{text:?}");
+            assert!(base_url(text, false).is_err(), "{text:?}");
         }
     }
 
@@ -240,6 +267,7 @@ mod tests {
             ("npk_secret\n", "around"),
             ("npk_ secret", "contains white space"),
             ("npk_\0secret", "control"),
+            ("\"npk_secret\"", "quotes"),
             ("npk_secrét", "no key has"),
         ] {
             let error = Key::new(key).unwrap_err();

@@ -1,20 +1,30 @@
 //! Where something stands on a page.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::words::null_is_default;
 
 /// A box on a page, in fractions of the page from its upper left corner (0 to 1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Bbox {
     /// The left edge.
+    #[serde(deserialize_with = "null_is_default")]
     pub left: f64,
     /// The upper edge.
+    #[serde(deserialize_with = "null_is_default")]
     pub top: f64,
     /// The width.
+    #[serde(deserialize_with = "null_is_default")]
     pub width: f64,
     /// The height.
+    #[serde(deserialize_with = "null_is_default")]
     pub height: f64,
     /// The page, counted from 1; `None` if the service did not say.
     pub page: Option<u32>,
+    /// What else the service said.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }

@@ -21,7 +21,7 @@ const LONGEST_ID: usize = 512;
 
 /// A request.
 #[derive(Clone, Debug)]
-pub(crate) struct Call {
+pub(crate) struct Call<'a> {
     pub(crate) operation: Name,
     pub(crate) method: Method,
     /// Below the base URL, encoded, without the query.
@@ -30,20 +30,20 @@ pub(crate) struct Call {
     pub(crate) query: String,
     pub(crate) tier: Tier,
     pub(crate) scope: Option<&'static str>,
-    pub(crate) body: Body,
+    pub(crate) body: Body<'a>,
     /// A time limit of its own, besides the client's.
     pub(crate) deadline: Option<Duration>,
 }
 
 /// What a request carries.
 #[derive(Clone, Debug)]
-pub(crate) enum Body {
+pub(crate) enum Body<'a> {
     None,
     Json(Vec<u8>),
-    Form(Arc<Document>),
+    Form(Arc<Document<'a>>),
 }
 
-impl Call {
+impl<'a> Call<'a> {
     /// A call of an operation; `ids` fill the `{…}` of its path, in order.
     pub(crate) fn to(operation: &Operation, ids: &[&str]) -> Result<Self> {
         let mut ids = ids.iter();
@@ -91,7 +91,7 @@ impl Call {
     }
 
     /// Carries a form with a document.
-    pub(crate) fn document(mut self, document: Document) -> Self {
+    pub(crate) fn document(mut self, document: Document<'a>) -> Self {
         self.body = Body::Form(Arc::new(document));
         self
     }
@@ -140,28 +140,28 @@ pub(crate) fn encoded_id(operation: &str, id: &str) -> Result<String> {
 }
 
 /// A document to upload, with the form around it.
-pub(crate) struct Document {
+pub(crate) struct Document<'a> {
     pub(crate) form: Form,
     pub(crate) length: u64,
-    pub(crate) source: Source,
-    pub(crate) progress: Option<Mutex<ProgressFn>>,
+    pub(crate) source: Source<'a>,
+    pub(crate) progress: Option<Mutex<ProgressFn<'a>>>,
     /// How errors call it.
     pub(crate) label: String,
 }
 
 /// Told the bytes sent and the total.
-pub(crate) type ProgressFn = Box<dyn FnMut(u64, u64) + Send>;
+pub(crate) type ProgressFn<'a> = Box<dyn FnMut(u64, u64) + Send + 'a>;
 
 /// Where a document's bytes come from.
-pub(crate) enum Source {
+pub(crate) enum Source<'a> {
     /// Opened anew for every attempt.
     Path(std::path::PathBuf),
     Bytes(Vec<u8>),
     /// Can be read once; the flag says that it was begun.
-    Reader(Mutex<(Box<dyn Read + Send>, bool)>),
+    Reader(Mutex<(Box<dyn Read + Send + 'a>, bool)>),
 }
 
-impl Source {
+impl Source<'_> {
     fn can_be_read(&self) -> bool {
         match self {
             Self::Path(_) | Self::Bytes(_) => true,
@@ -175,8 +175,8 @@ impl Source {
             Self::Path(path) => Ok(run(&mut std::fs::File::open(path)?)),
             Self::Bytes(bytes) => Ok(run(&mut bytes.as_slice())),
             Self::Reader(reader) => {
-                struct Noted<'a>(&'a mut (Box<dyn Read + Send>, bool));
-                impl Read for Noted<'_> {
+                struct Noted<'a, 'b>(&'a mut (Box<dyn Read + Send + 'b>, bool));
+                impl Read for Noted<'_, '_> {
                     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
                         self.0.1 = true;
                         self.0.0.read(piece)
@@ -189,7 +189,7 @@ impl Source {
     }
 }
 
-impl Document {
+impl Document<'_> {
     /// Hands the whole form to `run`, as a reader of known length.
     pub(crate) fn send<T>(&self, run: impl FnOnce(&mut dyn Read, u64) -> T) -> io::Result<T> {
         let total = self.length;
@@ -202,7 +202,7 @@ impl Document {
     }
 }
 
-impl fmt::Debug for Document {
+impl fmt::Debug for Document<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Document").field("label", &self.label).field("length", &self.length).finish_non_exhaustive()
     }

@@ -22,7 +22,8 @@ pub const KEPT_OF_BODY: usize = 1024;
 /// Why a call failed.
 ///
 /// `Display` is one line that names the operation and the cause; there is nothing more to find in
-/// [`source`](std::error::Error::source). Questions that programs ask have methods:
+/// [`source`](std::error::Error::source). `Debug` is the same line, so that a `main` that returns the error ends with
+/// something to read; `{:#?}` shows all that is inside. Questions that programs ask have methods:
 ///
 /// ```
 /// # fn example(error: nomic_client::Error) -> String {
@@ -35,7 +36,7 @@ pub const KEPT_OF_BODY: usize = 1024;
 /// }
 /// # }
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The client could not be built as asked; nothing was sent.
@@ -44,6 +45,7 @@ pub enum Error {
 
     /// The request was refused here, before anything was sent.
     #[error("{operation}: not sent: {reason}")]
+    #[non_exhaustive]
     Refused {
         /// The operation.
         operation: Cow<'static, str>,
@@ -73,6 +75,7 @@ pub enum Error {
 
     /// The answer is larger than this client reads: [`Builder::response_limit`](crate::Builder::response_limit).
     #[error("{operation}: the answer is larger than {limit} bytes, the limit of this client{}", if *acts { Fate::Unknown } else { Fate::NotDone })]
+    #[non_exhaustive]
     TooLarge {
         /// The operation.
         operation: Cow<'static, str>,
@@ -84,6 +87,7 @@ pub enum Error {
 
     /// The document to upload could not be read, or changed while it was sent.
     #[error("{operation}: {what}: {cause}")]
+    #[non_exhaustive]
     Document {
         /// The operation.
         operation: Cow<'static, str>,
@@ -97,6 +101,7 @@ pub enum Error {
 
     /// A listing's server handed out a cursor that it had handed out before: going on would never end.
     #[error("{operation}: the server sent the cursor {cursor:?} twice; the listing would never end")]
+    #[non_exhaustive]
     RepeatedCursor {
         /// The operation.
         operation: Cow<'static, str>,
@@ -195,7 +200,7 @@ impl fmt::Display for ApiError {
             write!(f, "; this operation needs the scope {scope}")?;
         }
         if self.status == 401 {
-            f.write_str("; is the key right, and not revoked?")?;
+            f.write_str("; check the key")?;
         }
         if let Some(delay) = self.retry_after {
             write!(f, "; the server asks to wait {}", Span(delay))?;
@@ -246,12 +251,14 @@ impl fmt::Display for ForeignAnswer {
 pub struct TransportError {
     /// The operation.
     pub operation: Cow<'static, str>,
-    /// The host that was to be reached.
+    /// The host that was to be reached, and the proxy on the way if there is one.
     pub host: String,
     /// What happened.
     pub cause: String,
     /// Whether the connection could not be made at all.
     pub unreachable: bool,
+    /// Whether time does not mend it: a certificate that is not trusted, a server that speaks no TLS.
+    pub lasting: bool,
     /// Whether the connection was there, but nothing moved for too long.
     pub stalled: bool,
     /// How often it was tried.
@@ -285,6 +292,8 @@ pub struct DeadlineError {
     pub waiting_for: String,
     /// How long the rate limit is known to stay closed, if that is what it waited for.
     pub retry_after: Option<Duration>,
+    /// What an earlier attempt of the same call ended with.
+    pub last: Option<Box<Error>>,
     pub(crate) fate: Fate,
 }
 
@@ -295,7 +304,11 @@ impl fmt::Display for DeadlineError {
         if let Some(delay) = self.retry_after {
             write!(f, ", which opens in {}", Span(delay))?;
         }
-        write!(f, "{}", self.fate)
+        write!(f, "{}", self.fate)?;
+        match &self.last {
+            Some(error) => write!(f, "; before that: {error}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -396,19 +409,16 @@ impl fmt::Display for JobError {
                 write!(f, "{}: {job} failed after {after}: {}", self.operation, one_line(words))
             }
             JobFailure::TimedOut(trouble) => {
-                write!(
-                    f,
-                    "{}: {job} did not end within {after} (status {status}); it goes on, and can be waited for again",
-                    self.operation
-                )?;
+                write!(f, "{}: {job} did not end within {after} (status {status})", self.operation)?;
+                if self.status.is_some() {
+                    f.write_str("; it goes on, and can be waited for again")?;
+                }
                 match trouble {
                     Some(error) => write!(f, "; last trouble: {error}"),
                     None => Ok(()),
                 }
             }
-            JobFailure::Lost(error) => {
-                write!(f, "{}: {job} cannot be asked after (status {status}): {error}", self.operation)
-            }
+            JobFailure::Lost(error) => write!(f, "{error}; asked after {job}, status {status}"),
         }
     }
 }
@@ -462,6 +472,29 @@ impl fmt::Display for Fate {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
+        match self {
+            Self::Api(inside) => inside.fmt(f),
+            Self::Foreign(inside) => inside.fmt(f),
+            Self::Transport(inside) => inside.fmt(f),
+            Self::Deadline(inside) => inside.fmt(f),
+            Self::Decode(inside) => inside.fmt(f),
+            Self::Job(inside) => inside.fmt(f),
+            Self::Mismatch(inside) => inside.fmt(f),
+            // All that is inside stands in the line.
+            Self::Config(_)
+            | Self::Refused { .. }
+            | Self::TooLarge { .. }
+            | Self::Document { .. }
+            | Self::RepeatedCursor { .. } => fmt::Display::fmt(self, f),
+        }
+    }
+}
+
 impl Error {
     pub(crate) fn refused(operation: impl Into<Name>, reason: impl Into<String>) -> Self {
         Self::Refused { operation: operation.into(), reason: reason.into() }
@@ -469,6 +502,14 @@ impl Error {
 
     pub(crate) fn document(operation: &'static str, what: impl Into<String>, error: &std::io::Error) -> Self {
         Self::Document { operation: operation.into(), what: what.into(), cause: error.to_string(), kind: error.kind() }
+    }
+
+    /// Tells of a refusal how long the tier stays closed, if the pace keeps it closed for longer than the server asked.
+    pub(crate) fn closed_for(mut self, closed: Duration) -> Self {
+        if let Self::Api(error) = &mut self {
+            error.retry_after = error.retry_after.map(|asked| asked.max(closed));
+        }
+        self
     }
 
     /// The operation that failed, as in [`operations`](crate::operations); `None` if no client was there yet.
@@ -522,7 +563,7 @@ impl Error {
         }
     }
 
-    /// How long the server asked to wait before the next request.
+    /// How long to wait before the next request: what the server asked for, or what the pace of the tier takes.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -534,7 +575,8 @@ impl Error {
         }
     }
 
-    /// The job whose wait failed: store it, and wait for it again later.
+    /// The job whose wait ended without a result. If [`is_timeout`](Self::is_timeout) it goes on: store it, and wait for it
+    /// again later.
     #[must_use]
     pub fn job(&self) -> Option<&JobRef> {
         match self {
@@ -564,7 +606,11 @@ impl Error {
     /// Whether the rate limit stood in the way (429), or a user's spend limit.
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
-        self.status() == Some(429) || matches!(self, Self::Deadline(error) if error.retry_after.is_some())
+        match self {
+            Self::Deadline(error) => error.retry_after.is_some(),
+            Self::Job(error) => error.cause().is_some_and(Error::is_rate_limited),
+            _ => self.status() == Some(429),
+        }
     }
 
     /// Whether time ran out: the call's deadline, a stalled connection, or the patience of a wait.
@@ -585,13 +631,23 @@ impl Error {
     /// Whether the request could not reach the server at all.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Transport(error) if error.unreachable)
+        match self {
+            Self::Transport(error) => error.unreachable,
+            Self::Job(error) => error.cause().is_some_and(Error::is_unreachable),
+            _ => false,
+        }
+    }
+
+    /// Whether a job failed on the server, so that waiting again is of no use.
+    #[must_use]
+    pub fn is_job_failed(&self) -> bool {
+        matches!(self, Self::Job(error) if matches!(error.reason, JobFailure::Failed(_)))
     }
 
     /// Whether the server may have acted on the request although the call failed. Look before you send it again:
     /// this crate did not.
     ///
-    /// Always `false` for reads, and wherever the server provably did not act.
+    /// Always `false` for what is a GET on the wire, and wherever the server provably did not act.
     #[must_use]
     pub fn may_have_been_carried_out(&self) -> bool {
         let fate = match self {
@@ -612,14 +668,15 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Transport(_) | Self::Deadline(_) => true,
+            Self::Transport(error) => !error.lasting,
+            Self::Deadline(_) => true,
             Self::Api(error) => match error.status {
                 408 | 500 | 502 | 504 => true,
                 // Without a delay it may be a spend limit, which time does not lift.
                 429 | 503 => error.retry_after.is_some(),
                 _ => false,
             },
-            Self::Foreign(error) => matches!(error.status, 408 | 429 | 500 | 502 | 503 | 504),
+            Self::Foreign(error) => matches!(error.status, 408 | 429 | 500 | 502..=504 | 520..=529),
             Self::Decode(error) => error.broken,
             Self::Job(error) => match &error.reason {
                 JobFailure::TimedOut(_) => true,

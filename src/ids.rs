@@ -35,6 +35,38 @@ macro_rules! ids {
             }
         }
 
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::convert::Infallible;
+
+            fn from_str(id: &str) -> Result<Self, Self::Err> {
+                Ok(Self::from(id))
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, id: &str) -> bool {
+                self.0 == id
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, id: &&str) -> bool {
+                self.0 == *id
+            }
+        }
+
         impl From<&$name> for $name {
             fn from(id: &$name) -> Self {
                 id.clone()
@@ -86,5 +118,8 @@ mod tests {
         assert_eq!(serde_json::to_string(&id).unwrap(), "\"019a\"");
         assert_eq!(serde_json::from_str::<FileId>("\"019a\"").unwrap(), id);
         assert_eq!(id.to_string(), "019a");
+        assert!(id == "019a" && "019a".parse() == Ok(id.clone()));
+        let known = std::collections::HashMap::from([(id, 1)]);
+        assert_eq!(known.get("019a"), Some(&1));
     }
 }

@@ -18,8 +18,13 @@ pub const FIRST_PAUSE: Duration = Duration::from_secs(1);
 pub const EAGER_FOR: Duration = Duration::from_secs(30);
 /// The longest pause between two questions.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// How long a wait goes on while the server cannot be reached at all, and never was.
+pub const UNREACHED_FOR: Duration = Duration::from_secs(60);
 /// What the last question, asked when the patience ends, may take beyond it.
 pub const LAST_QUESTION: Duration = Duration::from_secs(5);
+
+/// No rhythm is quicker than this.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 open_enum! {
     /// How far a parse or extract job is (inferred; the words of the vendor's v1 API).
@@ -87,13 +92,19 @@ impl Patience {
         Self { limit, ..Self::default() }
     }
 
-    /// The pause before the next question; `chance` is in 0..1.
-    fn pause(&self, elapsed: Duration, previous: Option<Duration>, chance: f64) -> Duration {
+    /// The pause before the next question.
+    fn pause(&self, elapsed: Duration, previous: Option<Duration>) -> Duration {
         let grown = match previous {
-            Some(previous) if elapsed >= self.eager_for => previous.mul_f64(1.5),
+            Some(previous) if elapsed >= self.eager_for => previous.saturating_mul(3) / 2,
             _ => self.first_pause,
         };
-        grown.min(self.longest_pause).mul_f64(0.9 + 0.2 * chance)
+        grown.min(self.longest_pause).max(SHORTEST_PAUSE)
+    }
+
+    /// A pause, give or take a tenth, so that many waiters do not ask in step; `chance` is in 0..1.
+    fn blurred(pause: Duration, chance: f64) -> Duration {
+        let tenth = (pause / 10).min(LONGEST_PAUSE);
+        (pause - tenth).saturating_add(tenth.mul_f64(2.0 * chance.clamp(0.0, 1.0)))
     }
 }
 
@@ -102,6 +113,7 @@ impl Patience {
 #[non_exhaustive]
 pub enum Poll<T> {
     /// It goes on. The word may be one that this version does not know.
+    #[non_exhaustive]
     Pending {
         /// The status word, as the service sent it.
         status: String,
@@ -109,6 +121,7 @@ pub enum Poll<T> {
     /// It ended well.
     Done(T),
     /// It ended badly, and will not go on.
+    #[non_exhaustive]
     Failed {
         /// The status word, as the service sent it.
         status: String,
@@ -136,7 +149,11 @@ pub(crate) mod sealed {
 
     /// How to ask after a job. Not to be implemented elsewhere.
     #[expect(unnameable_types, reason = "a sealed trait: how to ask is not for others to write, and may change")]
-    pub trait Asked {
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is nothing to wait for",
+        note = "wait for a `ParseJob`, an `ExtractJob`, an `Agent` or an `AgentId`"
+    )]
+    pub trait Asked: Clone {
         /// What it gives.
         type Output;
 
@@ -186,7 +203,16 @@ impl Nomic {
                     last_status = Some(status);
                     outcome = Some(JobFailure::Failed(message));
                 }
-                Err(error) if error.is_transient() => trouble = Some(Box::new(error)),
+                Err(error) if passes(&error) => {
+                    log::warn!(target: "nomic_client", "waiting for {}: {error}", job.job());
+                    // A wrong domain looks like an outage; but an outage begins after something was heard.
+                    let never = last_status.is_none() && error.is_unreachable();
+                    if never && began.elapsed() >= UNREACHED_FOR.min(patience.limit) {
+                        outcome = Some(JobFailure::Lost(Box::new(error)));
+                        break;
+                    }
+                    trouble = Some(Box::new(error));
+                }
                 Err(error) => outcome = Some(JobFailure::Lost(Box::new(error))),
             }
         }
@@ -200,35 +226,58 @@ impl Nomic {
         })))
     }
 
+    /// Asks once how a job is; for those who do not want to wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of the question. A job that failed is no error here, but [`Poll::Failed`].
+    pub fn poll<J: Job>(&self, job: &J) -> Result<Poll<J::Output>> {
+        job.ask(self, Duration::MAX)
+    }
+
     /// The questions and their answers one by one, for those who want to show progress or to leave the loop. It pauses
     /// between two questions; it ends after the job has ended, after an error that no repetition mends, and when the
-    /// patience ends.
-    pub fn polls<'a, J: Job>(&self, job: &'a J, patience: &Patience) -> Polls<'a, J> {
-        Polls { nomic: self.clone(), job, patience: *patience, began: None, pause: None, asked_for: None, ended: false }
+    /// patience ends. After an error that [`is_transient`](Error::is_transient) it goes on.
+    pub fn polls<J: Job>(&self, job: &J, patience: &Patience) -> Polls<J> {
+        Polls {
+            nomic: self.clone(),
+            job: job.clone(),
+            patience: *patience,
+            began: None,
+            pause: None,
+            asked_for: None,
+            ended: false,
+        }
     }
+}
+
+/// Whether trouble in asking may pass. The job was accepted, so that "not on this instance" cannot be meant for good;
+/// and asking is not paid for, so that no spend limit is meant.
+fn passes(error: &Error) -> bool {
+    error.is_transient() || matches!(error.status(), Some(429 | 503))
 }
 
 /// The answers to one question after the other; made by [`Nomic::polls`].
 #[must_use = "polls are lazy: nothing is asked until they are iterated"]
-pub struct Polls<'a, J> {
+pub struct Polls<J> {
     nomic: Nomic,
-    job: &'a J,
+    job: J,
     patience: Patience,
     began: Option<Instant>,
-    /// The last pause, before it was shortened or lengthened by anything.
+    /// The last pause, before it was blurred or lengthened by anything.
     pause: Option<Duration>,
     /// A pause that the server asked for.
     asked_for: Option<Duration>,
     ended: bool,
 }
 
-impl<J> fmt::Debug for Polls<'_, J> {
+impl<J> fmt::Debug for Polls<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Polls").field("patience", &self.patience).field("ended", &self.ended).finish_non_exhaustive()
     }
 }
 
-impl<J: Job> Iterator for Polls<'_, J> {
+impl<J: Job> Iterator for Polls<J> {
     type Item = Result<Poll<J::Output>>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -243,10 +292,10 @@ impl<J: Job> Iterator for Polls<'_, J> {
                     self.ended = true;
                     return None;
                 }
-                let pause = self.patience.pause(elapsed, self.pause, Nomic::chance());
+                let pause = self.patience.pause(elapsed, self.pause);
                 self.pause = Some(pause);
-                let (wait, last) =
-                    step(pause.max(self.asked_for.take().unwrap_or_default()), elapsed, self.patience.limit);
+                let pause = Patience::blurred(pause, Nomic::chance()).max(self.asked_for.take().unwrap_or_default());
+                let (wait, last) = step(pause, elapsed, self.patience.limit);
                 std::thread::sleep(wait);
                 self.ended = last;
             }
@@ -256,14 +305,14 @@ impl<J: Job> Iterator for Polls<'_, J> {
         let poll = self.job.ask(&self.nomic, left);
         match &poll {
             Ok(Poll::Pending { .. }) => {}
-            Err(error) if error.is_transient() => self.asked_for = error.retry_after(),
+            Err(error) if passes(error) => self.asked_for = error.retry_after(),
             _ => self.ended = true,
         }
         Some(poll)
     }
 }
 
-impl<J: Job> FusedIterator for Polls<'_, J> {}
+impl<J: Job> FusedIterator for Polls<J> {}
 
 /// How long to wait for the next question, and whether it is the last: one that would come too late is asked when the
 /// patience ends.
@@ -283,20 +332,34 @@ mod tests {
         let patience = Patience::default();
         let (mut elapsed, mut pause, mut pauses) = (Duration::ZERO, None, Vec::new());
         while elapsed < SECOND * 120 {
-            let next = patience.pause(elapsed, pause, 0.5);
+            let next = patience.pause(elapsed, pause);
             pauses.push(next);
             (elapsed, pause) = (elapsed + next, Some(next));
         }
         assert!(pauses[..30].iter().all(|pause| *pause == SECOND), "{pauses:?}");
-        assert!(pauses[30..37].windows(2).all(|pair| pair[0] < pair[1]), "{pauses:?}");
+        assert!(pauses[30..36].windows(2).all(|pair| pair[0] < pair[1]), "{pauses:?}");
         assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
     }
 
     #[test]
     fn chance_moves_a_pause_by_a_tenth_at_the_most() {
-        let patience = Patience::default();
-        assert_eq!(patience.pause(Duration::ZERO, None, 0.0), Duration::from_millis(900));
-        assert!(patience.pause(Duration::ZERO, None, 0.999) < Duration::from_millis(1100));
+        assert_eq!(Patience::blurred(SECOND, 0.0), Duration::from_millis(900));
+        assert_eq!(Patience::blurred(SECOND, 1.0), Duration::from_millis(1100));
+    }
+
+    #[test]
+    fn no_patience_overflows_or_runs_hot() {
+        for pause in [Duration::ZERO, Duration::MAX] {
+            let patience =
+                Patience { limit: Duration::MAX, first_pause: pause, eager_for: Duration::ZERO, longest_pause: pause };
+            let mut previous = None;
+            for _ in 0..50 {
+                let next = patience.pause(SECOND, previous);
+                assert!(next >= SHORTEST_PAUSE);
+                let _ = step(Patience::blurred(next, 1.0), SECOND, patience.limit);
+                previous = Some(next);
+            }
+        }
     }
 
     #[test]

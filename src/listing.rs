@@ -53,28 +53,29 @@ pub struct Listing<T> {
 pub struct Pages<T> {
     nomic: Nomic,
     /// The request without cursor and limit; or why there is none, for the first item.
-    call: Option<Result<Call>>,
+    call: Option<Result<Call<'static>>>,
+    /// What a listing had left of a page when it was turned into pages.
+    begun: Option<Page<T>>,
     page_size: Option<u32>,
     largest_page: Option<u32>,
     cursor: Option<String>,
     /// Hashes of the cursors that were asked for. Two alike by chance: once in 2^64 pairs.
     seen: HashSet<u64>,
     hashes: RandomState,
-    item: std::marker::PhantomData<fn() -> T>,
 }
 
 impl<T: DeserializeOwned> Listing<T> {
-    pub(crate) fn new(nomic: &Nomic, call: Result<Call>, largest_page: Option<u32>) -> Self {
+    pub(crate) fn new(nomic: &Nomic, call: Result<Call<'static>>, largest_page: Option<u32>) -> Self {
         Self {
             pages: Pages {
                 nomic: nomic.clone(),
                 call: Some(call),
+                begun: None,
                 page_size: None,
                 largest_page,
                 cursor: None,
                 seen: HashSet::new(),
                 hashes: RandomState::new(),
-                item: std::marker::PhantomData,
             },
             items: Vec::new().into_iter(),
             current: None,
@@ -94,9 +95,25 @@ impl<T: DeserializeOwned> Listing<T> {
         self
     }
 
-    /// Page by page, for those who want `total_count`, or to store a cursor with every page.
-    pub fn pages(self) -> Pages<T> {
+    /// Page by page, for those who want `total_count`, or to store a cursor with every page. What is left of a page that
+    /// was begun comes first, as a page of its own.
+    pub fn pages(mut self) -> Pages<T> {
+        if self.items.len() > 0 {
+            self.pages.begun = Some(Page {
+                data: self.items.collect(),
+                next_cursor: self.pages.cursor.clone(),
+                total_count: None,
+                extra: Map::new(),
+            });
+        }
         self.pages
+    }
+
+    /// Whether everything was handed out, or an error ended the listing. [`cursor`](Self::cursor) is `None` after the
+    /// end as at the beginning; this tells them apart.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.items.len() == 0 && self.pages.is_finished()
     }
 
     /// Where to go on after a crash: the page that holds the next item. Items of it that were handed out already come
@@ -133,7 +150,13 @@ impl<T> Pages<T> {
         self.cursor.as_deref()
     }
 
-    fn request(&self, call: Call) -> Result<Call> {
+    /// Whether the last page was handed out, or an error ended the pages.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.begun.is_none() && self.call.is_none()
+    }
+
+    fn request(&self, call: Call<'static>) -> Result<Call<'static>> {
         let call = match (self.page_size, self.largest_page) {
             (None, _) => call,
             (Some(size), largest) if size >= 1 && largest.is_none_or(|largest| size <= largest) => {
@@ -155,6 +178,9 @@ impl<T: DeserializeOwned> Iterator for Pages<T> {
     type Item = Result<Page<T>>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(page) = self.begun.take() {
+            return Some(Ok(page));
+        }
         // Taken out, and put back only if there is more to come.
         let call = match self.call.take()? {
             Ok(call) => call,

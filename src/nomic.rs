@@ -1,27 +1,24 @@
-//! The client itself, and the one door through which every request leaves.
+//! The client itself: what it is set up with, and how answers are read.
 
-use std::collections::hash_map::RandomState;
+mod door;
+mod gate;
+
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
+use self::gate::Gate;
 use crate::acknowledged::Acknowledged;
 use crate::base::{self, Key};
-use crate::call::{Body, Call};
-use crate::error::{
-    ApiError, DeadlineError, DecodeError, Error, ErrorCode, Fate, ForeignAnswer, Issue, Result, Span, TransportError,
-    beginning,
-};
+use crate::call::Call;
+use crate::error::{Error, Result};
 use crate::json;
-use crate::operations::{Method, Tier};
-use crate::pace::{Bucket, Pass, Report, Turn};
-use crate::retry::{self, Attempt, Budget, Verdict};
-use crate::wire::{Cause, Content, Failure, Incoming, Outgoing, ProxyChoice, Settings, Wire};
+use crate::operations::Tier;
+use crate::retry::Budget;
+use crate::wire::{ProxyChoice, Settings, Wire};
 
 /// The most that a connection may take to be made (name, TCP, TLS), unless [`Builder::connect_timeout`] says otherwise.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -64,19 +61,6 @@ struct Inner {
     deadline: Duration,
     upload_deadline: Duration,
     response_limit: u64,
-}
-
-/// Where the requests of one tier wait for their turn.
-struct Gate {
-    bucket: Mutex<Bucket>,
-    /// Rung when something was heard that may let somebody go earlier.
-    news: Condvar,
-}
-
-impl Gate {
-    fn bucket(&self) -> MutexGuard<'_, Bucket> {
-        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A panic in a callback leaves nothing half done here: locks are taken over from a thread that panicked, and what
@@ -151,7 +135,9 @@ impl Builder {
 
     /// How often a request is sent at the most; 1 for never again, whatever happens. What acts is repeated only where
     /// the server provably did not act, however large the number. A 429 that says how long to wait is not counted: it
-    /// is waited out as long as the deadline allows. Defaults to [`DEFAULT_ATTEMPTS`].
+    /// is waited out as long as the deadline allows. All clones of a client share a budget of repetitions besides, so
+    /// that an outage is not multiplied: 50 at most, and one more for every ten calls that succeed. Defaults to
+    /// [`DEFAULT_ATTEMPTS`].
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
@@ -222,35 +208,41 @@ impl Builder {
     pub fn build(self) -> Result<Nomic> {
         let base_url = base::base_url(&self.base_url, self.allow_plain_http).map_err(Error::Config)?;
         let key = Key::new(&self.key).map_err(Error::Config)?;
+        for (name, time) in [
+            ("connect_timeout", self.wire.connect_timeout),
+            ("stall_timeout", self.wire.stall_timeout),
+            ("deadline", self.deadline),
+            ("upload_deadline", self.upload_deadline),
+            ("rate_window", self.rate_window),
+        ] {
+            if time.is_zero() {
+                return Err(Error::Config(format!("{name} is zero; nothing could ever be sent")));
+            }
+        }
         if self.wire.user_agent.chars().any(|c| !(c == ' ' || c.is_ascii_graphic())) {
             return Err(Error::Config("the user agent holds a character that no header may hold".to_owned()));
         }
-        let wire = Wire::new(&self.wire).map_err(Error::Config)?;
-        let gate = |tier: Tier| Gate {
-            bucket: Mutex::new(Bucket::new(tier.per_minute(), self.rate_window)),
-            news: Condvar::new(),
-        };
+        let mut settings = self.wire;
+        if matches!(settings.proxy, ProxyChoice::Environment) && base::leads_to_this_machine(&base_url) {
+            // A company's proxy leads to the world, not to this machine.
+            settings.proxy = ProxyChoice::None;
+        }
+        let wire = Wire::new(&base_url, &settings).map_err(Error::Config)?;
         Ok(Nomic {
             inner: Arc::new(Inner {
                 base_url,
                 key,
                 wire,
-                gates: Tier::ALL.map(gate),
+                gates: Tier::ALL.map(|tier| Gate::new(tier, self.rate_window)),
                 budget: Mutex::new(Budget::new()),
                 pacing: self.pacing,
                 attempts: self.attempts,
                 deadline: self.deadline,
                 upload_deadline: self.upload_deadline,
-                response_limit: self.wire.response_limit,
+                response_limit: settings.response_limit,
             }),
         })
     }
-}
-
-/// An answer of success.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Vec<u8>,
 }
 
 impl Nomic {
@@ -268,8 +260,8 @@ impl Nomic {
     }
 
     /// A client of the instance that the environment names: `NOMIC_API_KEY`, and `NOMIC_BASE_URL` or `NOMIC_DOMAIN`;
-    /// a proxy from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`. This is the only place that reads the environment,
-    /// besides [`Builder::proxy_from_env`].
+    /// a proxy from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, unless the instance is on this machine. Of base URL and
+    /// domain the URL counts if both are set. Nothing else uses the environment, but [`Builder::proxy_from_env`].
     ///
     /// # Errors
     ///
@@ -281,14 +273,17 @@ impl Nomic {
             Err(std::env::VarError::NotPresent) => Ok(None),
             Err(std::env::VarError::NotUnicode(_)) => Err(Error::Config(format!("{name} is not text"))),
         };
-        let base_url = match read("NOMIC_BASE_URL")? {
-            Some(url) => Some(url),
-            None => read("NOMIC_DOMAIN")?,
+        let (place, base_url) = match read("NOMIC_BASE_URL")? {
+            Some(url) => ("NOMIC_BASE_URL", Some(url)),
+            None => ("NOMIC_DOMAIN", read("NOMIC_DOMAIN")?),
         };
         let missing = |what: &str| Error::Config(format!("{what} is not set in the environment"));
         let key =
             read("NOMIC_API_KEY")?.ok_or_else(|| missing("NOMIC_API_KEY (a key made in the Developer Console)"))?;
         let base_url = base_url.ok_or_else(|| missing("NOMIC_DOMAIN (as `acme`) or NOMIC_BASE_URL"))?;
+        // Checked here first, where it is known which variable is to blame.
+        base::base_url(&base_url, false).map_err(|reason| Error::Config(format!("{place}: {reason}")))?;
+        Key::new(&key).map_err(|reason| Error::Config(format!("NOMIC_API_KEY: {reason}")))?;
         Self::builder(base_url, key).proxy_from_env().build()
     }
 
@@ -321,13 +316,13 @@ impl Nomic {
     }
 
     /// Sends, and reads the answer's body as JSON.
-    pub(crate) fn fetch<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
+    pub(crate) fn fetch<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
         let answer = self.send(call)?;
         json::decode(&answer.body).map_err(|mismatch| self.undecodable(call, &answer, mismatch))
     }
 
     /// As [`fetch`](Self::fetch), for an object that comes bare or inside `{data}`.
-    pub(crate) fn fetch_data<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
+    pub(crate) fn fetch_data<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
         #[derive(Deserialize)]
         struct Wrapped<T> {
             data: T,
@@ -343,7 +338,7 @@ impl Nomic {
     }
 
     /// As [`fetch`](Self::fetch), where an answer without a body reads as `null`.
-    pub(crate) fn fetch_or_null<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
+    pub(crate) fn fetch_or_null<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
         let mut answer = self.send(call)?;
         if answer.body.iter().all(u8::is_ascii_whitespace) {
             answer.body = b"null".to_vec();
@@ -352,291 +347,10 @@ impl Nomic {
     }
 
     /// Sends what acts, where the answer's shape is a guess.
-    pub(crate) fn acknowledge<T: DeserializeOwned>(&self, call: &Call) -> Result<Acknowledged<T>> {
-        Ok(Acknowledged::read(&self.send(call)?.body))
+    pub(crate) fn acknowledge<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Acknowledged<T>> {
+        let answer = self.send(call)?;
+        Acknowledged::read(&answer.body).map_err(|mismatch| self.undecodable(call, &answer, mismatch))
     }
-
-    fn undecodable(&self, call: &Call, answer: &Answer, mismatch: json::Mismatch) -> Error {
-        let body = self.inner.key.redact(answer.body[..answer.body.len().min(4 * crate::error::KEPT_OF_BODY)].to_vec());
-        Error::Decode(Box::new(DecodeError {
-            operation: call.operation.clone(),
-            status: answer.status,
-            path: self.redacted(mismatch.path),
-            // It may quote the answer.
-            message: self.redacted(mismatch.message),
-            body: beginning(&body),
-            broken: mismatch.broken,
-            fate: if call.method == Method::Get { Fate::NotDone } else { Fate::Done },
-        }))
-    }
-
-    /// The one door: waits for the turn, sends, decides, and gives the body of a success or the error.
-    pub(crate) fn send(&self, call: &Call) -> Result<Answer> {
-        let inner = &*self.inner;
-        let began = Instant::now();
-        let own = match call.body {
-            Body::Form(_) => inner.upload_deadline,
-            _ => inner.deadline,
-        };
-        let time = call.deadline.map_or(own, |limit| limit.min(own));
-        // A time that no clock can count is no limit; a century is as good.
-        let deadline = began.checked_add(time).unwrap_or_else(|| began + Duration::from_secs(100 * 365 * 86_400));
-        let url = format!("{}{}", inner.base_url, call.target());
-        let (mut sent, mut counted) = (0, 0);
-        loop {
-            let waiting = Instant::now();
-            let pass = self.wait_for_turn(call, began, deadline)?;
-            let sending = Instant::now();
-            let outcome = self.attempt(call, &url, deadline);
-            sent += 1;
-            let now = Instant::now();
-            let report = outcome.as_ref().ok().map(|answer| report(answer, SystemTime::now()));
-            self.hear(call, pass, now, report);
-            let status = outcome.as_ref().map_or(0, |answer| answer.status);
-            log::debug!(
-                target: "nomic_client",
-                "{} {} {} {} attempt {sent} took {} waited {}",
-                call.operation, call.method, call.path,
-                if status == 0 { "no answer".to_owned() } else { status.to_string() },
-                Span(now - sending), Span(sending - waiting),
-            );
-            let (attempt, error) = match outcome {
-                Ok(answer) if (200..300).contains(&answer.status) => {
-                    self.budget().succeeded();
-                    return Ok(Answer { status: answer.status, body: answer.body });
-                }
-                Ok(answer) => self.refusal(call, answer, report.unwrap_or_default()),
-                Err(failure) => self.no_answer(call, failure, now - began, sent)?,
-            };
-            let refused = report.is_some_and(|report| report.refused);
-            counted += u32::from(!refused);
-            let Verdict::Again { mut pause, draws } =
-                retry::decide(call.method == Method::Get, attempt, sent, Self::chance())
-            else {
-                return Err(error);
-            };
-            if refused && !inner.pacing {
-                pause = error.retry_after().unwrap_or_default();
-            }
-            let closed = if inner.pacing { self.gate(call.tier).bucket().shut_for(now) } else { Duration::ZERO };
-            let too_late = deadline.saturating_duration_since(now) <= pause.max(closed);
-            if inner.attempts == 1 || counted >= inner.attempts || too_late || !call.can_be_sent() {
-                return Err(error);
-            }
-            if draws && !self.budget().take() {
-                return Err(error);
-            }
-            std::thread::sleep(pause);
-        }
-    }
-
-    /// One exchange.
-    fn attempt(&self, call: &Call, url: &str, deadline: Instant) -> Result<Incoming, Failure> {
-        match &call.body {
-            Body::None => self.exchange(call, url, Content::None, deadline),
-            Body::Json(bytes) => {
-                self.exchange(call, url, Content::Bytes { media_type: "application/json", bytes }, deadline)
-            }
-            Body::Form(document) => document
-                .send(|reader, length| {
-                    let body = Content::Reader { media_type: document.form.content_type(), reader, length };
-                    self.exchange(call, url, body, deadline)
-                })
-                .unwrap_or_else(|error| Err(Failure { handed_over: false, cause: Cause::Source(error) })),
-        }
-    }
-
-    fn exchange(&self, call: &Call, url: &str, body: Content<'_>, deadline: Instant) -> Result<Incoming, Failure> {
-        let authorization = self.inner.key.authorization();
-        let outgoing = Outgoing { method: call.method.as_str(), url, authorization, body };
-        self.inner.wire.exchange(outgoing, Instant::now(), deadline)
-    }
-
-    /// Waits until the pace lets this call go, in the order of arrival; the lock is not held meanwhile.
-    fn wait_for_turn(&self, call: &Call, began: Instant, deadline: Instant) -> Result<Option<Pass>> {
-        if !self.inner.pacing {
-            return Ok(None);
-        }
-        let gate = self.gate(call.tier);
-        let mut bucket = gate.bucket();
-        let place = bucket.queue_up();
-        loop {
-            let now = Instant::now();
-            let pause = match bucket.turn(place, now) {
-                Turn::Go(pass) => {
-                    drop(bucket);
-                    gate.news.notify_all();
-                    return Ok(Some(pass));
-                }
-                Turn::Wait(pause) => pause,
-            };
-            let (left, shut) = (deadline.saturating_duration_since(now), bucket.shut_for(now));
-            // Closed for longer than there is time: the caller learns it now, not at the deadline.
-            if left.is_zero() || shut > left {
-                bucket.leave(place);
-                drop(bucket);
-                gate.news.notify_all();
-                return Err(Error::Deadline(Box::new(DeadlineError {
-                    operation: call.operation.clone(),
-                    elapsed: now - began,
-                    waiting_for: format!("the rate limit of the {} tier", call.tier),
-                    retry_after: Some(shut.max(pause)),
-                    fate: Fate::NotDone,
-                })));
-            }
-            bucket = gate.news.wait_timeout(bucket, pause.min(left)).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    /// Tells the pace what came of a request.
-    fn hear(&self, call: &Call, pass: Option<Pass>, now: Instant, report: Option<Report>) {
-        let Some(pass) = pass else { return };
-        let gate = self.gate(call.tier);
-        match report {
-            Some(report) => gate.bucket().answered(pass, now, report),
-            None => gate.bucket().unanswered(pass),
-        }
-        gate.news.notify_all();
-    }
-
-    fn gate(&self, tier: Tier) -> &Gate {
-        &self.inner.gates[tier as usize]
-    }
-
-    fn budget(&self) -> MutexGuard<'_, Budget> {
-        self.inner.budget.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A number in 0..1 that differs from call to call.
-    pub(crate) fn chance() -> f64 {
-        // Every `RandomState` has keys of its own; the hash of nothing under them is as good as a random number.
-        let hasher = RandomState::new().build_hasher();
-        (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// An answer that is no success, as an error.
-    fn refusal(&self, call: &Call, answer: Incoming, report: Report) -> (Attempt, Error) {
-        #[derive(Deserialize)]
-        struct Envelope {
-            error: Value,
-            #[serde(default)]
-            code: Option<Value>,
-            #[serde(default)]
-            issues: Option<Value>,
-        }
-        let status = answer.status;
-        let body = self.inner.key.redact(answer.body);
-        let envelope = json::decode::<Envelope>(&body).ok().filter(|envelope| !envelope.error.is_null());
-        let attempt = Attempt::Answer { status, from_api: envelope.is_some(), retry_after: report.retry_after };
-        let acts = call.method != Method::Get;
-        let fate = match status {
-            408 | 500 | 502 | 504 if acts => Fate::Unknown,
-            503 if acts && envelope.is_none() => Fate::Unknown,
-            505.. if acts => Fate::Unknown,
-            _ => Fate::NotDone,
-        };
-        let text = |value: Value| match value {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        let header = |name: &str| answer.headers.get(name).map(|value| self.redacted(value.to_owned()));
-        let error = match envelope {
-            Some(envelope) => Error::Api(Box::new(ApiError {
-                operation: call.operation.clone(),
-                status,
-                message: text(envelope.error),
-                code: envelope.code.filter(|code| !code.is_null()).map(|code| ErrorCode::from(&*text(code))),
-                issues: issues(envelope.issues),
-                retry_after: report.retry_after,
-                scope: call.scope.filter(|_| status == 403),
-                body: json::decode(&body).unwrap_or_default(),
-                fate,
-            })),
-            None => Error::Foreign(Box::new(ForeignAnswer {
-                operation: call.operation.clone(),
-                status,
-                content_type: header("content-type"),
-                location: header("location").filter(|_| (300..400).contains(&status)),
-                body: beginning(&body),
-                retry_after: report.retry_after,
-                fate,
-            })),
-        };
-        (attempt, error)
-    }
-
-    fn redacted(&self, text: String) -> String {
-        String::from_utf8_lossy(&self.inner.key.redact(text.into_bytes())).into_owned()
-    }
-
-    /// No answer, as an error; at once where nothing can be decided any more.
-    fn no_answer(&self, call: &Call, failure: Failure, elapsed: Duration, attempts: u32) -> Result<(Attempt, Error)> {
-        let operation = call.operation.clone();
-        let acts = call.method != Method::Get;
-        let fate = if acts && failure.handed_over { Fate::Unknown } else { Fate::NotDone };
-        let transport = |cause: String, unreachable: bool, stalled: bool| {
-            Error::Transport(Box::new(TransportError {
-                operation: operation.clone(),
-                host: base::host(&self.inner.base_url).to_owned(),
-                cause,
-                unreachable,
-                stalled,
-                attempts,
-                fate,
-            }))
-        };
-        let attempt = if failure.handed_over { Attempt::NoAnswer } else { Attempt::NotSent };
-        Ok(match failure.cause {
-            Cause::Unreachable(cause) => (attempt, transport(cause, true, false)),
-            Cause::Broken(cause) => (attempt, transport(cause, false, false)),
-            Cause::Stalled(cause) => (attempt, transport(cause.to_owned(), false, true)),
-            Cause::Deadline => {
-                return Err(Error::Deadline(Box::new(DeadlineError {
-                    operation,
-                    elapsed,
-                    waiting_for: "the server".to_owned(),
-                    retry_after: None,
-                    fate,
-                })));
-            }
-            Cause::TooLarge => {
-                return Err(Error::TooLarge { operation, limit: self.inner.response_limit, acts });
-            }
-            // The server saw a form without an end, which it cannot have taken for a document.
-            Cause::Source(error) => {
-                let what = match &call.body {
-                    Body::Form(document) => document.label.clone(),
-                    _ => "the body".to_owned(),
-                };
-                return Err(Error::Document { operation, what, cause: error.to_string(), kind: error.kind() });
-            }
-        })
-    }
-}
-
-/// What an answer says of the rate limit.
-fn report(answer: &Incoming, now: SystemTime) -> Report {
-    let number = |name: &str| answer.headers.get(name)?.parse::<f64>().ok().map(|number| number as u32);
-    Report {
-        limit: number("x-ratelimit-limit").filter(|limit| *limit > 0),
-        remaining: number("x-ratelimit-remaining"),
-        refused: answer.status == 429,
-        retry_after: answer
-            .headers
-            .get("retry-after")
-            .and_then(|value| retry::retry_after(value, answer.headers.get("date"), now)),
-    }
-}
-
-/// Issues in the shape of the contract; others are kept as text.
-fn issues(value: Option<Value>) -> Vec<Issue> {
-    let Some(Value::Array(items)) = value else {
-        return Vec::new();
-    };
-    let read = |item: Value| {
-        json::decode_value::<Issue>(&item).unwrap_or_else(|_| Issue { path: Vec::new(), message: item.to_string() })
-    };
-    items.into_iter().map(read).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@
 //!
 //! So nothing has to be known of the server's algorithm. A bucket with a full burst says so in `Remaining` and is
 //! emptied at once; strict even pacing never says that there is room, and gets one request in each interval; a
-//! fixed window shows itself by one long `Retry-After`, and is from then on used up at its beginning. Who shares the
+//! fixed window shows itself by one long `Retry-After`, and is from then on used up at its beginning, until what the
+//! server says speaks against it. Who shares the
 //! quota with other processes meets a 429 now and then; each makes this side's share of the rate smaller, and every
 //! success a little larger again.
 
@@ -21,6 +22,12 @@ const EVEN: f64 = 0.99;
 const CUT: f64 = 0.7;
 const LEAST: f64 = 0.2;
 const GAIN: f64 = 0.01;
+
+/// A longer window than this is none.
+const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
+/// What is left of a quota's first part when others use it too: a server that says that nothing is left earlier counts
+/// in no window.
+const SPENT_EARLY: f64 = 0.4;
 
 /// What one answer says of the rate limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -81,6 +88,8 @@ pub(crate) struct Bucket {
     event: u64,
     last_cut: u64,
     window_began: u64,
+    /// How many were sent since then.
+    sent_in_window: f64,
 }
 
 /// The latest known `X-RateLimit-Remaining`.
@@ -95,7 +104,7 @@ impl Bucket {
     pub(crate) fn new(quota: u32, window: Duration) -> Self {
         Self {
             quota: f64::from(quota.max(1)),
-            window: window.max(Duration::from_millis(1)),
+            window: window.clamp(Duration::from_millis(1), LONGEST_WINDOW),
             share: 1.0,
             remaining: None,
             heard: false,
@@ -109,6 +118,7 @@ impl Bucket {
             event: 0,
             last_cut: 0,
             window_began: 0,
+            sent_in_window: 0.0,
         }
     }
 
@@ -127,14 +137,16 @@ impl Bucket {
     /// Asks whether the one at `place` may send now. A place that gets its turn is used up.
     pub(crate) fn turn(&mut self, place: Place, now: Instant) -> Turn {
         self.pass_window(now);
-        let ahead = self.queue.iter().position(|other| *other == place.0).unwrap_or(0);
         let opens = self.opens_in(now);
-        if ahead > 0 || !opens.is_zero() {
+        let is_head = self.queue.front().is_none_or(|head| *head == place.0);
+        if !is_head || !opens.is_zero() {
+            let ahead = self.queue.iter().position(|other| *other == place.0).unwrap_or(0);
             let behind = self.interval().saturating_mul(u32::try_from(ahead).unwrap_or(u32::MAX));
             return Turn::Wait(opens.saturating_add(behind).max(Duration::from_millis(1)));
         }
         self.queue.pop_front();
         self.last_sent = Some(now);
+        self.sent_in_window += 1.0;
         self.in_flight += 1;
         self.event += 1;
         Turn::Go(Pass { event: self.event })
@@ -153,8 +165,11 @@ impl Bucket {
             self.quota = f64::from(limit.max(1));
         }
         if report.refused {
-            if let Some(delay) = report.retry_after {
-                self.refused(&pass, now, delay);
+            match report.retry_after {
+                Some(delay) => self.refused(&pass, now, delay),
+                // Refused for reasons of its own, a spend limit perhaps. What it says of the rate limit counts; if that
+                // is nothing, be careful.
+                None => self.heard_remaining(&pass, report.remaining.map_or(0.0, f64::from)),
             }
             return;
         }
@@ -164,10 +179,17 @@ impl Bucket {
             return;
         }
         if let Some(left) = report.remaining.map(f64::from) {
-            // Answers overtake each other. A higher number counts only if it is later than the lower one for sure.
-            if self.remaining.is_none_or(|known| left < known.left || pass.event > known.heard) {
-                self.remaining = Some(Remaining { left, heard: self.event });
+            if left < 1.0 && self.sent_in_window < self.quota * SPENT_EARLY {
+                self.window_ends = None;
             }
+            self.heard_remaining(&pass, left);
+        }
+    }
+
+    /// Answers overtake each other. A higher number counts only if it is later than the lower one for sure.
+    fn heard_remaining(&mut self, pass: &Pass, left: f64) {
+        if self.remaining.is_none_or(|known| left < known.left || pass.event > known.heard) {
+            self.remaining = Some(Remaining { left, heard: self.event });
         }
     }
 
@@ -196,7 +218,13 @@ impl Bucket {
         if delay > even.saturating_mul(3).saturating_add(rounding) && delay <= self.window {
             self.shut(now, delay);
             self.window_ends = self.shut_until;
+            self.sent_in_window = self.quota;
             return;
+        }
+        // Open again well before the window's end: there is no such window.
+        let opens = now.checked_add(delay.saturating_add(rounding).saturating_add(even.saturating_mul(2)));
+        if self.window_ends.is_some_and(|ends| opens.is_some_and(|opens| opens < ends)) {
+            self.window_ends = None;
         }
         // Refused although it came when the server had said: somebody else is quicker each time.
         // Knock less and less often, or half of all requests would be refused.
@@ -212,7 +240,9 @@ impl Bucket {
     }
 
     fn shut(&mut self, now: Instant, delay: Duration) {
-        self.shut_until = self.shut_until.max(Some(now.checked_add(delay).unwrap_or(now)));
+        // A delay that no clock can count is as good as one for ever.
+        let until = now.checked_add(delay).or_else(|| now.checked_add(Duration::from_secs(100 * 365 * 86_400)));
+        self.shut_until = self.shut_until.max(until);
     }
 
     /// A new window brings the whole quota back.
@@ -223,6 +253,7 @@ impl Bucket {
             self.window_ends = ends.checked_add(self.window.saturating_mul(windows));
             self.remaining = Some(Remaining { left: self.quota, heard: self.event });
             self.window_began = self.event;
+            self.sent_in_window = 0.0;
         }
     }
 
@@ -414,12 +445,26 @@ mod tests {
 
     /// `clients` processes with `threads` threads each make `calls` calls in all, on a virtual clock.
     fn simulate(
+        model: Model,
+        quota: f64,
+        clients: usize,
+        threads: usize,
+        calls: usize,
+        latency: (f64, f64),
+    ) -> Outcome {
+        simulate_with(model, quota, clients, threads, calls, latency, None)
+    }
+
+    /// The same, with a `Retry-After` of so many seconds for the request of some number, out of the blue.
+    #[allow(clippy::too_many_arguments, reason = "a table of numbers")]
+    fn simulate_with(
         mut model: Model,
         quota: f64,
         clients: usize,
         threads: usize,
         calls: usize,
         latency: (f64, f64),
+        odd: Option<(usize, f64)>,
     ) -> Outcome {
         #[derive(Debug)]
         enum State {
@@ -440,7 +485,7 @@ mod tests {
             seed ^= seed << 17;
             (seed >> 11) as f64 / (1_u64 << 53) as f64
         };
-        let (mut clock, mut begun, mut done, mut sent, mut refused) = (0.0_f64, 0, 0, 0, 0);
+        let (mut clock, mut begun, mut done, mut sent, mut refused, mut arrived) = (0.0_f64, 0, 0, 0, 0, 0);
         while done < calls {
             let mut next = f64::INFINITY;
             let mut moved = false;
@@ -468,7 +513,11 @@ mod tests {
                         }
                     },
                     State::Flying(pass, arrives, answered) if arrives <= clock => {
-                        let (accepted, remaining, delay) = model.ask(clock, quota);
+                        arrived += 1;
+                        let (accepted, remaining, delay) = match odd {
+                            Some((number, delay)) if number == arrived => (false, 0, delay),
+                            _ => model.ask(clock, quota),
+                        };
                         let report = Report {
                             limit: Some(quota as u32),
                             remaining: Some(remaining),
@@ -536,6 +585,36 @@ mod tests {
                 assert_eq!(outcome.sent, 200 + outcome.refused);
             }
         }
+    }
+
+    #[test]
+    fn one_long_delay_out_of_the_blue_is_no_window_for_ever() {
+        for (name, model, optimum) in OPTIMA {
+            for number in [1, 40] {
+                let outcome = simulate_with(model(), 30.0, 1, 1, 200, (0.05, 0.01), Some((number, 20.0)));
+                // The delay, at the most another window, and the pace.
+                let least = optimum + 80.0;
+                assert!(outcome.elapsed <= least * 1.06, "{name}, refusal {number}: {:.0} s", outcome.elapsed);
+                assert!(outcome.refused <= 5, "{name}, refusal {number}: {} refusals", outcome.refused);
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_without_a_delay_makes_careful() {
+        let (mut bucket, now) = (Bucket::new(30, MINUTE), Instant::now());
+        let pass = go(&mut bucket, now).unwrap();
+        bucket.answered(pass, now, Report { refused: true, ..Report::default() });
+        assert_eq!(go(&mut bucket, now + secs(0.1)), None);
+        assert!(go(&mut bucket, now + secs(2.1)).is_some());
+    }
+
+    #[test]
+    fn a_delay_that_no_clock_can_count_is_no_open_door() {
+        let (mut bucket, now) = (Bucket::new(30, MINUTE), Instant::now());
+        let pass = go(&mut bucket, now).unwrap();
+        bucket.answered(pass, now, refusal(1e19));
+        assert_eq!(go(&mut bucket, now + secs(1e6)), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Whether a request may be sent again, and after how long: pure decisions, never paying twice.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::timestamp::days;
@@ -34,7 +35,7 @@ pub(crate) enum Verdict {
     Final,
     /// Send it again after the pause.
     Again {
-        /// How long to wait first. A 429 is waited out at the pace, for all threads: nothing here.
+        /// How long to wait first.
         pause: Duration,
         /// Whether it draws on the retry budget. What the server itself asked for does not.
         draws: bool,
@@ -50,10 +51,12 @@ pub(crate) fn decide(repeatable: bool, attempt: Attempt, tries: u32, jitter: f64
     match attempt {
         Attempt::NotSent => again(None),
         Attempt::NoAnswer if repeatable => again(None),
-        Attempt::Answer { status: 429, retry_after: Some(_), .. } => {
-            Verdict::Again { pause: Duration::ZERO, draws: false }
+        Attempt::Answer { status: 429, retry_after: Some(asked), .. } => {
+            Verdict::Again { pause: asked.max(pause(tries, jitter)), draws: false }
         }
-        Attempt::Answer { status: 408 | 500 | 502 | 504, retry_after, .. } if repeatable => again(retry_after),
+        Attempt::Answer { status: 408 | 500 | 502 | 504 | 520..=529, retry_after, .. } if repeatable => {
+            again(retry_after)
+        }
         // The API's own 503 means "not on this instance"; with a delay it means "later".
         Attempt::Answer { status: 503, from_api, retry_after } if repeatable => {
             if from_api && retry_after.is_none() {
@@ -82,20 +85,28 @@ pub(crate) fn retry_after(value: &str, date: Option<&str>, now: SystemTime) -> O
     Some(until.duration_since(date.and_then(http_date).unwrap_or(now)).unwrap_or_default())
 }
 
-/// Reads the one form of date that HTTP lets be sent: `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Reads a date in the form that HTTP lets be sent, `Sun, 06 Nov 1994 08:49:37 GMT`, and in the two that it lets be
+/// received: `Sunday, 06-Nov-94 08:49:37 GMT`, `Sun Nov  6 08:49:37 1994`.
 fn http_date(text: &str) -> Option<SystemTime> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let mut words = text.split_once(", ")?.1.split(' ');
-    let number = |range: std::ops::RangeInclusive<i64>, word: Option<&str>| {
-        word?.parse::<i64>().ok().filter(|number| range.contains(number))
+    let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
+    let (day, month, year, time) = match words[..] {
+        [_, day, month, year, time, "GMT"] => (day, month, year, time),
+        [_, month, day, time, year] => (day, month, year, time),
+        _ => return None,
     };
-    let day = number(1..=31, words.next())?;
-    let month = words.next()?;
+    let number = |word: &str, range: RangeInclusive<i64>| word.parse().ok().filter(|number| range.contains(number));
+    let day = number(day, 1..=31)?;
     let month = MONTHS.iter().position(|name| *name == month)? as i64 + 1;
-    let year = number(1970..=9999, words.next())?;
-    let mut time = words.next()?.split(':');
-    let (hour, minute, second) =
-        (number(0..=23, time.next())?, number(0..=59, time.next())?, number(0..=60, time.next())?);
+    let year = match number(year, 0..=9999)? {
+        // Two digits, of the hundred years around now as far as this crate will be used.
+        short @ 0..=69 => short + 2000,
+        short @ 70..=99 => short + 1900,
+        year => year,
+    };
+    let mut parts = time.split(':');
+    let mut part = |most| number(parts.next()?, 0..=most);
+    let (hour, minute, second) = (part(23)?, part(59)?, part(60)?);
     let seconds = days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
     UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
@@ -184,10 +195,11 @@ mod tests {
             assert!(again(repeatable, answer(429, true, Some(2))));
             assert!(!again(repeatable, answer(429, true, None)));
         }
-        assert_eq!(
-            decide(false, answer(429, true, Some(2)), 1, 0.5),
-            Verdict::Again { pause: Duration::ZERO, draws: false }
-        );
+        let asked = decide(false, answer(429, true, Some(2)), 1, 0.5);
+        assert_eq!(asked, Verdict::Again { pause: Duration::from_secs(2), draws: false });
+        // A server that says "now" again and again is not hammered.
+        let pause = |tries| decide(false, answer(429, true, Some(0)), tries, 1.0);
+        assert_eq!(pause(3), Verdict::Again { pause: Duration::from_secs(1), draws: false });
     }
 
     #[test]
@@ -207,6 +219,8 @@ mod tests {
         assert_eq!(read("120", None), Some(Duration::from_secs(120)));
         assert_eq!(read("1.5", None), Some(Duration::from_millis(1500)));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT", None), Some(Duration::from_secs(10)));
+        assert_eq!(read("Sunday, 06-Nov-94 08:49:47 GMT", None), Some(Duration::from_secs(10)));
+        assert_eq!(read("Sun Nov  6 08:49:47 1994", None), Some(Duration::from_secs(10)));
         assert_eq!(
             read("Thu, 01 Mar 2096 00:00:05 GMT", Some("Wed, 29 Feb 2096 23:59:50 GMT")),
             Some(Duration::from_secs(15))

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 /// A point in time as the service sent it, as `2026-04-05T12:00:00.000Z`. Nothing is checked until it is asked for.
+/// Equal is what is the same text; compare [`system_time`](Self::system_time) for the order.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(Timestamp::from(time).as_str(), "1970-01-02T00:00:00.250Z");
 /// # Ok::<(), nomic_client::InvalidTimestamp>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(String);
 

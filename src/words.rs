@@ -29,10 +29,29 @@ macro_rules! open_enum {
 
         impl From<&str> for $name {
             fn from(word: &str) -> Self {
-                $(if $crate::words::same_word(word, $word) {
+                Self::from(word.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(word: String) -> Self {
+                $(if $crate::words::same_word(&word, $word) {
                     return Self::$variant;
                 })*
-                Self::Other(word.to_owned())
+                Self::Other(word)
+            }
+        }
+
+        /// Compares as [`From<&str>`] reads: in any letter case.
+        impl PartialEq<str> for $name {
+            fn eq(&self, word: &str) -> bool {
+                $crate::words::same_word(self.as_str(), word)
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, word: &&str) -> bool {
+                *self == **word
             }
         }
 
@@ -50,8 +69,7 @@ macro_rules! open_enum {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let word = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                Ok(Self::from(&*word))
+                String::deserialize(deserializer).map(Self::from)
             }
         }
     };

@@ -13,12 +13,20 @@ use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
 
 /// One read against a client, as the error's line.
 fn line(nomic: &Nomic) -> String {
-    let error = nomic.agent(&"a".into()).unwrap_err();
+    line_of("get_agent", &nomic.agent(&"a".into()).unwrap_err())
+}
+
+/// The same for a read that the server would answer with success.
+fn listed(nomic: &Nomic) -> String {
+    line_of("list_projects", &nomic.projects().next().unwrap().unwrap_err())
+}
+
+fn line_of(operation: &str, error: &Error) -> String {
     let line = error.to_string();
-    assert!(line.starts_with("get_agent: "), "{line}");
+    assert!(line.starts_with(&format!("{operation}: ")), "{line}");
     assert!(!line.contains('\n') && line.chars().next().unwrap().is_lowercase(), "{line}");
-    assert!(std::error::Error::source(&error).is_none(), "the line says it all");
-    assert_eq!(error.operation(), Some("get_agent"));
+    assert!(std::error::Error::source(error).is_none(), "the line says it all");
+    assert_eq!(error.operation(), Some(operation));
     line
 }
 
@@ -32,10 +40,7 @@ fn a_wrong_or_revoked_key() {
     let emulator = emulator();
     let wrong = Nomic::new(emulator.url(), "npk_wrong").unwrap();
     let text = line(&wrong);
-    assert!(
-        text.starts_with("get_agent: 401 unauthorized: ") && text.ends_with("is the key right, and not revoked?"),
-        "{text}"
-    );
+    assert!(text.starts_with("get_agent: 401 unauthorized: ") && text.ends_with("; check the key"), "{text}");
     let key = emulator.issue_key(&["developer"]);
     let nomic = Nomic::new(emulator.url(), &key).unwrap();
     nomic.projects().next().unwrap().unwrap();
@@ -81,9 +86,112 @@ fn nobody_listening() {
 fn tls_where_there_is_none() {
     let emulator = emulator();
     let url = emulator.url().replace("http://", "https://");
-    let nomic = Nomic::builder(url, emulator.key()).attempts(1).build().unwrap();
+    let nomic = Nomic::new(url, emulator.key()).unwrap();
     let text = line(&nomic);
-    assert!(text.starts_with(&format!("get_agent: cannot reach {}: ", emulator.address())), "{text}");
+    let address = emulator.address();
+    assert_eq!(
+        text,
+        format!("get_agent: cannot reach {address}: it does not speak TLS: is it http:// and not https://?")
+    );
+    assert!(!nomic.agent(&"a".into()).unwrap_err().is_transient(), "time does not mend it");
+}
+
+#[test]
+fn a_page_that_says_200_is_no_success() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let page = || emulator.fault(Fault::any(status(200, "text/html", "<html>Please sign in</html>")));
+    page();
+    let error = nomic.delete_agent(&"a".into()).unwrap_err();
+    assert!(matches!(error, Error::Foreign(_)) && error.may_have_been_carried_out(), "{error}");
+    assert!(
+        error.to_string().contains("Please sign in; it may have been carried out")
+            || error.to_string().contains("Please sign in</html>; it may have been carried out"),
+        "{error}"
+    );
+    page();
+    let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+    assert!(error.may_have_been_carried_out() && !error.to_string().contains("it was carried out"), "{error}");
+    page();
+    assert!(!nomic.agent(&"a".into()).unwrap_err().may_have_been_carried_out());
+}
+
+#[test]
+fn an_error_whose_body_is_cut_keeps_its_status() {
+    use std::io::{Read, Write};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let head =
+                "HTTP/1.1 422 No\r\nContent-Type: application/json\r\nContent-Length: 500\r\nRetry-After: 7\r\n\r\n";
+            stream.write_all(format!("{head}{{\"error\": \"The sche").as_bytes()).unwrap();
+        }
+    });
+    let nomic = Nomic::new(url, "npk_x").unwrap();
+    let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+    assert_eq!((error.status(), error.retry_after()), (Some(422), Some(Duration::from_secs(7))), "{error}");
+    assert!(!error.may_have_been_carried_out() && error.to_string().contains("The sche"), "{error}");
+}
+
+#[test]
+fn a_later_failure_does_not_hide_an_earlier_answer() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).deadline(Duration::from_millis(700)).build().unwrap();
+    emulator.fault(Fault::any(status(502, "text/plain", "maintenance until 17:00")));
+    emulator.fault(Fault::any(FaultKind::Stall(StallPhase::BeforeHead)));
+    let text = line(&nomic);
+    assert!(text.starts_with("get_agent: out of time after "), "{text}");
+    assert!(
+        text.contains("; before that: get_agent: 502, not an answer of the API (text/plain): maintenance until 17:00"),
+        "{text}"
+    );
+}
+
+#[test]
+fn extreme_settings_neither_panic_nor_hang() {
+    let emulator = emulator();
+    let most = Duration::MAX;
+    let all = |time: Duration| {
+        builder(&emulator)
+            .connect_timeout(time)
+            .stall_timeout(time)
+            .deadline(time)
+            .upload_deadline(time)
+            .rate_window(time)
+    };
+    nomic_of(all(most)).projects().next().unwrap().unwrap();
+    emulator.fault(Fault::any(FaultKind::RateLimited { retry_after: Some("1".into()) }));
+    nomic_of(all(most)).projects().next().unwrap().unwrap();
+    let error = all(Duration::ZERO).build().unwrap_err();
+    assert!(error.to_string().contains("connect_timeout is zero"), "{error}");
+    let error = builder(&emulator).deadline(Duration::from_nanos(1)).build().unwrap().agent(&"a".into()).unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+}
+
+fn nomic_of(builder: nomic_client::Builder) -> Nomic {
+    builder.build().unwrap()
+}
+
+#[test]
+fn what_cannot_be_written_as_http_is_refused() {
+    let emulator = emulator();
+    let error =
+        nomic(&emulator).search_files(&"x".repeat(100_000), &files::Search::default()).next().unwrap().unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }) && !error.is_transient(), "{error}");
+    assert_eq!(emulator.connections(), 0);
+}
+
+#[test]
+fn an_error_at_the_end_of_main_is_something_to_read() {
+    let error = Nomic::new("acme", "").unwrap_err();
+    assert_eq!(format!("{error:?}"), "cannot build the client: the API key is empty");
+    let emulator = emulator();
+    let error = nomic(&emulator).agent(&"a".into()).unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert!(format!("{error:#?}").contains("ApiError {"), "{error:#?}");
 }
 
 #[test]
@@ -94,12 +202,8 @@ fn html_from_a_proxy_is_kept() {
         emulator.clear_faults();
         emulator.fault(Fault::any(FaultKind::Html(code)).forever());
         let text = line(&nomic);
-        if code == 200 {
-            assert!(text.starts_with("get_agent: the answer cannot be read at $: expected value"), "{text}");
-        } else {
-            assert!(text.starts_with(&format!("get_agent: {code}, not an answer of the API (text/html")), "{text}");
-            assert!(text.contains("<html"), "{text}");
-        }
+        assert!(text.starts_with(&format!("get_agent: {code}, not an answer of the API (text/html")), "{text}");
+        assert!(text.contains("<html"), "{text}");
     }
 }
 
@@ -127,10 +231,10 @@ fn an_answer_that_is_cut_in_the_middle() {
         [FaultKind::ResetInBody, FaultKind::CloseInBody, FaultKind::ResetInHead, FaultKind::ContentLengthTooLong]
     {
         emulator.fault(Fault::any(kind.clone()));
-        let text = line(&nomic);
+        let text = listed(&nomic);
         let address = emulator.address();
         assert!(
-            text.starts_with(&format!("get_agent: no answer from {address}: the connection was ")),
+            text.starts_with(&format!("list_projects: no answer from {address}: the connection was ")),
             "{kind:?}: {text}"
         );
     }
@@ -147,7 +251,7 @@ fn a_stalled_server_ends_with_the_stall_timeout() {
     for phase in [StallPhase::BeforeRead, StallPhase::BeforeHead, StallPhase::InHead, StallPhase::InBody] {
         emulator.fault(Fault::any(FaultKind::Stall(phase)));
         let began = Instant::now();
-        let text = line(&nomic);
+        let text = listed(&nomic);
         assert!(text.ends_with(": the server sent nothing more"), "{phase:?}: {text}");
         assert!(began.elapsed() < Duration::from_millis(1000), "{phase:?}: {:?}", began.elapsed());
     }
@@ -163,10 +267,10 @@ fn a_server_that_never_answers_is_given_up_at_the_deadline() {
     for kind in stalls.map(FaultKind::Stall).into_iter().chain([drip]) {
         emulator.fault(Fault::any(kind.clone()));
         let began = Instant::now();
-        let text = line(&nomic);
+        let text = listed(&nomic);
         let took = began.elapsed();
         assert!(
-            text.starts_with("get_agent: out of time after 4") && text.ends_with("waiting for the server"),
+            text.starts_with("list_projects: out of time after 4") && text.ends_with("waiting for the server"),
             "{text}"
         );
         assert!(took >= deadline && took < deadline + Duration::from_millis(200), "{kind:?}: {took:?}");

@@ -39,7 +39,7 @@ fn a_pdf_is_parsed_into_its_own_text_with_pages_and_boxes() {
     assert!(parsed.tables().any(|block| block.content.contains("D103") && block.page() == Some(2)));
     assert!(parsed.blocks_of(&BlockKind::Title).count() > 0);
     for block in parsed.blocks() {
-        let bbox = block.bbox.expect("every block has a box");
+        let bbox = block.bbox.as_ref().expect("every block has a box");
         for edge in [bbox.left, bbox.top, bbox.left + bbox.width, bbox.top + bbox.height] {
             assert!((0.0..=1.0).contains(&edge), "{block:?}");
         }
@@ -64,7 +64,7 @@ fn values_are_extracted_into_a_type_with_their_places() {
         "expiryDate": {"type": "string"},
     }});
     let files = [file.file_version_id.clone()];
-    let job = nomic.extract(&files, &schema, &extract::Options { citations: true }).unwrap();
+    let job = nomic.extract(&files, &schema, &extract::Options::with_citations()).unwrap();
     let extracted = nomic.wait(&job).unwrap();
     let citation = &extracted.citations_of("permitNumber")[0];
     assert_eq!((citation.page, citation.file_version_id.as_ref()), (Some(1), Some(&file.file_version_id)));
@@ -172,7 +172,7 @@ fn an_agent_runs_a_workflow_with_named_inputs_in_a_project() {
     let seen: HashSet<String> = nomic
         .polls(&triage, &patience)
         .filter_map(|poll| match poll.unwrap() {
-            nomic_client::job::Poll::Pending { status } => Some(status),
+            nomic_client::job::Poll::Pending { status, .. } => Some(status),
             _ => None,
         })
         .collect();

@@ -5,7 +5,7 @@
 //! contract does not know, fields that are missing, words that the contract does not show. It changes nothing, unless
 //! `--write` is given: then it also uploads a small file, has it parsed and extracted, launches an agent on it and
 //! deletes the agent. It exits with 1 when something *documented* does not hold.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+#![allow(clippy::print_stderr, reason = "an example says why it cannot go on")]
 
 mod documented;
 #[path = "../instance/mod.rs"]
@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use documented::DOCUMENTED;
+use instance::say;
 use nomic_client::agents::{Agent, Artifact, Conversation, Launch};
 use nomic_client::files::{FileHit, Upload};
 use nomic_client::job::Patience;
@@ -117,17 +118,17 @@ fn main() -> ExitCode {
     for finding in &findings {
         let mark = if finding.broken { "BROKEN " } else { "" };
         let (name, evidence) = (finding.operation.name, finding.operation.evidence);
-        println!("{name:22} {:14} {evidence:10} {mark}{}", finding.status, finding.decoded);
+        say!("{name:22} {:14} {evidence:10} {mark}{}", finding.status, finding.decoded);
         for (what, fields) in
             [("unknown", &finding.unknown), ("missing", &finding.missing), ("new words", &finding.words)]
         {
             if !fields.is_empty() {
-                println!("{:22} {what}: {}", "", fields.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
+                say!("{:22} {what}: {}", "", fields.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
             }
         }
     }
     let broken = findings.iter().filter(|finding| finding.broken).count();
-    println!("\n{} operations looked at; {broken} of them do not hold what is documented", findings.len());
+    say!("\n{} operations looked at; {broken} of them do not hold what is documented", findings.len());
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -333,13 +334,13 @@ fn written(nomic: &Nomic, findings: &mut Vec<Finding>) -> Option<AgentId> {
         compare_again(nomic, findings, Request::get("/parse").segment(&job.task_id));
     }
     let schema = json!({"type": "object", "properties": {"permitNumber": {"type": "string"}}});
-    let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options { citations: true });
+    let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options::with_citations());
     if let Some(job) = note(findings, "submit_extract", job, |job| job.task_id.to_string()) {
         let value = |extracted: &extract::Extracted| extracted.value.to_string();
         note(findings, "get_extract", nomic.wait_with(&job, &patience), value);
         compare_again(nomic, findings, Request::get("/extract").segment(&job.task_id));
     }
-    let launch = Launch { file_ids: vec![file.id], ..Launch::prompt("Which permit is it?") };
+    let launch = Launch::prompt("Which permit is it?").files([file.id]);
     let agent = note(findings, "launch_agent", nomic.launch_agent(&launch), |agent| agent.status.to_string())?;
     // How it ends is shown by the reading of it.
     let _ = nomic.wait_with(&agent, &patience);

@@ -5,6 +5,16 @@ use std::process::ExitCode;
 use nomic_client::{Error, Nomic, Result};
 use nomic_emulator::Emulator;
 
+/// `println!` for what may be read by `head`: when the reader is gone there is nothing left to do.
+macro_rules! say {
+    ($($text:tt)*) => {
+        if std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($text)*))).is_err() {
+            std::process::exit(0);
+        }
+    };
+}
+pub(crate) use say;
+
 /// The real service if the environment names one (`NOMIC_API_KEY` with `NOMIC_DOMAIN` or `NOMIC_BASE_URL`), else a
 /// Nomic in a box, which lives as long as the second value.
 pub(crate) fn connect() -> Result<(Nomic, Option<Emulator>)> {

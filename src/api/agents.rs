@@ -5,10 +5,8 @@
 //!
 //! let nomic = Nomic::from_env()?;
 //! let file = nomic.upload_file("permit.pdf")?;
-//! let agent = nomic.launch_agent(&Launch {
-//!     file_ids: vec![file.id],
-//!     ..Launch::prompt("Which conditions does the permit name?")
-//! })?;
+//! let launch = Launch::prompt("Which conditions does the permit name?").files([file.id]);
+//! let agent = nomic.launch_agent(&launch)?;
 //! let agent = nomic.wait(&agent)?;
 //! for artifact in nomic.artifacts(&agent.id) {
 //!     let artifact = nomic.artifact(&agent.id, &artifact?.id)?;
@@ -195,8 +193,9 @@ impl Image {
 /// ```
 /// use nomic_client::agents::Launch;
 ///
-/// let simple = Launch { file_ids: vec!["019a".into()], ..Launch::prompt("Summarize the report.") };
-/// let workflow = Launch::workflow("019b").input("submittal", ["019c"]);
+/// let simple = Launch::prompt("Summarize the report.").files(["019a"]);
+/// let workflow = Launch::workflow("019b").input("submittal", ["019c"]).project("019d");
+/// # assert_eq!(simple, Launch { file_ids: vec!["019a".into()], ..Launch::prompt("Summarize the report.") });
 /// # assert_eq!(workflow.inputs["submittal"][0].as_str(), "019c");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -228,6 +227,20 @@ impl Launch {
     /// With a workflow.
     pub fn workflow(workflow_id: impl Into<WorkflowId>) -> Self {
         Self { workflow_id: Some(workflow_id.into()), ..Self::default() }
+    }
+
+    /// Adds files and folders to work on. Only without a workflow.
+    #[must_use]
+    pub fn files<I: Into<FileId>>(mut self, files: impl IntoIterator<Item = I>) -> Self {
+        self.file_ids.extend(files.into_iter().map(Into::into));
+        self
+    }
+
+    /// Works in a project.
+    #[must_use]
+    pub fn project(mut self, project_id: impl Into<ProjectId>) -> Self {
+        self.project_id = Some(project_id.into());
+        self
     }
 
     /// Fills an input slot of the workflow.
@@ -585,6 +598,12 @@ impl Nomic {
     #[doc(alias = "get_artifact")]
     pub fn artifact(&self, id: &AgentId, artifact_id: &ArtifactId) -> Result<Artifact> {
         self.fetch_data(&Call::to(&GET_ARTIFACT, &[id.as_str(), artifact_id.as_str()])?)
+    }
+}
+
+impl From<&Agent> for JobRef {
+    fn from(agent: &Agent) -> Self {
+        Self::Agent(agent.id.clone())
     }
 }
 

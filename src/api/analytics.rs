@@ -67,6 +67,13 @@ pub struct Filter {
     pub email: Option<String>,
 }
 
+impl Filter {
+    /// Only users with this in their address.
+    pub fn email(part: impl Into<String>) -> Self {
+        Self { email: Some(part.into()) }
+    }
+}
+
 /// What a page of figures says of the organization.
 impl Page<UserAnalytics> {
     /// Whether the organization limits what users spend; `None` if the page does not say.

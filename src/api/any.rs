@@ -6,8 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::{Body, Call, encoded_id};
-use crate::error::{Error, Result};
-use crate::json;
+use crate::error::Error;
 use crate::nomic::Nomic;
 use crate::operations::{Method, Tier};
 
@@ -29,7 +28,7 @@ pub struct Request {
     path: String,
     segments: Vec<String>,
     query: Vec<(String, String)>,
-    body: Option<Vec<u8>>,
+    body: Option<Result<Vec<u8>, String>>,
     tier: Tier,
 }
 
@@ -68,10 +67,10 @@ impl Request {
         self
     }
 
-    /// Carries JSON. A value that cannot be written as JSON (a map with keys that are no text) is sent as `null`.
+    /// Carries JSON. A value that cannot be written as JSON (a map with keys that are no text) is refused by
+    /// [`Nomic::call`].
     pub fn json(mut self, body: &impl Serialize) -> Self {
-        let body = serde_json::to_value(body).unwrap_or_default();
-        self.body = Some(json::encode(&body));
+        self.body = Some(serde_json::to_vec(body).map_err(|error| error.to_string()));
         self
     }
 
@@ -81,7 +80,7 @@ impl Request {
         self
     }
 
-    fn describe(&self) -> Result<Call> {
+    fn describe(&self) -> crate::error::Result<Call<'static>> {
         let name = format!("{} {}", self.method, self.path);
         let refused = |reason: &str| Err(Error::refused(name.clone(), reason));
         if self.path.contains("://") || self.path.starts_with("//") {
@@ -98,6 +97,11 @@ impl Request {
         if path.is_empty() {
             return refused("the path is empty");
         }
+        let body = match &self.body {
+            None => Body::None,
+            Some(Ok(bytes)) => Body::Json(bytes.clone()),
+            Some(Err(why)) => return refused(&format!("the body cannot be written as JSON: {why}")),
+        };
         let mut call = Call {
             operation: name.into(),
             method: self.method,
@@ -105,7 +109,7 @@ impl Request {
             query: String::new(),
             tier: self.tier,
             scope: None,
-            body: self.body.clone().map_or(Body::None, Body::Json),
+            body,
             deadline: None,
         };
         for (name, value) in &self.query {
@@ -122,7 +126,7 @@ impl Nomic {
     /// # Errors
     ///
     /// [`Error::Refused`] if the path is empty, leads elsewhere (`..`, a URL), or holds control characters.
-    pub fn call<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
+    pub fn call<T: DeserializeOwned>(&self, request: &Request) -> crate::error::Result<T> {
         self.fetch_or_null(&request.describe()?)
     }
 }
@@ -131,7 +135,7 @@ impl Nomic {
 mod tests {
     use super::*;
 
-    fn target(request: Request) -> Result<String> {
+    fn target(request: Request) -> crate::error::Result<String> {
         request.describe().map(|call| call.target())
     }
 
@@ -142,6 +146,12 @@ mod tests {
         assert_eq!(target(Request::get("agents?x=1")).unwrap(), "/agents%3Fx%3D1");
         assert_eq!(target(Request::get("/%2e%2e/users")).unwrap(), "/%252e%252e/users");
         assert_eq!(target(Request::get("/").segment("users")).unwrap(), "/users");
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_written_is_refused() {
+        let odd = std::collections::BTreeMap::from([((1, 2), 3)]);
+        assert!(matches!(target(Request::post("/a").json(&odd)), Err(Error::Refused { .. })));
     }
 
     #[test]

@@ -95,14 +95,14 @@ pub struct Context {
 /// use nomic_client::audit_logs::{Action, Filter};
 ///
 /// let last_hour = SystemTime::now() - Duration::from_secs(3600);
-/// let filter = Filter { action: Some(Action::UserDisabled), since: Some(last_hour.into()) };
-/// let filter = Filter { since: Some("2026-04-05T12:00:00Z".into()), ..Filter::default() };
+/// let filter = Filter { since: Some(last_hour.into()), ..Filter::default() };
+/// let filter = Filter { action: Some(Action::UserDisabled), ..Filter::default() };
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only this action.
     pub action: Option<Action>,
-    /// Only what was done after this: RFC 3339, or from a `SystemTime`.
+    /// Only what was done after this: from a `SystemTime`, or RFC 3339 as `"2026-04-05T12:00:00Z".into()`.
     pub since: Option<Timestamp>,
 }
 

@@ -17,7 +17,7 @@
 //!     "permitNumber": {"type": "string"},
 //!     "expiryDate": {"type": "string", "description": "the date until which the permit is valid"},
 //! }});
-//! let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options { citations: true })?;
+//! let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options::with_citations())?;
 //! let extracted = nomic.wait(&job)?;
 //! for place in extracted.citations_of("permitNumber") {
 //!     println!("the number stands on page {:?}", place.page);
@@ -47,6 +47,14 @@ use crate::operations::{GET_EXTRACT, SUBMIT_EXTRACT};
 pub struct Options {
     /// Whether to say where each value stands in its document.
     pub citations: bool,
+}
+
+impl Options {
+    /// The defaults, with citations.
+    #[must_use]
+    pub fn with_citations() -> Self {
+        Self { citations: true }
+    }
 }
 
 /// An extract job. Store it, and wait for it again after a restart.
@@ -125,11 +133,14 @@ impl Extracted {
         }))
     }
 
-    /// Where the value of a top-level property stands; empty if citations were not asked for, or the value is absent.
+    /// Where the value of a property stands (`permitNumber`, or `contractor.name` for one within another); empty if
+    /// citations were not asked for, or the value is absent.
     #[must_use]
     pub fn citations_of(&self, property: &str) -> Vec<Citation> {
         let read = |value: &Value| Citation::deserialize(value).ok();
-        match self.citations.as_ref().and_then(|citations| citations.get(property)) {
+        let steps = |citations| property.split('.').try_fold(citations, |value: &Value, step| value.get(step));
+        let found = self.citations.as_ref().and_then(|citations| citations.get(property).or_else(|| steps(citations)));
+        match found {
             Some(Value::Array(items)) => items.iter().filter_map(read).collect(),
             Some(single) => read(single).into_iter().collect(),
             None => Vec::new(),
@@ -173,6 +184,18 @@ impl Nomic {
     }
 }
 
+impl From<TaskId> for ExtractJob {
+    fn from(task_id: TaskId) -> Self {
+        Self { task_id }
+    }
+}
+
+impl From<&ExtractJob> for JobRef {
+    fn from(job: &ExtractJob) -> Self {
+        Self::Extract(job.task_id.clone())
+    }
+}
+
 impl sealed::Asked for ExtractJob {
     type Output = Extracted;
 
@@ -181,7 +204,7 @@ impl sealed::Asked for ExtractJob {
     }
 
     fn job(&self) -> JobRef {
-        JobRef::Extract(self.task_id.clone())
+        self.into()
     }
 
     fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Extracted>> {
@@ -227,10 +250,14 @@ mod tests {
 
     #[test]
     fn citations_are_read_leniently() {
-        let citations = json!({"a": [{"page": 2, "fileVersionId": "v"}, 7], "b": {"page": 3}, "c": null});
+        let citations = json!({
+            "a": [{"page": 2, "fileVersionId": "v"}, 7], "b": {"page": 3}, "c": null, "d.e": [{"page": 4}], "f": {"g": [{"page": 5}]},
+        });
         let extracted = Extracted { citations: Some(citations), ..Extracted::default() };
         assert_eq!(extracted.citations_of("a").len(), 1);
         assert_eq!(extracted.citations_of("b")[0].page, Some(3));
+        assert_eq!(extracted.citations_of("d.e")[0].page, Some(4));
+        assert_eq!(extracted.citations_of("f.g")[0].page, Some(5));
         assert!(extracted.citations_of("c").is_empty() && extracted.citations_of("d").is_empty());
     }
 }

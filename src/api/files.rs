@@ -47,24 +47,24 @@ pub const MAX_SEARCH_PAGE: u32 = 50;
 
 /// A document to upload, from a path, bytes or a reader.
 #[must_use = "an upload does nothing until it is handed to `Nomic::upload`"]
-pub struct Upload {
-    from: From,
+pub struct Upload<'a> {
+    from: From<'a>,
     name: Option<String>,
     path: Option<String>,
     parent_id: Option<FileId>,
     content_type: Option<String>,
-    progress: Option<ProgressFn>,
+    progress: Option<ProgressFn<'a>>,
 }
 
-enum From {
+enum From<'a> {
     Path(PathBuf),
     Bytes(Vec<u8>),
-    Reader(Box<dyn Read + Send>, u64),
-    Spooled(Box<dyn Read + Send>),
+    Reader(Box<dyn Read + Send + 'a>, u64),
+    Spooled(Box<dyn Read + Send + 'a>),
 }
 
-impl Upload {
-    fn new(from: From, name: Option<String>) -> Self {
+impl<'a> Upload<'a> {
+    fn new(from: From<'a>, name: Option<String>) -> Self {
         Self { from, name, path: None, parent_id: None, content_type: None, progress: None }
     }
 
@@ -80,17 +80,17 @@ impl Upload {
 
     /// A reader that gives exactly `length` bytes. It can be read only once: an upload that was begun and refused
     /// (429) is not repeated, but handed back as an error.
-    pub fn from_reader(name: impl Into<String>, reader: impl Read + Send + 'static, length: u64) -> Self {
+    pub fn from_reader(name: impl Into<String>, reader: impl Read + Send + 'a, length: u64) -> Self {
         Self::new(From::Reader(Box::new(reader), length), Some(name.into()))
     }
 
     /// A reader of unknown length. It is read into memory first, [`SPOOL_LIMIT`] bytes at the most; one that gives more
     /// is refused before a connection is opened. Write a larger one to a file.
-    pub fn from_unsized_reader(name: impl Into<String>, reader: impl Read + Send + 'static) -> Self {
+    pub fn from_unsized_reader(name: impl Into<String>, reader: impl Read + Send + 'a) -> Self {
         Self::new(From::Spooled(Box::new(reader)), Some(name.into()))
     }
 
-    /// The file name, instead of the path's own.
+    /// The file name, instead of the path's own. `"` and control characters in it are sent as `%22`, `%0D` and the like.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -99,7 +99,8 @@ impl Upload {
     /// Where to put it: folders and file name with slashes between, as `reports/2026/quarterly.pdf`. Folders are
     /// created; the last segment is the file's name on the service.
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.path = Some(path.into());
+        let path = path.into();
+        self.path = Some(path.strip_prefix('/').map(str::to_owned).unwrap_or(path));
         self
     }
 
@@ -117,13 +118,13 @@ impl Upload {
 
     /// Called after each piece with the bytes of the document that went out and their total, on the thread that
     /// uploads. A repeated attempt begins at the beginning again.
-    pub fn progress(mut self, progress: impl FnMut(u64, u64) + Send + 'static) -> Self {
+    pub fn progress(mut self, progress: impl FnMut(u64, u64) + Send + 'a) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
 
     /// Looks at everything that can be looked at before a connection is opened.
-    fn describe(self) -> Result<Document> {
+    fn describe(self) -> Result<Document<'a>> {
         let refused = |reason: String| Err(Error::refused(UPLOAD_FILE.name, reason));
         let label = match (&self.from, &self.name) {
             (From::Path(path), _) => path.display().to_string(),
@@ -188,7 +189,7 @@ impl Upload {
     }
 }
 
-impl fmt::Debug for Upload {
+impl fmt::Debug for Upload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upload")
             .field("name", &self.name)
@@ -201,10 +202,10 @@ impl fmt::Debug for Upload {
 
 /// What is wrong with a target path.
 fn wrong_path(path: &str) -> Option<String> {
-    let segments = || path.strip_prefix('/').unwrap_or(path).split('/');
+    let mut segments = path.split('/');
     if path.chars().any(char::is_control) {
         Some(format!("the target path {path:?} holds a control character"))
-    } else if segments().any(|segment| matches!(segment, "" | "." | "..")) {
+    } else if segments.any(|segment| matches!(segment, "" | "." | "..")) {
         Some(format!("the target path {path:?} has an empty segment, `.` or `..`"))
     } else {
         None
@@ -320,6 +321,13 @@ pub struct Search {
     pub integration_id: Option<String>,
 }
 
+impl Search {
+    /// Only files of this integration.
+    pub fn integration(id: impl Into<String>) -> Self {
+        Self { integration_id: Some(id.into()) }
+    }
+}
+
 impl Nomic {
     /// Uploads a file from disk.
     ///
@@ -350,7 +358,7 @@ impl Nomic {
     /// # Errors
     ///
     /// As [`upload_file`](Self::upload_file).
-    pub fn upload(&self, upload: Upload) -> Result<UploadedFile> {
+    pub fn upload(&self, upload: Upload<'_>) -> Result<UploadedFile> {
         self.fetch_data(&Call::to(&UPLOAD_FILE, &[])?.document(upload.describe()?))
     }
 
@@ -370,7 +378,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn reason(upload: Upload) -> String {
+    fn reason(upload: Upload<'_>) -> String {
         upload.describe().unwrap_err().to_string()
     }
 

@@ -266,6 +266,18 @@ impl Nomic {
     }
 }
 
+impl From<TaskId> for ParseJob {
+    fn from(task_id: TaskId) -> Self {
+        Self { task_id }
+    }
+}
+
+impl From<&ParseJob> for JobRef {
+    fn from(job: &ParseJob) -> Self {
+        Self::Parse(job.task_id.clone())
+    }
+}
+
 impl sealed::Asked for ParseJob {
     type Output = Parsed;
 
@@ -274,7 +286,7 @@ impl sealed::Asked for ParseJob {
     }
 
     fn job(&self) -> JobRef {
-        JobRef::Parse(self.task_id.clone())
+        self.into()
     }
 
     fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Parsed>> {

@@ -85,6 +85,13 @@ pub struct Filter {
     pub email: Option<String>,
 }
 
+impl Filter {
+    /// Only users with this in their address.
+    pub fn email(part: impl Into<String>) -> Self {
+        Self { email: Some(part.into()) }
+    }
+}
+
 impl Nomic {
     /// Lists the users of the organization.
     ///
@@ -93,7 +100,7 @@ impl Nomic {
     /// ```no_run
     /// # use nomic_client::{Nomic, users::Filter};
     /// # let nomic = Nomic::from_env()?;
-    /// for user in nomic.users(&Filter { email: Some("@example.com".to_owned()) }) {
+    /// for user in nomic.users(&Filter::email("@example.com")) {
     ///     println!("{}", user?.email);
     /// }
     /// # Ok::<(), nomic_client::Error>(())

@@ -1,0 +1,346 @@
+//! The one door: every request leaves here, and here alone it is decided what its answer means.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Nomic;
+use super::gate::{Closed, Gate};
+use crate::base;
+use crate::call::{Body, Call};
+use crate::error::{
+    ApiError, DeadlineError, DecodeError, Error, ErrorCode, Fate, ForeignAnswer, Issue, KEPT_OF_BODY, Result, Span,
+    TransportError, beginning,
+};
+use crate::json;
+use crate::operations::{Method, Tier};
+use crate::pace::Report;
+use crate::retry::{self, Attempt, Budget, Verdict};
+use crate::wire::{Cause, Content, Failure, Incoming, Outgoing};
+
+/// As good as no limit, and within what clocks can count.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// An answer of success.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Nomic {
+    /// Waits for the turn, sends, decides; gives the body of a success, or the error.
+    pub(crate) fn send(&self, call: &Call<'_>) -> Result<Answer> {
+        let inner = &*self.inner;
+        let began = Instant::now();
+        let own = match call.body {
+            Body::Form(_) => inner.upload_deadline,
+            _ => inner.deadline,
+        };
+        let deadline = began + call.deadline.map_or(own, |limit| limit.min(own)).min(CENTURY);
+        let url = format!("{}{}", inner.base_url, call.target());
+        // Repetitions of a refusal are counted apart: the server asked for them.
+        let (mut sent, mut refusals) = (0, 0);
+        let mut last = None;
+        loop {
+            let waiting = Instant::now();
+            let gate = inner.pacing.then(|| self.gate(call.tier));
+            let ticket = match gate.map(|gate| gate.wait(deadline)).transpose() {
+                Ok(ticket) => ticket,
+                Err(Closed(pause)) => return Err(closed(call, waiting - began, pause, last)),
+            };
+            let sending = Instant::now();
+            let outcome = self.attempt(call, &url, deadline);
+            let now = Instant::now();
+            sent += 1;
+            let report = outcome.as_ref().map(|answer| report(answer, SystemTime::now())).unwrap_or_default();
+            if let (Some(ticket), Ok(_)) = (ticket, &outcome) {
+                ticket.answered(now, report);
+            }
+            let status = outcome.as_ref().map_or("no answer".to_owned(), |answer| answer.status.to_string());
+            log::debug!(
+                target: "nomic_client",
+                "{} {} {} {status} attempt {sent} took {} waited {}",
+                call.operation, call.method, call.path, Span(now - sending), Span(sending - waiting),
+            );
+            let (attempt, error) = match outcome {
+                Ok(answer) if (200..300).contains(&answer.status) => return self.success(call, answer),
+                Ok(answer) => self.refusal(call, answer, report),
+                Err(failure) => self.no_answer(call, failure, now - began, sent, &mut last),
+            };
+            let verdict = attempt.map_or(Verdict::Final, |attempt| {
+                retry::decide(call.method == Method::Get, attempt, sent, Self::chance())
+            });
+            let closed = gate.map_or(Duration::ZERO, |gate| gate.shut_for(now));
+            let error = if report.refused { error.closed_for(closed) } else { error };
+            let Verdict::Again { pause, draws } = verdict else {
+                return Err(error);
+            };
+            refusals += u32::from(report.refused);
+            let too_late = deadline.saturating_duration_since(now) <= pause.max(closed);
+            if inner.attempts == 1 || sent - refusals >= inner.attempts || too_late || !call.can_be_sent() {
+                return Err(error);
+            }
+            if draws && !self.budget().take() {
+                return Err(error);
+            }
+            // The pace waits a refusal out for all, as it is made; without a pace this call waits alone.
+            if !(report.refused && inner.pacing) {
+                std::thread::sleep(pause);
+            }
+            last = Some(error);
+        }
+    }
+
+    /// One exchange.
+    fn attempt(&self, call: &Call<'_>, url: &str, deadline: Instant) -> Result<Incoming, Failure> {
+        match &call.body {
+            Body::None => self.exchange(call, url, Content::None, deadline),
+            Body::Json(bytes) => {
+                self.exchange(call, url, Content::Bytes { media_type: "application/json", bytes }, deadline)
+            }
+            Body::Form(document) => document
+                .send(|reader, length| {
+                    let body = Content::Reader { media_type: document.form.content_type(), reader, length };
+                    self.exchange(call, url, body, deadline)
+                })
+                .unwrap_or_else(|error| Err(Failure { handed_over: false, cause: Cause::Source(error) })),
+        }
+    }
+
+    fn exchange(&self, call: &Call<'_>, url: &str, body: Content<'_>, deadline: Instant) -> Result<Incoming, Failure> {
+        let authorization = self.inner.key.authorization();
+        let outgoing = Outgoing { method: call.method.as_str(), url, authorization, body };
+        self.inner.wire.exchange(outgoing, Instant::now(), deadline)
+    }
+
+    fn gate(&self, tier: Tier) -> &Gate {
+        &self.inner.gates[tier as usize]
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.inner.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number in 0..1 that differs from call to call.
+    pub(crate) fn chance() -> f64 {
+        // Every `RandomState` has keys of its own; the hash of nothing under them is as good as a random number.
+        let hasher = RandomState::new().build_hasher();
+        (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A 2xx, unless it cannot be the API's: a proxy's page, or an answer to a request that was not wholly taken.
+    fn success(&self, call: &Call<'_>, answer: Incoming) -> Result<Answer> {
+        let unsure = fate(call, Fate::Unknown);
+        if answer.early {
+            return Err(Error::Transport(Box::new(TransportError {
+                operation: call.operation.clone(),
+                host: self.host(),
+                cause: format!("it answered {} before it had taken the whole request", answer.status),
+                unreachable: false,
+                lasting: false,
+                stalled: false,
+                attempts: 1,
+                fate: unsure,
+            })));
+        }
+        // Only JSON can begin so. What acts must not be taken for done because a login page says 200.
+        let first = answer.body.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first.is_some_and(|byte| !matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')) {
+            return Err(Error::Foreign(Box::new(self.foreign(call, answer, Report::default(), unsure))));
+        }
+        self.budget().succeeded();
+        Ok(Answer { status: answer.status, body: answer.body })
+    }
+
+    /// An answer that is no success, as an error.
+    fn refusal(&self, call: &Call<'_>, mut answer: Incoming, report: Report) -> (Option<Attempt>, Error) {
+        #[derive(Deserialize)]
+        struct Envelope {
+            error: Value,
+            #[serde(default)]
+            code: Option<Value>,
+            #[serde(default)]
+            issues: Option<Value>,
+        }
+        let status = answer.status;
+        answer.body = self.inner.key.redact(answer.body);
+        let envelope = json::decode::<Envelope>(&answer.body).ok().filter(|envelope| !envelope.error.is_null());
+        let attempt = Attempt::Answer { status, from_api: envelope.is_some(), retry_after: report.retry_after };
+        let fate = match status {
+            408 | 500 | 502 | 504 | 505.. => fate(call, Fate::Unknown),
+            503 if envelope.is_none() => fate(call, Fate::Unknown),
+            _ => Fate::NotDone,
+        };
+        let text = |value: Value| match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        let error = match envelope {
+            Some(envelope) => Error::Api(Box::new(ApiError {
+                operation: call.operation.clone(),
+                status,
+                message: text(envelope.error),
+                code: envelope.code.filter(|code| !code.is_null()).map(|code| ErrorCode::from(text(code))),
+                issues: issues(envelope.issues),
+                retry_after: report.retry_after,
+                scope: call.scope.filter(|_| status == 403),
+                body: json::decode(&answer.body).unwrap_or_default(),
+                fate,
+            })),
+            None => Error::Foreign(Box::new(self.foreign(call, answer, report, fate))),
+        };
+        (Some(attempt), error)
+    }
+
+    fn foreign(&self, call: &Call<'_>, answer: Incoming, report: Report, fate: Fate) -> ForeignAnswer {
+        let header = |name: &str| answer.headers.get(name).map(|value| self.redacted(value.to_owned()));
+        ForeignAnswer {
+            operation: call.operation.clone(),
+            status: answer.status,
+            content_type: header("content-type"),
+            location: header("location").filter(|_| (300..400).contains(&answer.status)),
+            body: self.kept(&answer.body),
+            retry_after: report.retry_after,
+            fate,
+        }
+    }
+
+    /// No answer, as an error. Without an attempt there is nothing more to decide.
+    fn no_answer(
+        &self,
+        call: &Call<'_>,
+        failure: Failure,
+        elapsed: Duration,
+        attempts: u32,
+        last: &mut Option<Error>,
+    ) -> (Option<Attempt>, Error) {
+        let operation = call.operation.clone();
+        let fate = if failure.handed_over { fate(call, Fate::Unknown) } else { Fate::NotDone };
+        let attempt = if failure.handed_over { Attempt::NoAnswer } else { Attempt::NotSent };
+        let mut error = TransportError {
+            operation: operation.clone(),
+            host: self.host(),
+            cause: String::new(),
+            unreachable: false,
+            lasting: false,
+            stalled: false,
+            attempts,
+            fate,
+        };
+        match failure.cause {
+            Cause::Unreachable { why, lasting } => {
+                (error.cause, error.unreachable, error.lasting) = (why, true, lasting);
+                (Some(attempt).filter(|_| !lasting), Error::Transport(Box::new(error)))
+            }
+            Cause::Broken(why) => {
+                error.cause = why;
+                (Some(attempt), Error::Transport(Box::new(error)))
+            }
+            Cause::Stalled(why) => {
+                (error.cause, error.stalled) = (why.to_owned(), true);
+                (Some(attempt), Error::Transport(Box::new(error)))
+            }
+            Cause::Deadline => {
+                let waiting_for = "the server".to_owned();
+                let last = last.take().map(Box::new);
+                let error = DeadlineError { operation, elapsed, waiting_for, retry_after: None, last, fate };
+                (None, Error::Deadline(Box::new(error)))
+            }
+            Cause::TooLarge => {
+                let acts = call.method != Method::Get;
+                (None, Error::TooLarge { operation, limit: self.inner.response_limit, acts })
+            }
+            Cause::Unwritable(why) => (None, Error::refused(operation, format!("it cannot be written as HTTP: {why}"))),
+            // The server saw a form without an end, which it cannot have taken for a document.
+            Cause::Source(error) => {
+                let what = match &call.body {
+                    Body::Form(document) => document.label.clone(),
+                    _ => "the body".to_owned(),
+                };
+                (None, Error::Document { operation, what, cause: error.to_string(), kind: error.kind() })
+            }
+        }
+    }
+
+    /// An answer of success that is not of the shape it should have.
+    pub(crate) fn undecodable(&self, call: &Call<'_>, answer: &Answer, mismatch: json::Mismatch) -> Error {
+        // Of another shape, it is the API's all the same; cut or garbled it may be anybody's.
+        let done = if mismatch.broken { Fate::Unknown } else { Fate::Done };
+        Error::Decode(Box::new(DecodeError {
+            operation: call.operation.clone(),
+            status: answer.status,
+            path: self.redacted(mismatch.path),
+            // It may quote the answer.
+            message: self.redacted(mismatch.message),
+            body: self.kept(&answer.body),
+            broken: mismatch.broken,
+            fate: fate(call, done),
+        }))
+    }
+
+    /// The host that is talked to, and the proxy on the way.
+    fn host(&self) -> String {
+        let host = base::host(&self.inner.base_url);
+        match self.inner.wire.via() {
+            Some(proxy) => format!("{host} through the proxy {proxy}"),
+            None => host.to_owned(),
+        }
+    }
+
+    /// The beginning of a body, without the key.
+    fn kept(&self, body: &[u8]) -> String {
+        // A key that lies across the cut is found too.
+        let some = body[..body.len().min(4 * KEPT_OF_BODY)].to_vec();
+        beginning(&self.inner.key.redact(some))
+    }
+
+    fn redacted(&self, text: String) -> String {
+        String::from_utf8_lossy(&self.inner.key.redact(text.into_bytes())).into_owned()
+    }
+}
+
+/// What only reads changes nothing, whatever became of it.
+fn fate(call: &Call<'_>, of_an_act: Fate) -> Fate {
+    if call.method == Method::Get { Fate::NotDone } else { of_an_act }
+}
+
+/// The rate limit stays closed beyond the deadline.
+fn closed(call: &Call<'_>, elapsed: Duration, pause: Duration, last: Option<Error>) -> Error {
+    Error::Deadline(Box::new(DeadlineError {
+        operation: call.operation.clone(),
+        elapsed,
+        waiting_for: format!("the rate limit of the {} tier", call.tier),
+        retry_after: Some(pause),
+        last: last.map(Box::new),
+        fate: Fate::NotDone,
+    }))
+}
+
+/// What an answer says of the rate limit.
+fn report(answer: &Incoming, now: SystemTime) -> Report {
+    let number = |name: &str| answer.headers.get(name)?.parse::<f64>().ok().map(|number| number as u32);
+    Report {
+        limit: number("x-ratelimit-limit").filter(|limit| *limit > 0),
+        remaining: number("x-ratelimit-remaining"),
+        refused: answer.status == 429,
+        retry_after: answer
+            .headers
+            .get("retry-after")
+            .and_then(|value| retry::retry_after(value, answer.headers.get("date"), now)),
+    }
+}
+
+/// Issues in the shape of the contract; others are kept as text.
+fn issues(value: Option<Value>) -> Vec<Issue> {
+    let Some(Value::Array(items)) = value else {
+        return Vec::new();
+    };
+    let read = |item: Value| {
+        json::decode_value::<Issue>(&item).unwrap_or_else(|_| Issue { path: Vec::new(), message: item.to_string() })
+    };
+    items.into_iter().map(read).collect()
+}

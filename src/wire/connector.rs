@@ -1,0 +1,329 @@
+//! Connections: TCP that keeps to the deadline and hears early answers, TLS over it, and a watch over both.
+
+use std::cell::Cell;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use ureq::unversioned::transport::time::Duration as Limit;
+use ureq::unversioned::transport::{
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, RustlsConnector,
+    Transport,
+};
+use ureq::{Error, Timeout};
+
+/// How long a write may block before it is looked whether the server has answered meanwhile.
+const LISTEN_EVERY: Duration = Duration::from_millis(200);
+
+/// What this thread's exchange has come to. `ureq` runs an exchange on the thread that asks for it, but neither its
+/// errors nor its connectors can say which request they belong to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    /// A connection is being made: what goes over it is a handshake, not the request.
+    pub(super) connecting: bool,
+    /// A byte of the request was handed to a connection.
+    pub(super) handed_over: bool,
+    /// The server takes no more of the request. What is left of it is dropped, its answer is waited for.
+    pub(super) deaf: bool,
+}
+
+thread_local! {
+    static PROGRESS: Cell<Progress> =
+        const { Cell::new(Progress { connecting: false, handed_over: false, deaf: false }) };
+}
+
+impl Progress {
+    /// That of the exchange that runs on this thread.
+    pub(super) fn get() -> Self {
+        PROGRESS.get()
+    }
+
+    /// Begins an exchange. The outer one's progress comes back when the value is dropped: a progress callback may start
+    /// an exchange of its own.
+    pub(super) fn begin() -> Outer {
+        Outer(PROGRESS.replace(Self::default()))
+    }
+
+    fn note(change: impl FnOnce(&mut Self)) {
+        let mut progress = PROGRESS.get();
+        change(&mut progress);
+        PROGRESS.set(progress);
+    }
+}
+
+/// The progress of the exchange around this one.
+pub(super) struct Outer(Progress);
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        PROGRESS.set(self.0);
+    }
+}
+
+/// The whole chain: through a proxy if there is one, TCP, TLS where it is asked for.
+pub(super) fn connector() -> impl Connector {
+    Watched(().chain(ConnectProxyConnector::default()).chain(Tcp).chain(CachedTls(RustlsConnector::default())))
+}
+
+/// Notes when a connection is being made, and when the request goes over it.
+#[derive(Debug)]
+struct Watched<C>(C);
+
+impl<C: Connector<()>> Connector<()> for Watched<C> {
+    type Out = WatchedTransport<C::Out>;
+
+    fn connect(&self, details: &ConnectionDetails, chained: Option<()>) -> Result<Option<Self::Out>, Error> {
+        // For a proxy this runs within itself: only the outermost one ends the making.
+        let around = Progress::get();
+        Progress::note(|progress| progress.connecting = true);
+        let transport = self.0.connect(details, chained)?;
+        PROGRESS.set(around);
+        Ok(transport.map(WatchedTransport))
+    }
+}
+
+#[derive(Debug)]
+struct WatchedTransport<T>(T);
+
+impl<T: Transport> Transport for WatchedTransport<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        Progress::note(|progress| progress.handed_over |= !progress.connecting);
+        self.0.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.0.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
+    }
+}
+
+/// Opens TCP connections, unless a proxy has made one already.
+#[derive(Debug)]
+struct Tcp;
+
+impl<In: Transport> Connector<In> for Tcp {
+    type Out = Either<In, TcpTransport>;
+
+    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
+        if let Some(tunnel) = chained {
+            return Ok(Some(Either::A(tunnel)));
+        }
+        let until = deadline(details.timeout);
+        let stream = open(&details.addrs, until, details.timeout.reason)?;
+        stream.set_nodelay(true)?;
+        let config = details.config;
+        Ok(Some(Either::B(TcpTransport {
+            stream,
+            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+            connect_until: until,
+            tls: details.needs_tls(),
+            deaf: false,
+            write_timeout: None,
+            read_timeout: None,
+        })))
+    }
+}
+
+/// The first address that can be reached. Each gets half of the time that is left, the last one all of it.
+fn open(addresses: &[SocketAddr], until: Option<Instant>, reason: Timeout) -> Result<TcpStream, Error> {
+    let mut last = Error::HostNotFound;
+    for (at, address) in addresses.iter().enumerate() {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let stream = match left {
+            Some(left) if left.is_zero() => return Err(Error::Timeout(reason)),
+            Some(left) if at + 1 < addresses.len() => TcpStream::connect_timeout(address, left / 2),
+            Some(left) => TcpStream::connect_timeout(address, left),
+            None => TcpStream::connect(address),
+        };
+        match stream {
+            Ok(stream) => return Ok(stream),
+            Err(error) if is_timeout(&error) => last = Error::Timeout(reason),
+            Err(error) => last = error.into(),
+        }
+    }
+    Err(last)
+}
+
+/// A TCP connection. Unlike `ureq`'s own it counts a time limit once for all writes of a piece; and when the server
+/// takes no more of a request because it has answered already, that answer is heard.
+#[derive(Debug)]
+struct TcpTransport {
+    stream: TcpStream,
+    buffers: LazyBuffers,
+    /// When the making of the connection has to be over, a proxy's and TLS's part included.
+    connect_until: Option<Instant>,
+    /// Whether TLS comes over it: bytes that wait to be read may then be no answer.
+    tls: bool,
+    deaf: bool,
+    // Set only when they change: each costs a system call.
+    write_timeout: Option<Duration>,
+    read_timeout: Option<Duration>,
+}
+
+impl TcpTransport {
+    /// When an operation that begins now has to end.
+    fn until(&self, timeout: NextTimeout) -> Option<Instant> {
+        let until = deadline(timeout);
+        match self.connect_until.filter(|_| Progress::get().connecting) {
+            Some(limit) => Some(until.map_or(limit, |until| until.min(limit))),
+            None => until,
+        }
+    }
+
+    /// Whether bytes wait to be read, or the server has closed.
+    fn has_input(&self) -> io::Result<bool> {
+        self.stream.set_nonblocking(true)?;
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false)?;
+        match peeked {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write_some(&mut self, from: usize, to: usize, most: Duration) -> io::Result<usize> {
+        if self.write_timeout != Some(most) {
+            self.stream.set_write_timeout(Some(most))?;
+            self.write_timeout = Some(most);
+        }
+        self.stream.write(&self.buffers.output()[from..to])
+    }
+}
+
+impl Transport for TcpTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let until = self.until(timeout);
+        let stall = limit(timeout.per_write);
+        let (mut sent, mut moved) = (0, Instant::now());
+        while sent < amount && !self.deaf {
+            let left = until.map_or(LISTEN_EVERY, |until| until.saturating_duration_since(Instant::now()));
+            let late = left.is_zero();
+            match self.write_some(sent, amount, left.min(LISTEN_EVERY).max(Duration::from_millis(1))) {
+                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+                Ok(count) => {
+                    sent += count;
+                    moved = Instant::now();
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => {
+                    let stalled = stall.is_some_and(|stall| moved.elapsed() >= stall);
+                    // Over TLS a ticket may lie there; it is an answer only if nothing else explains the silence.
+                    self.deaf = (!self.tls || stalled) && self.has_input()?;
+                    if !self.deaf && stalled {
+                        return Err(Error::Timeout(Timeout::PerWrite));
+                    }
+                    if !self.deaf && late {
+                        return Err(Error::Timeout(timeout.reason));
+                    }
+                }
+                Err(error) if is_gone(&error) => self.deaf = true,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if self.deaf {
+            Progress::note(|progress| progress.deaf = true);
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let timeout = timeout.for_read();
+        let until = self.until(timeout);
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Error::Timeout(timeout.reason));
+            }
+            // The same limit again and again, the stall timeout, costs one system call in all.
+            let left = match limit(Some(timeout.after)) {
+                Some(after) if left.is_some_and(|left| after - left.min(after) < Duration::from_millis(1)) => {
+                    Some(after)
+                }
+                _ => left,
+            };
+            if self.read_timeout != left {
+                self.stream.set_read_timeout(left)?;
+                self.read_timeout = left;
+            }
+            match self.stream.read(self.buffers.input_append_buf()) {
+                Ok(count) => {
+                    self.buffers.input_appended(count);
+                    return Ok(count > 0);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => return Err(Error::Timeout(timeout.reason)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn is_open(&mut self) -> bool {
+        // Nothing was asked: bytes that lie there are no answer to anything, or the end.
+        !self.deaf && matches!(self.has_input(), Ok(false))
+    }
+}
+
+/// The end of a time limit; `None` if there is none, or none that a clock can count.
+fn deadline(timeout: NextTimeout) -> Option<Instant> {
+    limit(Some(timeout.after)).and_then(|after| Instant::now().checked_add(after))
+}
+
+fn limit(duration: Option<Limit>) -> Option<Duration> {
+    match duration {
+        Some(Limit::Exact(duration)) => Some(duration),
+        _ => None,
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Whether the other side has closed, or broken off: it may have said why before.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
+}
+
+/// `RustlsConnector` keeps its configuration (roots, session tickets) only for requests without settings of their
+/// own; every request here has a time limit, which concerns TLS in nothing.
+#[derive(Debug)]
+struct CachedTls(RustlsConnector);
+
+impl<In: Transport> Connector<In> for CachedTls {
+    type Out = <RustlsConnector as Connector<In>>::Out;
+
+    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
+        let Some(transport) = chained else {
+            return Ok(None);
+        };
+        let details = ConnectionDetails {
+            uri: details.uri,
+            addrs: details.addrs.clone(),
+            config: details.config,
+            request_level: false,
+            resolver: details.resolver,
+            now: details.now,
+            timeout: details.timeout,
+            current_time: details.current_time.clone(),
+            run_connector: details.run_connector.clone(),
+            register_shutdown: details.register_shutdown.clone(),
+        };
+        self.0.connect(&details, Some(transport))
+    }
+}

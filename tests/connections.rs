@@ -1,0 +1,317 @@
+//! Connections: TLS with roots of one's own, proxies, time limits of each phase, and which connection what acts takes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+mod common;
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use common::{builder, emulator};
+use nomic_client::agents::Launch;
+use nomic_client::files::Upload;
+use nomic_client::{Error, Nomic};
+use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+const AUTHORITY: &[u8] = include_bytes!("data/authority.pem");
+
+/// Accepts connections on a thread of its own, each served on another.
+fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let serve = Arc::clone(&serve);
+            std::thread::spawn(move || serve(stream.unwrap()));
+        }
+    });
+    address
+}
+
+/// Copies both ways until one side ends.
+fn splice(a: TcpStream, b: TcpStream) {
+    let (mut a2, mut b2) = (a.try_clone().unwrap(), b.try_clone().unwrap());
+    let there = std::thread::spawn(move || {
+        let _ = io::copy(&mut a2, &mut b2);
+        let _ = b2.shutdown(Shutdown::Both);
+    });
+    let (mut a, mut b) = (a, b);
+    let _ = io::copy(&mut b, &mut a);
+    let _ = a.shutdown(Shutdown::Both);
+    there.join().unwrap();
+}
+
+fn tls_config() -> Arc<rustls::ServerConfig> {
+    let certificates = vec![CertificateDer::from_pem_slice(include_bytes!("data/server.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("data/server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_no_client_auth().with_single_cert(certificates, key).unwrap())
+}
+
+/// TLS before an emulator: unpacks what comes, and packs what goes back.
+fn tls_before(emulator: &Emulator) -> SocketAddr {
+    let (config, behind) = (tls_config(), emulator.address());
+    listen(move |outer| {
+        let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let (mut outer, mut inner) = (outer, TcpStream::connect(behind).unwrap());
+        if connection.complete_io(&mut outer).is_err() {
+            return;
+        }
+        let mut tls = rustls::StreamOwned::new(connection, outer);
+        // One request and its answer after the other: nothing here is sent both ways at once.
+        let mut piece = vec![0; 1 << 16];
+        tls.sock.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        inner.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        loop {
+            match tls.read(&mut piece) {
+                Ok(0) => return,
+                Ok(count) => inner.write_all(&piece[..count]).unwrap(),
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                Err(_) => return,
+            }
+            match inner.read(&mut piece) {
+                Ok(0) => return,
+                Ok(count) => tls.write_all(&piece[..count]).unwrap(),
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                Err(_) => return,
+            }
+        }
+    })
+}
+
+/// What a CONNECT proxy saw.
+#[derive(Default)]
+struct Seen(Mutex<Vec<String>>);
+
+/// A proxy that answers CONNECT so, and goes on if that is a 200.
+fn proxy(answer: &'static str, target: Option<SocketAddr>) -> (SocketAddr, Arc<Seen>) {
+    let seen = Arc::new(Seen::default());
+    let noted = Arc::clone(&seen);
+    let address = listen(move |mut stream| {
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let head: Vec<String> = lines.by_ref().map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+        noted.0.lock().unwrap().push(head.join("\n"));
+        if answer.is_empty() {
+            std::thread::sleep(Duration::from_secs(20));
+            return;
+        }
+        stream.write_all(answer.as_bytes()).unwrap();
+        if let Some(target) = target {
+            splice(stream, TcpStream::connect(target).unwrap());
+        }
+    });
+    (address, seen)
+}
+
+#[test]
+fn a_server_is_trusted_by_the_roots_that_are_given_and_by_no_others() {
+    let emulator = emulator();
+    let url = format!("https://localhost:{}/api/v0", tls_before(&emulator).port());
+    let nomic = Nomic::builder(&url, emulator.key()).root_certificates(AUTHORITY).build().unwrap();
+    nomic.projects().next().unwrap().unwrap();
+    let file = nomic.upload(Upload::from_bytes("a.bin", vec![7; 3 << 20])).unwrap();
+    assert_eq!(file.size, Some(3 << 20));
+
+    let stranger = Nomic::new(&url, emulator.key()).unwrap();
+    let error = stranger.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("no trust in the server: invalid peer certificate: UnknownIssuer"), "{text}");
+    assert!(error.is_unreachable() && !error.is_transient() && !error.may_have_been_carried_out(), "{text}");
+    assert!(!text.contains("tried"), "time does not mend it: {text}");
+    let elsewhere = url.replace("localhost", "127.0.0.1");
+    let nomic = Nomic::builder(elsewhere, emulator.key()).root_certificates(AUTHORITY).build().unwrap();
+    let text = nomic.agent(&"a".into()).unwrap_err().to_string();
+    assert!(text.contains("no trust in the server: invalid peer certificate"), "{text}");
+    assert_eq!(emulator.received("launch_agent"), 0);
+}
+
+#[test]
+fn an_early_answer_is_heard_over_tls_too() {
+    let config = tls_config();
+    let address = listen(move |stream| {
+        let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = stream;
+        stream.set_nodelay(true).unwrap();
+        connection.complete_io(&mut stream).unwrap();
+        let mut tls = rustls::StreamOwned::new(connection, stream);
+        tls.read_exact(&mut [0; 2000]).unwrap();
+        let body = r#"{"error":"File too large","code":"payload_too_large"}"#;
+        let head =
+            format!("HTTP/1.1 413 No\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        tls.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        tls.flush().unwrap();
+    });
+    let url = format!("https://localhost:{}", address.port());
+    let nomic = Nomic::builder(url, "npk_x").root_certificates(AUTHORITY).attempts(1).pacing(false).build().unwrap();
+    for run in 0..10 {
+        let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
+        assert_eq!(error.status(), Some(413), "run {run}: {error}");
+    }
+}
+
+#[test]
+fn a_proxy_is_spoken_to_with_connect_and_its_refusal_is_its_own() {
+    let emulator = emulator();
+    let through = |address: SocketAddr| {
+        builder(&emulator).proxy(format!("http://me:secret@{address}")).connect_timeout(Duration::from_millis(500))
+    };
+    let (open, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));
+    let nomic = through(open).build().unwrap();
+    nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
+    let heads = seen.0.lock().unwrap().join("\n");
+    assert!(heads.starts_with(&format!("CONNECT {} HTTP/1.1", emulator.address())), "{heads}");
+    assert!(heads.contains("Proxy-Authorization: Basic bWU6c2VjcmV0") && !heads.contains(emulator.key()), "{heads}");
+
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (address, words) in [
+        (
+            proxy("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", None).0,
+            "the proxy gives no way",
+        ),
+        (proxy("", None).0, "no connection within the connect timeout"),
+        (free, "connection refused"),
+    ] {
+        let nomic = through(address).attempts(1).build().unwrap();
+        let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!(
+                "launch_agent: cannot reach {} through the proxy {address}: ",
+                emulator.address()
+            )),
+            "{text}"
+        );
+        assert!(text.contains(words) && !text.contains("secret"), "{text}");
+        assert!(error.is_unreachable() && !error.may_have_been_carried_out(), "{text}");
+    }
+    assert_eq!(emulator.accepted("launch_agent"), 1);
+}
+
+#[test]
+fn a_handshake_that_fails_behind_a_proxy_has_carried_nothing_out() {
+    let emulator = emulator();
+    let (address, _) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));
+    let url = emulator.url().replace("http://", "https://");
+    let nomic = Nomic::builder(url, emulator.key()).proxy(format!("http://{address}")).build().unwrap();
+    let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+    assert!(error.is_unreachable() && !error.may_have_been_carried_out(), "{error}");
+    assert_eq!(emulator.received("launch_agent"), 0);
+}
+
+#[test]
+fn what_acts_takes_no_connection_that_was_idle_for_long() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).build().unwrap();
+    let launch = || nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
+    launch();
+    launch();
+    nomic.projects().next().unwrap().unwrap();
+    assert_eq!(emulator.connections(), 2, "one for what acts, one for what reads");
+    // The one test that sleeps: what is idle for two seconds may just be closing at the other end.
+    std::thread::sleep(Duration::from_millis(2100));
+    nomic.projects().next().unwrap().unwrap();
+    assert_eq!(emulator.connections(), 2, "a read takes the old one: it can be repeated");
+    launch();
+    assert_eq!(emulator.connections(), 3, "what acts takes a new one");
+}
+
+#[test]
+fn an_upload_has_a_deadline_of_its_own() {
+    let emulator = emulator();
+    let nomic = builder(&emulator)
+        .deadline(Duration::from_secs(60))
+        .upload_deadline(Duration::from_millis(300))
+        .build()
+        .unwrap();
+    emulator.fault(Fault::any(FaultKind::Stall(StallPhase::BeforeHead)));
+    let began = Instant::now();
+    let error = nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).unwrap_err();
+    assert!(error.is_timeout() && error.may_have_been_carried_out(), "{error}");
+    assert!(began.elapsed() < Duration::from_millis(600), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_deadline_holds_while_a_server_takes_a_request_drop_by_drop() {
+    // It reads a little now and then, so that no single write ever stalls.
+    let address = listen(|mut stream| {
+        while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let nomic = Nomic::builder(format!("http://{address}"), "npk_x")
+        .upload_deadline(Duration::from_millis(700))
+        .build()
+        .unwrap();
+    let began = Instant::now();
+    let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
+    let took = began.elapsed();
+    assert!(matches!(error, Error::Deadline(_)), "{error}");
+    assert!(took < Duration::from_millis(900), "{took:?}");
+}
+
+#[test]
+fn an_answer_that_waits_while_the_server_takes_no_more_is_heard_at_once() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).upload_deadline(Duration::from_secs(20)).build().unwrap();
+    emulator.fault(Fault::any(FaultKind::EarlyAnswer { status: 413, after_bytes: 0, close: false }));
+    let began = Instant::now();
+    let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
+    assert_eq!(error.status(), Some(413), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_success_that_comes_before_the_document_was_taken_is_none() {
+    let address = listen(|mut stream| {
+        let _ = stream.read(&mut [0; 1000]);
+        let body = r#"{"id":"a","name":"a","fileVersionId":"b"}"#;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    });
+    let nomic = Nomic::new(format!("http://{address}"), "npk_x").unwrap();
+    let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
+    assert!(error.to_string().contains("before it had taken the whole request"), "{error}");
+    assert!(error.may_have_been_carried_out());
+}
+
+#[test]
+fn a_panic_in_a_callback_leaves_the_pace_as_it_was() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).build().unwrap();
+    nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).unwrap();
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    for _ in 0..40 {
+        let upload =
+            || nomic.upload(Upload::from_bytes("a.txt", "Level: 1").progress(|_, _| panic!("in the callback")));
+        std::panic::catch_unwind(upload).unwrap_err();
+    }
+    std::panic::set_hook(hook);
+    let began = Instant::now();
+    for _ in 0..10 {
+        nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).unwrap();
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn progress_and_reader_may_borrow() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).build().unwrap();
+    let bytes = b"Level: 1".to_vec();
+    let mut seen = 0;
+    let mut reader = bytes.as_slice();
+    nomic.upload(Upload::from_reader("a.txt", &mut reader, 8).progress(|sent, _| seen = sent)).unwrap();
+    assert_eq!(seen, 8);
+    let calls = AtomicUsize::new(0);
+    nomic
+        .upload(Upload::from_bytes("a.txt", bytes).progress(|_, _| drop(calls.fetch_add(1, Ordering::Relaxed))))
+        .unwrap();
+    assert!(calls.into_inner() > 0);
+}
