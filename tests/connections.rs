@@ -5,7 +5,6 @@ mod common;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -306,12 +305,7 @@ fn progress_and_reader_may_borrow() {
     let nomic = builder(&emulator).build().unwrap();
     let bytes = b"Level: 1".to_vec();
     let mut seen = 0;
-    let mut reader = bytes.as_slice();
-    nomic.upload(Upload::from_reader("a.txt", &mut reader, 8).progress(|sent, _| seen = sent)).unwrap();
+    let upload = Upload::from_reader("a.txt", bytes.as_slice(), 8).progress(|sent, _| seen = sent);
+    nomic.upload(upload).unwrap();
     assert_eq!(seen, 8);
-    let calls = AtomicUsize::new(0);
-    nomic
-        .upload(Upload::from_bytes("a.txt", bytes).progress(|_, _| drop(calls.fetch_add(1, Ordering::Relaxed))))
-        .unwrap();
-    assert!(calls.into_inner() > 0);
 }

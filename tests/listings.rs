@@ -109,3 +109,25 @@ fn a_listing_moves_into_a_thread() {
     let listing = nomic(&emulator).agents(&Filter::default());
     assert_eq!(std::thread::spawn(move || listing.count()).join().unwrap(), 25);
 }
+
+#[test]
+fn what_is_left_of_a_page_comes_first_when_a_listing_becomes_pages() {
+    let emulator = emulator(25);
+    let nomic = nomic(&emulator);
+    let all = ids(nomic.agents(&Filter::default()).page_size(10));
+    let mut listing = nomic.agents(&Filter::default()).page_size(10);
+    let mut got: Vec<String> = listing.by_ref().take(3).map(|agent| agent.unwrap().id.to_string()).collect();
+    let pages: Vec<_> = listing.pages().map(Result::unwrap).collect();
+    assert_eq!(pages.iter().map(|page| page.data.len()).collect::<Vec<_>>(), [7, 10, 5]);
+    got.extend(pages.into_iter().flat_map(|page| page.data).map(|agent| agent.id.to_string()));
+    assert_eq!(got, all);
+}
+
+#[test]
+fn a_listing_knows_whether_it_is_finished() {
+    let emulator = emulator(5);
+    let mut listing = nomic(&emulator).agents(&Filter::default());
+    assert!(!listing.is_finished() && listing.cursor().is_none());
+    assert_eq!(listing.by_ref().count(), 5);
+    assert!(listing.is_finished() && listing.cursor().is_none());
+}

@@ -10,7 +10,7 @@ use common::{document, emulator, impatient, in_a_process, nomic, permit_pdf, var
 use nomic_client::agents::{AgentStatus, ArtifactKind, Filter, Image, Launch, MessageKind, Prompt};
 use nomic_client::files::Upload;
 use nomic_client::parse::{BlockKind, OcrLanguage, ParseJob};
-use nomic_client::{Error, JobRef, extract, files, parse};
+use nomic_client::{Error, JobRef, Poll, extract, files, parse};
 use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
 use serde::Deserialize;
 use serde_json::json;
@@ -172,7 +172,7 @@ fn an_agent_runs_a_workflow_with_named_inputs_in_a_project() {
     let seen: HashSet<String> = nomic
         .polls(&triage, &patience)
         .filter_map(|poll| match poll.unwrap() {
-            nomic_client::job::Poll::Pending { status, .. } => Some(status),
+            Poll::Pending { status, .. } => Some(status),
             _ => None,
         })
         .collect();
@@ -265,6 +265,64 @@ fn a_wait_that_ends_without_a_result_hands_the_job_back() {
 }
 
 #[test]
+fn a_wait_for_a_server_that_was_never_reached_does_not_last_the_whole_patience() {
+    let nomic = nomic_client::Nomic::builder("http://127.0.0.1:9", "npk_x").attempts(1).build().unwrap();
+    let job = nomic.parse_job("t");
+    let error = nomic.wait_with(&job, &impatient(Duration::from_millis(200))).unwrap_err();
+    assert!(error.is_unreachable() && error.job().is_some(), "{error}");
+    assert!(!error.to_string().contains("it goes on"), "nothing was heard of it: {error}");
+}
+
+#[test]
+fn a_patience_that_ends_in_trouble_says_both() {
+    let emulator = emulator();
+    let nomic = common::builder(&emulator).attempts(1).build().unwrap();
+    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    emulator.fault(Fault::on("get_parse", FaultKind::Html(502)).skip(2).forever());
+    let error = nomic.wait_with(&job, &impatient(Duration::from_millis(150))).unwrap_err();
+    let text = error.to_string();
+    assert!(error.is_timeout() && error.status() == Some(502), "{text}");
+    assert!(
+        text.contains("(status BUILDING); it goes on, and can be waited for again; last trouble: get_parse: 502"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_job_is_asked_after_once_without_waiting() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    assert!(matches!(nomic.poll(&job).unwrap(), Poll::Pending { status, .. } if status == "BUILDING"));
+    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    assert!(matches!(nomic.poll(&job).unwrap(), Poll::Done(parsed) if parsed.text().contains("OG-2026-114")));
+    emulator.fault(Fault::on("submit_parse", FaultKind::JobFails("no".into())));
+    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    assert!(matches!(nomic.poll(&job).unwrap(), Poll::Failed { message, .. } if message == "no"));
+    assert!(nomic.wait(&job).unwrap_err().is_job_failed());
+    // The questions go into a thread of their own.
+    let polls = nomic.polls(&job, &impatient(Duration::from_secs(5)));
+    assert_eq!(std::thread::spawn(move || polls.count()).join().unwrap(), 1);
+}
+
+#[test]
+fn the_last_question_is_asked_when_the_patience_ends() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    let patience =
+        nomic_client::Patience { first_pause: Duration::from_secs(60), ..impatient(Duration::from_millis(300)) };
+    let began = std::time::Instant::now();
+    nomic.wait_with(&job, &patience).unwrap_err();
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(600), "{took:?}");
+    assert_eq!(emulator.received("get_parse"), 2, "at once, and at the end");
+}
+
+#[test]
 fn trouble_in_asking_does_not_end_a_wait() {
     let emulator = emulator();
     let nomic = common::builder(&emulator).attempts(1).build().unwrap();
@@ -275,11 +333,14 @@ fn trouble_in_asking_does_not_end_a_wait() {
         FaultKind::TruncatedJson,
         FaultKind::Api { status: 500, error: "oops".into(), code: None },
         FaultKind::RateLimited { retry_after: Some("0.01".into()) },
+        FaultKind::RateLimited { retry_after: None },
+        FaultKind::Html(522),
+        FaultKind::Api { status: 503, error: "later".into(), code: None },
     ] {
         emulator.fault(Fault::on("get_parse", kind));
     }
     assert!(nomic.wait_with(&job, &impatient(Duration::from_secs(20))).unwrap().text().contains("Gulf Star"));
-    assert_eq!(emulator.received("get_parse"), 6);
+    assert_eq!(emulator.received("get_parse"), 9);
 }
 
 #[test]

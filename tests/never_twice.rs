@@ -186,3 +186,18 @@ fn an_idle_account_makes_nobody_wait() {
     }
     assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
 }
+
+#[test]
+fn a_server_that_says_now_again_and_again_is_not_hammered() {
+    let emulator = emulator();
+    for (pacing, delay) in [(false, "0"), (true, "0"), (false, "Sun, 06 Nov 1994 08:49:37 GMT"), (true, "1e19")] {
+        emulator.clear_faults();
+        emulator.fault(Fault::on("launch_agent", FaultKind::RateLimited { retry_after: Some(delay.into()) }).forever());
+        let before = emulator.received("launch_agent");
+        let nomic = builder(&emulator).pacing(pacing).deadline(Duration::from_secs(2)).build().unwrap();
+        let error = launch(&nomic).unwrap_err();
+        let sent = emulator.received("launch_agent") - before;
+        assert!(sent <= 6, "{sent} requests in two seconds with a delay of {delay}");
+        assert!(error.is_rate_limited(), "{error}");
+    }
+}

@@ -185,3 +185,85 @@ fn an_answer_without_a_body_is_a_success_where_the_contract_allows_it() {
     assert_eq!(nomic.enable_user(&"a".into()).unwrap().raw, None);
     assert_eq!(nomic.revoke_api_key(&"a".into()).unwrap().raw, None);
 }
+
+/// Reads an example with an unknown field in every object, and writes it again: how many of these are left.
+fn kept<T: serde::de::DeserializeOwned + serde::Serialize>(example: &Value) -> (usize, usize) {
+    fn plant(value: &mut Value) -> usize {
+        match value {
+            Value::Object(fields) => {
+                let inner: usize = fields.values_mut().map(plant).sum();
+                fields.insert("xFromTheFuture".to_owned(), json!({"a": 1}));
+                inner + 1
+            }
+            Value::Array(items) => items.iter_mut().map(plant).sum(),
+            _ => 0,
+        }
+    }
+    let mut example = example.clone();
+    let planted = plant(&mut example);
+    let read: T = serde_json::from_value(example).unwrap();
+    (planted, serde_json::to_string(&read).unwrap().matches("xFromTheFuture").count())
+}
+
+#[test]
+fn no_unknown_field_is_lost() {
+    use nomic_client::{Page, agents, files, projects, workflows};
+    let contract = contract();
+    let operations = contract.operations();
+    let example = |name: &str| {
+        let operation = operations.iter().find(|one| one.name == name).unwrap();
+        contract.examples(operation)[0].2
+    };
+    let data = |name: &str| example(name)["data"].clone();
+    for (name, (planted, left)) in [
+        ("upload_file", kept::<files::UploadedFile>(example("upload_file"))),
+        ("search_files", kept::<Page<files::FileHit>>(example("search_files"))),
+        ("get_parse", kept::<parse::Parsed>(&example("get_parse")["result"])),
+        ("get_extract", kept::<extract::Extracted>(example("get_extract"))),
+        ("search_codes", kept::<codes::CodeSection>(&example("search_codes")["results"][0])),
+        ("get_agent", kept::<agents::Agent>(&data("get_agent"))),
+        ("list_agents", kept::<Page<agents::Agent>>(example("list_agents"))),
+        ("get_agent_conversation", kept::<agents::Conversation>(example("get_agent_conversation"))),
+        ("get_artifact", kept::<agents::Artifact>(&data("get_artifact"))),
+        ("list_workflows", kept::<Page<workflows::Workflow>>(example("list_workflows"))),
+        ("list_projects", kept::<Page<projects::Project>>(example("list_projects"))),
+        ("list_users", kept::<Page<users::User>>(example("list_users"))),
+        ("get_user", kept::<users::UserDetails>(example("get_user"))),
+        ("disable_user", kept::<users::UserState>(example("disable_user"))),
+        ("list_api_keys", kept::<Page<api_keys::ApiKey>>(example("list_api_keys"))),
+        ("revoke_api_key", kept::<api_keys::Revoked>(example("revoke_api_key"))),
+        ("list_audit_logs", kept::<Page<audit_logs::AuditEntry>>(example("list_audit_logs"))),
+        ("list_user_analytics", kept::<Page<analytics::UserAnalytics>>(example("list_user_analytics"))),
+    ] {
+        assert_eq!(planted, left, "{name}");
+    }
+}
+
+#[test]
+fn words_are_known_in_any_case_and_kept_if_they_are_not() {
+    use nomic_client::agents::{Agent, AgentStatus, ArtifactKind};
+    let read = |status: &str, kind: &str| -> Agent {
+        serde_json::from_value(json!({"id": "a", "status": status, "artifacts": [{"id": "b", "type": kind}]})).unwrap()
+    };
+    let upper = read("AWAITING_TOOL", "TABLE");
+    assert_eq!((&upper.status, &upper.artifacts[0].kind), (&AgentStatus::AwaitingTool, &Some(ArtifactKind::Table)));
+    let future = read("Reflecting", "canvas");
+    assert_eq!(future.status, AgentStatus::Other("Reflecting".to_owned()));
+    assert!(future.status == "reflecting" && !future.status.has_ended());
+    assert_eq!(future.artifacts[0].kind, Some(ArtifactKind::Other("canvas".to_owned())));
+}
+
+#[test]
+fn the_errors_of_the_contract_are_read() {
+    let contract = contract();
+    let emulator = Emulator::start().unwrap();
+    for (name, status) in [("Error", 404), ("RateLimited", 429)] {
+        let example = &contract.components()["responses"][name]["content"]["application/json"]["example"];
+        let error = answer(&emulator, "get_agent", status, example).unwrap_err();
+        assert_eq!(error.code().unwrap(), example["code"].as_str().unwrap());
+        assert!(error.to_string().contains(example["error"].as_str().unwrap()), "{error}");
+        let older = json!({"error": example["error"]});
+        let error = answer(&emulator, "get_agent", status, &older).unwrap_err();
+        assert!(error.code().is_none() && error.status() == Some(status), "{error}");
+    }
+}
