@@ -119,7 +119,10 @@ fn the_quickstart_says_in_one_line_why_it_cannot_go_on() {
     let quickstart = || example("quickstart");
     assert!(line(quickstart().arg("no-such.pdf")).contains("give a document that can be read"));
     assert!(line(quickstart().env("NOMIC_API_KEY", "npk_x")).contains("NOMIC_DOMAIN"));
-    assert!(line(quickstart().env("NOMIC_DOMAIN", "acme")).contains("NOMIC_API_KEY"));
+    assert!(line(quickstart().arg("src")).contains("src is not a file; give a document"));
+    assert!(line(quickstart().env("NOMIC_API_KEY", "npk_x\n").env("NOMIC_DOMAIN", "acme")).contains("line break"));
+    let half = quickstart().env("NOMIC_DOMAIN", "acme").output().unwrap();
+    assert!(half.status.success() && text(&half).contains("NOMIC_DOMAIN is set, but NOMIC_API_KEY is not"));
     let emulator = Emulator::builder().snapshot(Snapshot::Today).start().unwrap();
     let wrong = line(on(&emulator, quickstart()).env("NOMIC_API_KEY", "npk_wrong").arg("Cargo.toml"));
     assert!(wrong.contains("401"), "{wrong}");

@@ -15,12 +15,15 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// The real service if the environment names one (`NOMIC_API_KEY` with `NOMIC_DOMAIN` or `NOMIC_BASE_URL`), else a
-/// Nomic in a box, which lives as long as the second value.
+/// The real service if `NOMIC_API_KEY` is set (with `NOMIC_DOMAIN` or `NOMIC_BASE_URL`), else a Nomic in a box, which
+/// lives as long as the second value.
 pub(crate) fn connect() -> Result<(Nomic, Option<Emulator>)> {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if ["NOMIC_API_KEY", "NOMIC_DOMAIN", "NOMIC_BASE_URL"].into_iter().any(set) {
+    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if set(&"NOMIC_API_KEY") {
         return Ok((Nomic::from_env()?, None));
+    }
+    if let Some(name) = ["NOMIC_DOMAIN", "NOMIC_BASE_URL"].iter().find(|name| set(name)) {
+        eprintln!("{name} is set, but NOMIC_API_KEY is not: this runs on a Nomic in a box");
     }
     let emulator = Emulator::start().map_err(|error| Error::Config(format!("the emulator did not start: {error}")))?;
     Ok((Nomic::new(emulator.url(), emulator.key())?, Some(emulator)))
@@ -41,8 +44,9 @@ pub(crate) fn finish(name: &str, result: Result<(), impl Into<Box<dyn std::error
 /// What to do next, where the error alone does not say it.
 fn advice(error: &Error) -> &'static str {
     match error {
-        Error::Config(_) => "; set NOMIC_API_KEY and NOMIC_DOMAIN, or neither, to run on a Nomic in a box",
-        Error::Document { .. } => "; give a document that can be read, as the last argument",
+        Error::Config(_) => "; without NOMIC_API_KEY this runs on a Nomic in a box",
+        Error::Document { .. } | Error::Refused { .. } => "; give a document that can be read, as the last argument",
+        _ if error.status() == Some(422) || error.is_job_failed() => "; try another document",
         Error::Transport(_) => "; look at NOMIC_DOMAIN or NOMIC_BASE_URL, and at the network",
         _ => "",
     }

@@ -546,7 +546,8 @@ impl Nomic {
         }
     }
 
-    /// Stops an agent. What it has made so far stays.
+    /// Stops an agent. What it has made so far stays. Documented to exist; path and answer are inferred. Never repeated on
+    /// a doubtful outcome.
     ///
     /// `POST /agents/{id}/stop` · scope `developer:agent` · write tier · inferred
     ///
@@ -557,7 +558,8 @@ impl Nomic {
         self.acknowledge(&Call::to(&STOP_AGENT, &[id.as_str()])?)
     }
 
-    /// Deletes an agent, its conversation and its artifacts. It cannot be undone.
+    /// Deletes an agent, its conversation and its artifacts. **Destructive**: it cannot be undone. Documented to exist;
+    /// method, path and answer are inferred. Never repeated on a doubtful outcome.
     ///
     /// `DELETE /agents/{id}` · scope `developer:agent` · write tier · inferred
     ///
