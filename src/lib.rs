@@ -1,5 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+// The house, from the ground up. A room imports from the floors below it, never sideways among the areas.
+//
+//   0  ids  words  json  timestamp  bbox  image      vocabulary
+//   1  error  operations  base  pace  retry  multipart  wire
+//                                                    what is known and decided; the wire, which alone knows ureq
+//   2  call  acknowledged                            a request described, an answer read
+//   3  nomic                                         the client, and the one door through which everything leaves
+//   4  listing  job                                  what iterates and what waits
+//   5  api                                           the areas
+
 mod acknowledged;
 mod api;
 mod base;

@@ -1,0 +1,92 @@
+//! The laws of the house: who imports whom, who knows `ureq`, and that every file says what it is for.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floors as `lib.rs` draws them.
+const FLOORS: [&[&str]; 6] = [
+    &["ids", "words", "json", "timestamp", "bbox", "image"],
+    &["error", "operations", "base", "pace", "retry", "multipart", "wire"],
+    &["call", "acknowledged"],
+    &["nomic"],
+    &["listing", "job"],
+    &["api"],
+];
+
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else {
+                found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    found
+}
+
+/// The room that a file belongs to: `api` for all below `api/`, `wire` for all below `wire/`.
+fn room(path: &Path) -> String {
+    let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    below.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+fn floor(room: &str) -> usize {
+    FLOORS.iter().position(|rooms| rooms.contains(&room)).unwrap_or_else(|| panic!("{room} is on no floor"))
+}
+
+/// The rooms that a text imports, however: `use crate::x`, or a path in the middle of code. Docs may link anywhere.
+fn imports(text: &str) -> Vec<String> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split("crate::").skip(1).map(str::to_owned).collect::<Vec<_>>())
+        .map(|rest| rest.split(|c: char| !(c.is_ascii_lowercase() || c == '_')).next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_room_imports_from_the_floors_below_only() {
+    for (path, text) in sources() {
+        let own = room(&path);
+        if own == "lib" {
+            continue;
+        }
+        for other in imports(&text) {
+            assert!(!other.is_empty(), "{}: imports through the façade", path.display());
+            // The ground floor is one vocabulary; what is in one room may use itself.
+            let allowed = floor(&other) < floor(&own) || other == own || floor(&own) == 0 && floor(&other) == 0;
+            assert!(allowed, "{} imports {other}", path.display());
+            assert!(own != "api" || other != "api", "{} imports another area", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_wire_knows_ureq() {
+    for (path, text) in sources() {
+        let knows = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("ureq::"));
+        assert!(!knows || room(&path) == "wire", "{} knows ureq", path.display());
+    }
+}
+
+#[test]
+fn every_file_says_in_its_first_line_what_it_is_for() {
+    for (path, text) in sources() {
+        let first = text.lines().next().unwrap_or_default();
+        let says = first.starts_with("//! ") && first.len() > 20 || first.starts_with("#![doc = include_str!");
+        assert!(says, "{}: {first}", path.display());
+    }
+}
+
+#[test]
+fn the_drawing_in_the_facade_is_the_house() {
+    let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    for (number, rooms) in FLOORS.iter().enumerate() {
+        let line = lib.lines().find(|line| line.starts_with(&format!("//   {number}  "))).unwrap();
+        assert!(line.contains(&rooms.join("  ")), "{line}");
+    }
+}
