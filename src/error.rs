@@ -156,7 +156,7 @@ impl fmt::Display for Issue {
         if !self.path.is_empty() {
             f.write_str(": ")?;
         }
-        f.write_str(&one_line(&self.message))
+        f.write_str(&shortened(&one_line(&self.message)))
     }
 }
 
@@ -189,7 +189,7 @@ impl fmt::Display for ApiError {
         if let Some(code) = &self.code {
             write!(f, " {}", one_line(code.as_str()))?;
         }
-        write!(f, ": {}", one_line(&self.message))?;
+        write!(f, ": {}", shortened(&one_line(&self.message)))?;
         for (at, issue) in self.issues.iter().enumerate() {
             write!(f, "{}{issue}", if at == 0 { " (" } else { "; " })?;
         }
@@ -261,6 +261,8 @@ pub struct TransportError {
     pub lasting: bool,
     /// Whether the connection was there, but nothing moved for too long.
     pub stalled: bool,
+    /// The status of the answer, if its head came.
+    pub status: Option<u16>,
     /// How often it was tried.
     pub attempts: u32,
     pub(crate) fate: Fate,
@@ -271,7 +273,8 @@ impl fmt::Display for TransportError {
         if self.unreachable {
             write!(f, "{}: cannot reach {}: {}", self.operation, self.host, self.cause)?;
         } else {
-            write!(f, "{}: no answer from {}: {}", self.operation, self.host, self.cause)?;
+            let whole = if self.status.is_some() { "whole " } else { "" };
+            write!(f, "{}: no {whole}answer from {}: {}", self.operation, self.host, self.cause)?;
         }
         if self.attempts > 1 {
             write!(f, " (tried {} times)", self.attempts)?;
@@ -290,6 +293,8 @@ pub struct DeadlineError {
     pub elapsed: Duration,
     /// What it was waiting for.
     pub waiting_for: String,
+    /// Whether there was no connection yet.
+    pub unreached: bool,
     /// How long the rate limit is known to stay closed, if that is what it waited for.
     pub retry_after: Option<Duration>,
     /// What an earlier attempt of the same call ended with.
@@ -406,7 +411,7 @@ impl fmt::Display for JobError {
                 write!(f, "{}: {job} failed after {after} (status {status})", self.operation)
             }
             JobFailure::Failed(words) => {
-                write!(f, "{}: {job} failed after {after}: {}", self.operation, one_line(words))
+                write!(f, "{}: {job} failed after {after}: {}", self.operation, shortened(&one_line(words)))
             }
             JobFailure::TimedOut(trouble) => {
                 write!(f, "{}: {job} did not end within {after} (status {status})", self.operation)?;
@@ -506,9 +511,12 @@ impl Error {
 
     /// Tells of a refusal how long the tier stays closed, if the pace keeps it closed for longer than the server asked.
     pub(crate) fn closed_for(mut self, closed: Duration) -> Self {
-        if let Self::Api(error) = &mut self {
-            error.retry_after = error.retry_after.map(|asked| asked.max(closed));
-        }
+        let asked = match &mut self {
+            Self::Api(error) => &mut error.retry_after,
+            Self::Foreign(error) => &mut error.retry_after,
+            _ => return self,
+        };
+        *asked = asked.map(|asked| asked.max(closed));
         self
     }
 
@@ -538,6 +546,7 @@ impl Error {
             Self::Api(error) => Some(error.status),
             Self::Foreign(error) => Some(error.status),
             Self::Decode(error) => Some(error.status),
+            Self::Transport(error) => error.status,
             Self::Job(error) => error.cause().and_then(Error::status),
             _ => None,
         }
@@ -633,6 +642,7 @@ impl Error {
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Transport(error) => error.unreachable,
+            Self::Deadline(error) => error.unreached,
             Self::Job(error) => error.cause().is_some_and(Error::is_unreachable),
             _ => false,
         }
@@ -718,6 +728,15 @@ pub(crate) fn one_line(text: &str) -> String {
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// Text of a length that fits into a line of a log.
+pub(crate) fn shortened(text: &str) -> String {
+    const MOST: usize = 400;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// The beginning of a body as text, [`KEPT_OF_BODY`] bytes at most.

@@ -237,7 +237,8 @@ impl Nomic {
 
     /// The questions and their answers one by one, for those who want to show progress or to leave the loop. It pauses
     /// between two questions; it ends after the job has ended, after an error that no repetition mends, and when the
-    /// patience ends. After an error that [`is_transient`](Error::is_transient) it goes on.
+    /// patience ends. After an error that [`is_transient`](Error::is_transient), and after any 429 and 503, it goes on:
+    /// who only notes errors loses nothing.
     pub fn polls<J: Job>(&self, job: &J, patience: &Patience) -> Polls<J> {
         Polls {
             nomic: self.clone(),

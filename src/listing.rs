@@ -56,6 +56,8 @@ pub struct Pages<T> {
     call: Option<Result<Call<'static>>>,
     /// What a listing had left of a page when it was turned into pages.
     begun: Option<Page<T>>,
+    /// The cursor of that page.
+    begun_at: Option<String>,
     page_size: Option<u32>,
     largest_page: Option<u32>,
     cursor: Option<String>,
@@ -71,6 +73,7 @@ impl<T: DeserializeOwned> Listing<T> {
                 nomic: nomic.clone(),
                 call: Some(call),
                 begun: None,
+                begun_at: None,
                 page_size: None,
                 largest_page,
                 cursor: None,
@@ -99,6 +102,7 @@ impl<T: DeserializeOwned> Listing<T> {
     /// was begun comes first, as a page of its own.
     pub fn pages(mut self) -> Pages<T> {
         if self.items.len() > 0 {
+            self.pages.begun_at = self.current;
             self.pages.begun = Some(Page {
                 data: self.items.collect(),
                 next_cursor: self.pages.cursor.clone(),
@@ -147,7 +151,7 @@ impl<T> Pages<T> {
     /// The cursor of the next page: the one that failed, after an error. `None` at the beginning, and after the end.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
-        self.cursor.as_deref()
+        if self.begun.is_some() { self.begun_at.as_deref() } else { self.cursor.as_deref() }
     }
 
     /// Whether the last page was handed out, or an error ended the pages.

@@ -54,7 +54,7 @@ struct Inner {
     base_url: String,
     key: Key,
     wire: Wire,
-    gates: [Gate; Tier::ALL.len()],
+    gates: [Gate; Tier::EACH.len()],
     budget: Mutex<Budget>,
     pacing: bool,
     attempts: u32,
@@ -113,7 +113,7 @@ impl Builder {
         self
     }
 
-    /// The longest time in which nothing at all moves on a connection. A slow answer that keeps coming is not cut by it.
+    /// The longest time in which nothing at all moves on a connection, to a fifth of a second. A slow answer that keeps coming is not cut by it.
     /// Defaults to [`DEFAULT_STALL_TIMEOUT`].
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.wire.stall_timeout = timeout;
@@ -139,7 +139,7 @@ impl Builder {
     /// that an outage is not multiplied: 50 at most, and one more for every ten calls that succeed. Defaults to
     /// [`DEFAULT_ATTEMPTS`].
     pub fn attempts(mut self, attempts: u32) -> Self {
-        self.attempts = attempts.max(1);
+        self.attempts = attempts;
         self
     }
 
@@ -222,6 +222,9 @@ impl Builder {
         if self.wire.user_agent.chars().any(|c| !(c == ' ' || c.is_ascii_graphic())) {
             return Err(Error::Config("the user agent holds a character that no header may hold".to_owned()));
         }
+        if self.attempts == 0 {
+            return Err(Error::Config("attempts is zero; nothing could ever be sent".to_owned()));
+        }
         let mut settings = self.wire;
         if matches!(settings.proxy, ProxyChoice::Environment) && base::leads_to_this_machine(&base_url) {
             // A company's proxy leads to the world, not to this machine.
@@ -233,7 +236,7 @@ impl Builder {
                 base_url,
                 key,
                 wire,
-                gates: Tier::ALL.map(|tier| Gate::new(tier, self.rate_window)),
+                gates: Tier::EACH.map(|tier| Gate::new(tier, self.rate_window)),
                 budget: Mutex::new(Budget::new()),
                 pacing: self.pacing,
                 attempts: self.attempts,

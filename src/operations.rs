@@ -56,7 +56,9 @@ pub enum Tier {
 
 impl Tier {
     /// Every tier.
-    pub const ALL: [Self; 5] = [Self::Standard, Self::Write, Self::Heavy, Self::Search, Self::Analytics];
+    pub const ALL: &'static [Self] = &Self::EACH;
+
+    pub(crate) const EACH: [Self; 5] = [Self::Standard, Self::Write, Self::Heavy, Self::Search, Self::Analytics];
 
     /// Requests a minute, as documented. What the server says in its answers counts, not this.
     #[must_use]

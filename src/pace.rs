@@ -270,7 +270,12 @@ impl Bucket {
         }
     }
 
-    fn opens_in(&self, now: Instant) -> Duration {
+    /// Whether no answer is awaited, so that only time can open it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight == 0
+    }
+
+    pub(crate) fn opens_in(&self, now: Instant) -> Duration {
         let shut = self.shut_for(now);
         if !shut.is_zero() {
             return shut;

@@ -96,14 +96,16 @@ impl Headers {
 pub(crate) struct Failure {
     /// Whether any byte of the request was handed to the connection.
     pub(crate) handed_over: bool,
+    /// The status of the answer whose body could not be read.
+    pub(crate) status: Option<u16>,
     pub(crate) cause: Cause,
 }
 
 /// What went wrong.
 #[derive(Debug)]
 pub(crate) enum Cause {
-    /// The deadline passed.
-    Deadline,
+    /// The deadline passed; perhaps while there was no connection yet.
+    Deadline { unreached: bool },
     /// No connection.
     Unreachable {
         why: String,
@@ -124,10 +126,7 @@ pub(crate) enum Cause {
 
 /// Connections to one server.
 pub(crate) struct Wire {
-    /// For what reads.
-    reading: Agent,
-    /// For what acts.
-    acting: Agent,
+    agent: Agent,
     names: Names,
     response_limit: u64,
     /// The proxy on the way, without its credentials.
@@ -155,28 +154,23 @@ impl Wire {
         let names = Names::default();
         let connect_timeout = settings.connect_timeout.min(NO_LIMIT);
         let stall_timeout = settings.stall_timeout.min(NO_LIMIT);
-        let agent = |idle: Option<Duration>| {
-            let mut config = Agent::config_builder()
-                .http_status_as_error(false)
-                // A redirect would turn a POST into a GET and carry the key to another host: it is an answer here.
-                .max_redirects(0)
-                .max_idle_connections(IDLE_CONNECTIONS)
-                .max_idle_connections_per_host(IDLE_CONNECTIONS)
-                .user_agent(settings.user_agent.as_str())
-                .accept("application/json")
-                .proxy(proxy.clone())
-                .tls_config(tls.clone())
-                .timeout_resolve(Some(connect_timeout))
-                .timeout_connect(Some(connect_timeout))
-                .timeout_per_read(Some(stall_timeout))
-                .timeout_per_write(Some(stall_timeout));
-            if let Some(idle) = idle {
-                config = config.max_idle_age(idle);
-            }
-            Agent::with_parts(config.build(), connector(), names.clone())
-        };
-        let (reading, acting) = (agent(None), agent(Some(FRESH)));
-        Ok(Self { reading, acting, names, response_limit: settings.response_limit, via })
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            // A redirect would turn a POST into a GET and carry the key to another host: it is an answer here.
+            .max_redirects(0)
+            .max_idle_connections(IDLE_CONNECTIONS)
+            .max_idle_connections_per_host(IDLE_CONNECTIONS)
+            .user_agent(settings.user_agent.as_str())
+            .accept("application/json")
+            .proxy(proxy)
+            .tls_config(tls)
+            .timeout_resolve(Some(connect_timeout))
+            .timeout_connect(Some(connect_timeout))
+            .timeout_per_read(Some(stall_timeout))
+            .timeout_per_write(Some(stall_timeout))
+            .build();
+        let agent = Agent::with_parts(config, connector(), names.clone());
+        Ok(Self { agent, names, response_limit: settings.response_limit, via })
     }
 
     /// The proxy on the way, as `host:port`.
@@ -192,8 +186,8 @@ impl Wire {
         deadline: Instant,
     ) -> Result<Incoming, Failure> {
         let _outer = Progress::begin();
-        let mut source = None;
-        let answer = self.send(outgoing, deadline.saturating_duration_since(now), &mut source);
+        let (mut source, mut status) = (None, None);
+        let answer = self.send(outgoing, deadline.saturating_duration_since(now), &mut source, &mut status);
         answer.map_err(|error| {
             let progress = Progress::get();
             if progress.connecting || !progress.handed_over {
@@ -203,7 +197,7 @@ impl Wire {
                 Some(error) => Cause::Source(error),
                 None => cause(error, progress),
             };
-            Failure { handed_over: progress.handed_over, cause }
+            Failure { handed_over: progress.handed_over, status, cause }
         })
     }
 
@@ -212,31 +206,34 @@ impl Wire {
         outgoing: Outgoing<'_, '_>,
         time: Duration,
         source: &mut Option<io::Error>,
+        answered: &mut Option<u16>,
     ) -> Result<Incoming, Error> {
         let request = Request::builder()
             .method(outgoing.method)
             .uri(outgoing.url)
             .header("authorization", outgoing.authorization);
-        let agent = if outgoing.method == "GET" { &self.reading } else { &self.acting };
+        let agent = &self.agent;
+        let acts = outgoing.method != "GET";
         let response = match outgoing.body {
             // Some servers answer 411 to a POST that does not say its length.
             Content::None if matches!(outgoing.method, "POST" | "PUT" | "PATCH") => {
                 let empty = &mut io::empty();
-                run(agent, request.header("content-length", 0).body(SendBody::from_reader(empty))?, time)
+                run(agent, request.header("content-length", 0).body(SendBody::from_reader(empty))?, time, acts)
             }
-            Content::None => run(agent, request.body(())?, time),
+            Content::None => run(agent, request.body(())?, time, acts),
             Content::Bytes { media_type, mut bytes } => {
                 let request = request.header("content-type", media_type).header("content-length", bytes.len());
-                run(agent, request.body(SendBody::from_reader(&mut bytes))?, time)
+                run(agent, request.body(SendBody::from_reader(&mut bytes))?, time, acts)
             }
             Content::Reader { media_type, reader, length } => {
                 let request = request.header("content-type", media_type).header("content-length", length);
                 let mut guarded = Guarded { reader, left: length, error: source };
-                run(agent, request.body(SendBody::from_reader(&mut guarded))?, time)
+                run(agent, request.body(SendBody::from_reader(&mut guarded))?, time, acts)
             }
         }?;
         let early = Progress::get().deaf;
         let status = response.status();
+        *answered = Some(status.as_u16());
         let (head, body) = response.into_parts();
         let body = if status.is_success() { self.whole(body)? } else { beginning(body) };
         Ok(Incoming { status: status.as_u16(), headers: Headers(head.headers), body, early })
@@ -266,14 +263,22 @@ fn beginning(body: Body) -> Vec<u8> {
     bytes
 }
 
-fn run(agent: &Agent, request: Request<impl AsSendBody>, time: Duration) -> Result<Response<Body>, Error> {
-    agent.run(agent.configure_request(request).timeout_global(Some(time)).build())
+fn run(agent: &Agent, request: Request<impl AsSendBody>, time: Duration, acts: bool) -> Result<Response<Body>, Error> {
+    let mut config = agent.configure_request(request).timeout_global(Some(time));
+    if acts {
+        config = config.max_idle_age(FRESH);
+    }
+    agent.run(config.build())
 }
 
 fn proxy(choice: &ProxyChoice, base: &Uri) -> Result<Option<Proxy>, String> {
     let proxy = match choice {
         ProxyChoice::None => None,
-        ProxyChoice::Environment => Proxy::try_from_env().filter(|proxy| !proxy.is_no_proxy(base)),
+        ProxyChoice::Environment => match (Proxy::try_from_env(), named_proxy()) {
+            (Some(proxy), _) => Some(proxy).filter(|proxy| !proxy.is_no_proxy(base)),
+            (None, Some(name)) => return Err(format!("the proxy in {name} cannot be read")),
+            (None, None) => None,
+        },
         ProxyChoice::Url(url) => Some(Proxy::new(url).map_err(|_| "the proxy's URL cannot be read".to_owned())?),
     };
     match &proxy {
@@ -283,6 +288,13 @@ fn proxy(choice: &ProxyChoice, base: &Uri) -> Result<Option<Proxy>, String> {
         )),
         _ => Ok(proxy),
     }
+}
+
+/// The variable that names a proxy, if one does.
+fn named_proxy() -> Option<&'static str> {
+    ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
+        .into_iter()
+        .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 fn roots(pem: &[u8]) -> Result<RootCerts, String> {
@@ -303,7 +315,9 @@ fn roots(pem: &[u8]) -> Result<RootCerts, String> {
 /// Sorts `ureq`'s errors.
 fn cause(error: Error, progress: Progress) -> Cause {
     match error {
-        Error::Timeout(Timeout::Global | Timeout::PerCall) => Cause::Deadline,
+        Error::Timeout(Timeout::Global | Timeout::PerCall) => {
+            Cause::Deadline { unreached: progress.connecting || !progress.handed_over }
+        }
         Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
             Cause::Unreachable { why: "no connection within the connect timeout".to_owned(), lasting: false }
         }
@@ -334,16 +348,8 @@ fn sentence(error: &Error) -> (String, bool) {
     let words = match error {
         Error::HostNotFound => "the name is not known: is the domain right, and is there a network?".to_owned(),
         // TLS speaks through I/O errors of this kind.
-        Error::Io(io) if io.kind() == Kind::InvalidData => {
-            let words = io.to_string();
-            let words = if words.contains("InvalidContentType") {
-                "it does not speak TLS: is it http:// and not https://?".to_owned()
-            } else {
-                format!("no trust in the server: {words}")
-            };
-            return (words, true);
-        }
-        Error::Tls(_) | Error::Rustls(_) => return (format!("no trust in the server: {error}"), true),
+        Error::Io(io) if io.kind() == Kind::InvalidData => return tls_sentence(&io.to_string()),
+        Error::Tls(_) | Error::Rustls(_) => return tls_sentence(&error.to_string()),
         Error::Io(io) => match io.kind() {
             Kind::ConnectionRefused => "connection refused: nobody listens there".to_owned(),
             Kind::ConnectionReset => "the connection was reset".to_owned(),
@@ -351,10 +357,28 @@ fn sentence(error: &Error) -> (String, bool) {
             Kind::NetworkUnreachable | Kind::HostUnreachable => "there is no way to that network".to_owned(),
             _ => io.to_string(),
         },
-        Error::ConnectProxyFailed(why) => return (format!("the proxy gives no way: {why}"), true),
+        Error::ConnectProxyFailed(why) => {
+            // `… responded 407/407`: what it refuses, it refuses for good; a 5xx or silence may pass.
+            let status = why.rsplit('/').next().and_then(|status| status.parse::<u16>().ok());
+            let lasting = status.is_some_and(|status| (400..500).contains(&status) && !matches!(status, 408 | 429));
+            return (format!("the proxy gives no way: {why}"), lasting);
+        }
         other => other.to_string(),
     };
     (words, false)
+}
+
+/// What TLS says, and whether time does not mend it: what this side does not accept. An alert of the other side (an
+/// overloaded balancer's, say) may pass.
+fn tls_sentence(words: &str) -> (String, bool) {
+    if words.contains("InvalidContentType") {
+        ("it does not speak TLS: is it http:// and not https://?".to_owned(), true)
+    } else if words.contains("invalid peer certificate") {
+        (format!("no trust in the server: {words}"), true)
+    } else {
+        let lasting = words.contains("peer is incompatible") || words.contains("dns name");
+        (format!("TLS: {words}"), lasting || words.contains("HandshakeFailure") || words.contains("ProtocolVersion"))
+    }
 }
 
 /// Keeps the error of a body's source, which `ureq` would mix with the connection's; and once the server takes no

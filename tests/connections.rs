@@ -5,6 +5,7 @@ mod common;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -208,16 +209,20 @@ fn what_acts_takes_no_connection_that_was_idle_for_long() {
     let emulator = emulator();
     let nomic = builder(&emulator).build().unwrap();
     let launch = || nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
+    let list = || nomic.projects().next().unwrap().unwrap();
     launch();
     launch();
-    nomic.projects().next().unwrap().unwrap();
-    assert_eq!(emulator.connections(), 2, "one for what acts, one for what reads");
+    list();
+    assert_eq!(emulator.connections(), 1);
     // The one test that sleeps: what is idle for two seconds may just be closing at the other end.
     std::thread::sleep(Duration::from_millis(2100));
-    nomic.projects().next().unwrap().unwrap();
-    assert_eq!(emulator.connections(), 2, "a read takes the old one: it can be repeated");
+    list();
+    assert_eq!(emulator.connections(), 1, "a read takes the old one: it can be repeated");
     launch();
-    assert_eq!(emulator.connections(), 3, "what acts takes a new one");
+    assert_eq!(emulator.connections(), 1, "it is fresh again");
+    std::thread::sleep(Duration::from_millis(2100));
+    launch();
+    assert_eq!(emulator.connections(), 2, "what acts takes a new one");
 }
 
 #[test]
@@ -277,6 +282,77 @@ fn a_success_that_comes_before_the_document_was_taken_is_none() {
     let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
     assert!(error.to_string().contains("before it had taken the whole request"), "{error}");
     assert!(error.may_have_been_carried_out());
+}
+
+#[test]
+fn an_interim_answer_is_no_early_one() {
+    let address = listen(|mut stream| {
+        let _ = stream.read(&mut [0; 1000]);
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+        std::thread::sleep(Duration::from_millis(600));
+        let mut taken = 1000_u64;
+        let mut piece = vec![0; 1 << 16];
+        while taken < 16 << 20 {
+            taken += stream.read(&mut piece).unwrap() as u64;
+        }
+        let body = r#"{"id":"a","name":"a","fileVersionId":"b"}"#;
+        let head = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        let _ = stream.read(&mut piece);
+    });
+    let nomic = Nomic::new(format!("http://{address}"), "npk_x").unwrap();
+    nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(16 << 20), 16 << 20)).unwrap();
+}
+
+#[test]
+fn session_tickets_are_no_early_answer_through_a_proxy_either() {
+    // TLS that sends its tickets, and then takes its time: a slow uplink looks so.
+    let config = tls_config();
+    let server = listen(move |stream| {
+        let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = stream;
+        connection.complete_io(&mut stream).unwrap();
+        std::thread::sleep(Duration::from_millis(900));
+        let mut tls = rustls::StreamOwned::new(connection, stream);
+        let (mut taken, mut piece) = (0, vec![0; 1 << 16]);
+        while taken < 16 << 20 {
+            taken += tls.read(&mut piece).unwrap();
+        }
+        let body = r#"{"id":"a","name":"a","fileVersionId":"b"}"#;
+        let head = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", body.len());
+        tls.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        tls.flush().unwrap();
+        let _ = tls.read(&mut piece);
+    });
+    let (through, _) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(server));
+    for proxied in [false, true] {
+        let builder =
+            Nomic::builder(format!("https://localhost:{}", server.port()), "npk_x").root_certificates(AUTHORITY);
+        let builder = if proxied { builder.proxy(format!("http://{through}")) } else { builder };
+        let upload = Upload::from_reader("a.bin", io::repeat(0).take(16 << 20), 16 << 20);
+        builder.build().unwrap().upload(upload).unwrap();
+    }
+}
+
+#[test]
+fn a_proxy_that_is_in_trouble_for_a_moment_does_not_end_a_wait() {
+    let emulator = emulator();
+    let target = emulator.address();
+    let calls = AtomicUsize::new(0);
+    let through = listen(move |mut stream| {
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        lines.map(Result::unwrap).take_while(|line| !line.is_empty()).for_each(drop);
+        if calls.fetch_add(1, Ordering::Relaxed) < 2 {
+            let _ = stream.write_all(b"HTTP/1.1 503 Busy\r\n\r\n");
+        } else {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            splice(stream, TcpStream::connect(target).unwrap());
+        }
+    });
+    let direct = builder(&emulator).build().unwrap();
+    let agent = direct.launch_agent(&Launch::prompt("Go.")).unwrap();
+    let nomic = builder(&emulator).proxy(format!("http://{through}")).attempts(1).build().unwrap();
+    nomic.wait_with(&agent, &common::impatient(Duration::from_secs(20))).unwrap();
 }
 
 #[test]

@@ -117,7 +117,9 @@ fn what_is_left_of_a_page_comes_first_when_a_listing_becomes_pages() {
     let all = ids(nomic.agents(&Filter::default()).page_size(10));
     let mut listing = nomic.agents(&Filter::default()).page_size(10);
     let mut got: Vec<String> = listing.by_ref().take(3).map(|agent| agent.unwrap().id.to_string()).collect();
-    let pages: Vec<_> = listing.pages().map(Result::unwrap).collect();
+    let pages = listing.pages();
+    assert_eq!(pages.cursor(), None, "the page that was begun is not through");
+    let pages: Vec<_> = pages.map(Result::unwrap).collect();
     assert_eq!(pages.iter().map(|page| page.data.len()).collect::<Vec<_>>(), [7, 10, 5]);
     got.extend(pages.into_iter().flat_map(|page| page.data).map(|agent| agent.id.to_string()));
     assert_eq!(got, all);

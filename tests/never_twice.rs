@@ -201,3 +201,16 @@ fn a_server_that_says_now_again_and_again_is_not_hammered() {
         assert!(error.is_rate_limited(), "{error}");
     }
 }
+
+#[test]
+fn a_turn_that_cannot_come_in_time_is_told_at_once() {
+    let limits = Limits::contract(LimitModel::EvenPacing).tier("heavy", 2);
+    let emulator = Emulator::builder().limits(limits).start().unwrap();
+    let nomic = builder(&emulator).deadline(Duration::from_secs(5)).build().unwrap();
+    launch(&nomic).unwrap();
+    // Two a minute: the next turn comes in half a minute, and nobody is on the way who could bring better news.
+    let began = Instant::now();
+    let error = launch(&nomic).unwrap_err();
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    assert!(error.is_rate_limited() && error.retry_after().unwrap() > Duration::from_secs(20), "{error}");
+}

@@ -136,7 +136,7 @@ pub struct Parsed {
     /// either place.
     #[serde(default, rename = "blocks", deserialize_with = "null_is_default")]
     pub top_level_blocks: Vec<Block>,
-    /// What else the service said.
+    /// What else the service said; the whole answer, if it had no result where one is expected.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -297,9 +297,13 @@ impl sealed::Asked for ParseJob {
             result: Option<Parsed>,
             #[serde(default)]
             error: Option<Value>,
+            #[serde(flatten)]
+            rest: Map<String, Value>,
         }
         let task: Task = nomic.fetch_data(&Call::to(&GET_PARSE, &[self.task_id.as_str()])?.within(limit))?;
-        Ok(task.status.poll(task.error, || task.result.unwrap_or_default()))
+        // The place of the result is a guess: where it is not there, nothing of what came instead is lost.
+        let (result, rest) = (task.result, task.rest);
+        Ok(task.status.poll(task.error, || result.unwrap_or_else(|| Parsed { extra: rest, ..Parsed::default() })))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::base;
 use crate::call::{Body, Call};
 use crate::error::{
     ApiError, DeadlineError, DecodeError, Error, ErrorCode, Fate, ForeignAnswer, Issue, KEPT_OF_BODY, Result, Span,
-    TransportError, beginning,
+    TransportError, beginning, shortened,
 };
 use crate::json;
 use crate::operations::{Method, Tier};
@@ -50,7 +50,7 @@ impl Nomic {
             let gate = inner.pacing.then(|| self.gate(call.tier));
             let ticket = match gate.map(|gate| gate.wait(deadline)).transpose() {
                 Ok(ticket) => ticket,
-                Err(Closed(pause)) => return Err(closed(call, waiting - began, pause, last)),
+                Err(Closed(pause)) => return Err(closed(call, began.elapsed(), pause, last)),
             };
             let sending = Instant::now();
             let outcome = self.attempt(call, &url, deadline);
@@ -67,7 +67,7 @@ impl Nomic {
                 call.operation, call.method, call.path, Span(now - sending), Span(sending - waiting),
             );
             let (attempt, error) = match outcome {
-                Ok(answer) if (200..300).contains(&answer.status) => return self.success(call, answer),
+                Ok(answer) if (200..300).contains(&answer.status) => return self.success(call, answer, sent),
                 Ok(answer) => self.refusal(call, answer, report),
                 Err(failure) => self.no_answer(call, failure, now - began, sent, &mut last),
             };
@@ -107,7 +107,7 @@ impl Nomic {
                     let body = Content::Reader { media_type: document.form.content_type(), reader, length };
                     self.exchange(call, url, body, deadline)
                 })
-                .unwrap_or_else(|error| Err(Failure { handed_over: false, cause: Cause::Source(error) })),
+                .unwrap_or_else(|error| Err(Failure { handed_over: false, status: None, cause: Cause::Source(error) })),
         }
     }
 
@@ -133,7 +133,7 @@ impl Nomic {
     }
 
     /// A 2xx, unless it cannot be the API's: a proxy's page, or an answer to a request that was not wholly taken.
-    fn success(&self, call: &Call<'_>, answer: Incoming) -> Result<Answer> {
+    fn success(&self, call: &Call<'_>, answer: Incoming, sent: u32) -> Result<Answer> {
         let unsure = fate(call, Fate::Unknown);
         if answer.early {
             return Err(Error::Transport(Box::new(TransportError {
@@ -143,7 +143,8 @@ impl Nomic {
                 unreachable: false,
                 lasting: false,
                 stalled: false,
-                attempts: 1,
+                status: Some(answer.status),
+                attempts: sent,
                 fate: unsure,
             })));
         }
@@ -171,6 +172,8 @@ impl Nomic {
         let envelope = json::decode::<Envelope>(&answer.body).ok().filter(|envelope| !envelope.error.is_null());
         let attempt = Attempt::Answer { status, from_api: envelope.is_some(), retry_after: report.retry_after };
         let fate = match status {
+            // A server may say so after it has acted: look over there.
+            101 | 302 | 303 => fate(call, Fate::Unknown),
             408 | 500 | 502 | 504 | 505.. => fate(call, Fate::Unknown),
             503 if envelope.is_none() => fate(call, Fate::Unknown),
             _ => Fate::NotDone,
@@ -228,6 +231,7 @@ impl Nomic {
             unreachable: false,
             lasting: false,
             stalled: false,
+            status: failure.status,
             attempts,
             fate,
         };
@@ -237,17 +241,28 @@ impl Nomic {
                 (Some(attempt).filter(|_| !lasting), Error::Transport(Box::new(error)))
             }
             Cause::Broken(why) => {
-                error.cause = why;
+                error.cause = match failure.status {
+                    Some(status) => format!("it answered {status}, but {why}"),
+                    None => why,
+                };
                 (Some(attempt), Error::Transport(Box::new(error)))
             }
             Cause::Stalled(why) => {
-                (error.cause, error.stalled) = (why.to_owned(), true);
+                error.cause = match failure.status {
+                    Some(status) => format!("it answered {status}, but then {why}"),
+                    None => why.to_owned(),
+                };
+                error.stalled = true;
                 (Some(attempt), Error::Transport(Box::new(error)))
             }
-            Cause::Deadline => {
-                let waiting_for = "the server".to_owned();
+            Cause::Deadline { unreached } => {
+                let waiting_for = match failure.status {
+                    _ if unreached => format!("a connection to {}", error.host),
+                    Some(status) => format!("the rest of its answer {status}"),
+                    None => "the server".to_owned(),
+                };
                 let last = last.take().map(Box::new);
-                let error = DeadlineError { operation, elapsed, waiting_for, retry_after: None, last, fate };
+                let error = DeadlineError { operation, elapsed, waiting_for, unreached, retry_after: None, last, fate };
                 (None, Error::Deadline(Box::new(error)))
             }
             Cause::TooLarge => {
@@ -273,9 +288,9 @@ impl Nomic {
         Error::Decode(Box::new(DecodeError {
             operation: call.operation.clone(),
             status: answer.status,
-            path: self.redacted(mismatch.path),
-            // It may quote the answer.
-            message: self.redacted(mismatch.message),
+            path: shortened(&self.redacted(mismatch.path)),
+            // It may quote the answer, a whole document even.
+            message: shortened(&self.redacted(mismatch.message)),
             body: self.kept(&answer.body),
             broken: mismatch.broken,
             fate: fate(call, done),
@@ -314,6 +329,7 @@ fn closed(call: &Call<'_>, elapsed: Duration, pause: Duration, last: Option<Erro
         operation: call.operation.clone(),
         elapsed,
         waiting_for: format!("the rate limit of the {} tier", call.tier),
+        unreached: false,
         retry_after: Some(pause),
         last: last.map(Box::new),
         fate: Fate::NotDone,

@@ -53,7 +53,8 @@ impl Gate {
             };
             let (left, shut) = (deadline.saturating_duration_since(now), bucket.shut_for(now));
             // Closed for longer than there is time: the caller learns it now, not at the deadline.
-            if left.is_zero() || shut > left {
+            let hopeless = shut > left || (bucket.is_idle() && bucket.opens_in(now) > left);
+            if left.is_zero() || hopeless {
                 bucket.leave(place);
                 drop(bucket);
                 self.news.notify_all();

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::time::Duration as Limit;
@@ -25,11 +26,13 @@ pub(super) struct Progress {
     pub(super) handed_over: bool,
     /// The server takes no more of the request. What is left of it is dropped, its answer is waited for.
     pub(super) deaf: bool,
+    /// TLS will come over the connection that is being made, a tunnel through a proxy included.
+    tls: bool,
 }
 
 thread_local! {
     static PROGRESS: Cell<Progress> =
-        const { Cell::new(Progress { connecting: false, handed_over: false, deaf: false }) };
+        const { Cell::new(Progress { connecting: false, handed_over: false, deaf: false, tls: false }) };
 }
 
 impl Progress {
@@ -62,7 +65,9 @@ impl Drop for Outer {
 
 /// The whole chain: through a proxy if there is one, TCP, TLS where it is asked for.
 pub(super) fn connector() -> impl Connector {
-    Watched(().chain(ConnectProxyConnector::default()).chain(Tcp).chain(CachedTls(RustlsConnector::default())))
+    Watched(
+        ().chain(ConnectProxyConnector::default()).chain(Tcp::default()).chain(CachedTls(RustlsConnector::default())),
+    )
 }
 
 /// Notes when a connection is being made, and when the request goes over it.
@@ -75,7 +80,10 @@ impl<C: Connector<()>> Connector<()> for Watched<C> {
     fn connect(&self, details: &ConnectionDetails, chained: Option<()>) -> Result<Option<Self::Out>, Error> {
         // For a proxy this runs within itself: only the outermost one ends the making.
         let around = Progress::get();
-        Progress::note(|progress| progress.connecting = true);
+        Progress::note(|progress| {
+            progress.connecting = true;
+            progress.tls |= details.needs_tls();
+        });
         let transport = self.0.connect(details, chained)?;
         PROGRESS.set(around);
         Ok(transport.map(WatchedTransport))
@@ -108,9 +116,10 @@ impl<T: Transport> Transport for WatchedTransport<T> {
     }
 }
 
-/// Opens TCP connections, unless a proxy has made one already.
-#[derive(Debug)]
-struct Tcp;
+/// Opens TCP connections, unless a proxy has made one already. Remembers the address that was reached last: a dead one
+/// before it (a broken IPv6, say) costs time once, not for every connection.
+#[derive(Debug, Default)]
+struct Tcp(Mutex<Option<SocketAddr>>);
 
 impl<In: Transport> Connector<In> for Tcp {
     type Out = Either<In, TcpTransport>;
@@ -120,15 +129,22 @@ impl<In: Transport> Connector<In> for Tcp {
             return Ok(Some(Either::A(tunnel)));
         }
         let until = deadline(details.timeout);
-        let stream = open(&details.addrs, until, details.timeout.reason)?;
+        let good = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = details.addrs.to_vec();
+        let last = *good();
+        addresses.sort_by_key(|address| Some(*address) != last);
+        let stream = open(&addresses, until, details.timeout.reason)?;
+        *good() = stream.peer_addr().ok();
         stream.set_nodelay(true)?;
         let config = details.config;
         Ok(Some(Either::B(TcpTransport {
             stream,
             buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
             connect_until: until,
-            tls: details.needs_tls(),
+            tls: Progress::get().tls,
             deaf: false,
+            stalled: false,
+            #[cfg(not(windows))]
             write_timeout: None,
             read_timeout: None,
         })))
@@ -166,7 +182,10 @@ struct TcpTransport {
     /// Whether TLS comes over it: bytes that wait to be read may then be no answer.
     tls: bool,
     deaf: bool,
+    /// Whether it became deaf by a stall: the answer is there, or there is none.
+    stalled: bool,
     // Set only when they change: each costs a system call.
+    #[cfg(not(windows))]
     write_timeout: Option<Duration>,
     read_timeout: Option<Duration>,
 }
@@ -181,24 +200,61 @@ impl TcpTransport {
         }
     }
 
-    /// Whether bytes wait to be read, or the server has closed.
-    fn has_input(&self) -> io::Result<bool> {
+    /// Looks at the bytes that wait to be read; `None` if there are none. No bytes at all: the server has closed.
+    fn peek<'a>(&self, head: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
         self.stream.set_nonblocking(true)?;
-        let peeked = self.stream.peek(&mut [0]);
+        let peeked = self.stream.peek(head);
         self.stream.set_nonblocking(false)?;
         match peeked {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Ok(count) => Ok(Some(&head[..count])),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         }
     }
 
+    /// Whether the beginning of an answer waits to be read that is not an interim one (1xx), or the server has closed.
+    fn has_answer(&self) -> io::Result<bool> {
+        const INTERIM: &[u8] = b"HTTP/1.1 1";
+        let mut head = [0; INTERIM.len()];
+        let head = self.peek(&mut head)?;
+        Ok(head.is_some_and(|head| head.is_empty() || !INTERIM.starts_with(head)))
+    }
+
+    /// Writes what goes at once, or within a time.
+    #[cfg(not(windows))]
     fn write_some(&mut self, from: usize, to: usize, most: Duration) -> io::Result<usize> {
-        if self.write_timeout != Some(most) {
-            self.stream.set_write_timeout(Some(most))?;
+        if self.write_timeout != Some(most) && kept(self.stream.set_write_timeout(Some(most)))? {
             self.write_timeout = Some(most);
         }
         self.stream.write(&self.buffers.output()[from..to])
+    }
+
+    /// Writes what goes at once, or within a time. A send that times out says nothing here of how much went, so that
+    /// none is let run into its time.
+    #[cfg(windows)]
+    fn write_some(&mut self, from: usize, to: usize, most: Duration) -> io::Result<usize> {
+        let until = Instant::now() + most;
+        self.stream.set_nonblocking(true)?;
+        let written = loop {
+            match self.stream.write(&self.buffers.output()[from..to]) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                written => break written,
+            }
+        };
+        self.stream.set_nonblocking(false)?;
+        written
+    }
+}
+
+/// Whether a time limit was taken. macOS refuses one when the other side has closed with a part of the request unread;
+/// what it said before can still be read.
+fn kept(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if cfg!(target_os = "macos") && error.kind() == ErrorKind::InvalidInput => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -224,7 +280,9 @@ impl Transport for TcpTransport {
                 Err(error) if is_timeout(&error) => {
                     let stalled = stall.is_some_and(|stall| moved.elapsed() >= stall);
                     // Over TLS a ticket may lie there; it is an answer only if nothing else explains the silence.
-                    self.deaf = (!self.tls || stalled) && self.has_input()?;
+                    self.stalled = stalled;
+                    self.deaf =
+                        if stalled { self.peek(&mut [0])?.is_some() } else { !self.tls && self.has_answer()? };
                     if !self.deaf && stalled {
                         return Err(Error::Timeout(Timeout::PerWrite));
                     }
@@ -244,7 +302,12 @@ impl Transport for TcpTransport {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let timeout = timeout.for_read();
-        let until = self.until(timeout);
+        let mut until = self.until(timeout);
+        if self.stalled {
+            // What was waited for in vain while writing is not waited for again.
+            let soon = Instant::now() + LISTEN_EVERY;
+            until = Some(until.map_or(soon, |until| until.min(soon)));
+        }
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
@@ -257,8 +320,7 @@ impl Transport for TcpTransport {
                 }
                 _ => left,
             };
-            if self.read_timeout != left {
-                self.stream.set_read_timeout(left)?;
+            if self.read_timeout != left && kept(self.stream.set_read_timeout(left))? {
                 self.read_timeout = left;
             }
             match self.stream.read(self.buffers.input_append_buf()) {
@@ -275,7 +337,7 @@ impl Transport for TcpTransport {
 
     fn is_open(&mut self) -> bool {
         // Nothing was asked: bytes that lie there are no answer to anything, or the end.
-        !self.deaf && matches!(self.has_input(), Ok(false))
+        !self.deaf && matches!(self.peek(&mut [0]), Ok(None))
     }
 }
 

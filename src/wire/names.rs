@@ -1,6 +1,7 @@
 //! Names, resolved once and remembered for a while: `ureq` resolves before it looks into its pool.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,8 +17,15 @@ use ureq::unversioned::transport::NextTimeout;
 const LIFETIME: Duration = Duration::from_secs(60);
 
 /// The names that are known, shared by the agents of one client.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Names(Arc<Mutex<HashMap<String, (Instant, ResolvedSocketAddrs)>>>);
+
+impl fmt::Debug for Names {
+    /// A proxy's authority may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Names(..)")
+    }
+}
 
 impl Names {
     /// Forgets all of them.
