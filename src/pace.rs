@@ -18,16 +18,14 @@ use std::time::{Duration, Instant};
 
 /// How much slower than the quota the even pace is, so that jitter on the way does not cross it.
 const EVEN: f64 = 0.99;
-/// What is left of the share after a 429: of one that comes early after another, and of one out of the blue, which may
-/// be jitter on the way.
-const CUT: f64 = 0.7;
-const CUT_MILDLY: f64 = 0.9;
-/// A refusal after so many successes is out of the blue.
-const OUT_OF_THE_BLUE: f64 = 20.0;
+/// What is left of the share after a 429 out of the blue (it may be jitter, or a chance meeting with somebody else), and
+/// after one that follows another.
+const CUT: f64 = 0.85;
+const CUT_AGAIN: f64 = 0.7;
 /// The least share.
 const LEAST: f64 = 0.2;
 /// What the first success after a cut gives back; every further one gives a tenth of that more than the one before.
-const GAIN: f64 = 0.01;
+const GAIN: f64 = 0.005;
 /// How often the time between two knocks at a shut door is doubled.
 const KNOCKS: u32 = 4;
 /// A longer window than this is none.
@@ -246,7 +244,7 @@ impl Bucket {
         self.refusals += 1;
         self.shut(now, delay.saturating_add(knock));
         if self.window_ends.is_none() {
-            let cut = if self.since_cut >= OUT_OF_THE_BLUE { CUT_MILDLY } else { CUT };
+            let cut = if self.refusals > 1 { CUT_AGAIN } else { CUT };
             self.share = (self.share * cut).max(LEAST);
             self.since_cut = 0.0;
         }
@@ -470,7 +468,7 @@ mod tests {
         calls: usize,
         latency: (f64, f64),
     ) -> Outcome {
-        simulate_with(model, quota, clients, threads, calls, latency, None)
+        simulate_with(model, quota, clients, threads, calls, latency, None, true)
     }
 
     /// The same, with a `Retry-After` of so many seconds for the request of some number, out of the blue.
@@ -483,6 +481,7 @@ mod tests {
         calls: usize,
         latency: (f64, f64),
         odd: Option<(usize, f64)>,
+        rounded: bool,
     ) -> Outcome {
         #[derive(Debug)]
         enum State {
@@ -542,7 +541,7 @@ mod tests {
                             limit: Some(quota as u32),
                             remaining: Some(remaining),
                             refused: !accepted,
-                            retry_after: (!accepted).then(|| secs(delay.ceil())),
+                            retry_after: (!accepted).then(|| secs(if rounded { delay.ceil() } else { delay })),
                         };
                         moved = true;
                         State::Answered(pass, answered, report)
@@ -611,7 +610,7 @@ mod tests {
     fn one_long_delay_out_of_the_blue_is_no_window_for_ever() {
         for (name, model, optimum) in OPTIMA {
             for number in [1, 40] {
-                let outcome = simulate_with(model(), 30.0, 1, 1, 200, (0.05, 0.01), Some((number, 20.0)));
+                let outcome = simulate_with(model(), 30.0, 1, 1, 200, (0.05, 0.01), Some((number, 20.0)), true);
                 // The delay, at the most another window, and the pace.
                 let least = optimum + 80.0;
                 assert!(outcome.elapsed <= least * 1.06, "{name}, refusal {number}: {:.0} s", outcome.elapsed);
@@ -640,14 +639,15 @@ mod tests {
     #[test]
     fn two_processes_share_a_quota_without_much_refusal() {
         for (name, model, optimum) in OPTIMA {
-            for threads in [1, 4] {
-                let outcome = simulate(model(), 30.0, 2, threads, 200, (0.05, 0.01));
+            for (threads, rounded) in [(1, true), (4, true), (1, false), (4, false)] {
+                let outcome = simulate_with(model(), 30.0, 2, threads, 200, (0.005, 0.002), None, rounded);
                 let (ratio, refused) = (outcome.elapsed / optimum, outcome.refused as f64 / outcome.sent as f64);
-                // Who comes a moment after the other at an evenly pacing server is refused each time, and is at the mercy
-                // of the other: the one case in which a shared quota is not used up.
-                let most = if name == "even pacing" { 1.25 } else { 1.10 };
-                assert!(ratio <= most, "{name}, 2 x {threads} threads: {ratio:.3} of the optimum");
-                assert!(refused <= 0.15, "{name}, 2 x {threads} threads: {:.1} % refused", refused * 100.0);
+                let label = format!("{name}, 2 x {threads} threads, rounded {rounded}");
+                // Where an evenly pacing server rounds its delays up to whole seconds, who is refused comes too late for
+                // its turn each time, and is at the mercy of the other: the one case in which a quota is not used up.
+                let most = if name == "even pacing" && rounded { 1.45 } else { 1.10 };
+                assert!(ratio <= most, "{label}: {ratio:.3} of the optimum");
+                assert!(refused <= 0.15, "{label}: {:.1} % refused", refused * 100.0);
             }
         }
     }

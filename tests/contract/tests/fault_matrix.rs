@@ -137,8 +137,10 @@ fn faults() -> Vec<(FaultKind, Expected)> {
         (api(501), Refused),
         (api(503), Refused),
         (FaultKind::Html(403), Refused),
-        (FaultKind::Redirect { status: 302, location: "http://127.0.0.1:9/".into() }, Refused),
+        (FaultKind::Redirect { status: 301, location: "http://127.0.0.1:9/".into() }, Refused),
         (FaultKind::Redirect { status: 307, location: "/elsewhere".into() }, Refused),
+        // A server may answer so after it has acted.
+        (FaultKind::Redirect { status: 303, location: "/elsewhere".into() }, Unread),
         (FaultKind::Html(200), Unread),
         (FaultKind::MalformedJson, Unread),
         (FaultKind::Oversized(1 << 24), Unread),

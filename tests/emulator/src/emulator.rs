@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -10,6 +9,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::faults::{Fault, FaultQueue};
+use crate::folder::Folder;
 use crate::ids::Ids;
 use crate::limits::{Limiter, Limits};
 use crate::seed;
@@ -115,7 +115,7 @@ impl Builder {
             ids: Ids::new(),
             snapshot: self.snapshot,
             job_time: self.job_time,
-            folder: folder.0.clone(),
+            folder: folder.path().to_owned(),
             accounts: Mutex::new(Accounts::seeded(self.users)),
             trail: Mutex::new(Trail::new(self.audit_logs, self.users)),
             library: Mutex::new(Library::seeded(self.files)),
@@ -275,30 +275,5 @@ impl Drop for Emulator {
             let _ = acceptor.join();
         }
         self.connections.close_all();
-    }
-}
-
-/// A folder for uploads that goes away when it is dropped.
-#[derive(Debug)]
-struct Folder(PathBuf);
-
-impl Folder {
-    fn create() -> io::Result<Folder> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = std::env::temp_dir().join(format!("nomic-emulator-{}-{number}", std::process::id()));
-            match std::fs::create_dir(&path) {
-                // Left behind by an earlier process of the same number.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                made => return made.map(|()| Folder(path)),
-            }
-        }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -64,6 +64,7 @@ impl Failure {
             405 => "method_not_allowed",
             409 => "conflict",
             413 => "payload_too_large",
+            415 => "unsupported_media_type",
             422 => "unprocessable",
             429 => "rate_limited",
             501 | 503 => "not_configured",

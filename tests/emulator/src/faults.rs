@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::routes::Route;
+
 /// Where in an exchange the emulator falls silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StallPhase {
@@ -135,13 +137,14 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault that befalls the next request of this operation.
+    /// A fault that befalls the next request of this operation that it can befall.
     #[must_use]
     pub fn on(operation: &str, kind: FaultKind) -> Fault {
         Fault { operation: Some(operation.to_owned()), ..Fault::any(kind) }
     }
 
-    /// A fault that befalls the next request, whatever it is.
+    /// A fault that befalls the next request that it can befall: [`FaultKind::NeverEnds`], say, waits for one that
+    /// submits a job.
     #[must_use]
     pub fn any(kind: FaultKind) -> Fault {
         Fault { operation: None, skip: 0, times: 1, kind }
@@ -172,6 +175,28 @@ impl FaultKind {
     /// Whether it strikes before the request is read.
     fn is_unread(&self) -> bool {
         matches!(self, FaultKind::ResetAtOnce | FaultKind::Stall(StallPhase::BeforeRead))
+    }
+
+    /// Whether it can befall a request that leads to this operation, or to none, with a cursor or without.
+    pub(crate) fn can_befall(&self, route: Option<&Route>, has_cursor: bool) -> bool {
+        let operation = route.map_or("", |route| route.operation);
+        let is_page = route.is_some_and(|route| route.filters.is_some());
+        let is_in_data =
+            matches!(operation, "launch_agent" | "get_agent" | "follow_up_agent" | "stop_agent" | "get_artifact");
+        match self {
+            FaultKind::NeverEnds | FaultKind::JobFails(_) => {
+                matches!(operation, "submit_parse" | "submit_extract" | "launch_agent" | "follow_up_agent")
+            }
+            FaultKind::EmptyPage => is_page,
+            FaultKind::CursorCycle => is_page && has_cursor,
+            FaultKind::UpperCase => {
+                let has_agents = is_in_data && operation != "get_artifact" || operation == "list_agents";
+                has_agents || matches!(operation, "get_parse" | "get_extract")
+            }
+            FaultKind::Bare => is_in_data,
+            FaultKind::Wrapped => route.is_some() && !is_in_data && !is_page && operation != "list_artifacts",
+            _ => true,
+        }
     }
 
     /// The fault that the control header asks for, such as `reset-after` or `delay=250`.
@@ -263,19 +288,15 @@ impl FaultQueue {
         self.faults.clear();
     }
 
-    /// Whether a fault waits that strikes before a request is read.
-    pub(crate) fn has_unread(&self) -> bool {
-        self.faults.iter().any(|fault| fault.kind.is_unread())
-    }
-
     /// The fault that befalls a request which was not read yet.
     pub(crate) fn take_unread(&mut self, operation: Option<&str>) -> Option<FaultKind> {
         self.take(operation, FaultKind::is_unread)
     }
 
     /// The fault that befalls a request whose head was read.
-    pub(crate) fn take_read(&mut self, operation: Option<&str>, has_cursor: bool) -> Option<FaultKind> {
-        self.take(operation, |kind| !kind.is_unread() && (has_cursor || *kind != FaultKind::CursorCycle))
+    pub(crate) fn take_read(&mut self, route: Option<&Route>, has_cursor: bool) -> Option<FaultKind> {
+        let operation = route.map(|route| route.operation);
+        self.take(operation, |kind| !kind.is_unread() && kind.can_befall(route, has_cursor))
     }
 
     /// The first that matches and has nothing left to skip. Those before it count the request among the skipped.
@@ -306,32 +327,57 @@ impl FaultQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routes::routes;
+
+    fn route(operation: &str) -> &'static Route {
+        routes().iter().find(|route| route.operation == operation).unwrap()
+    }
 
     #[test]
     fn faults_befall_the_requests_that_they_name() {
         let mut queue = FaultQueue::default();
         queue.push(Fault::on("get_user", FaultKind::ResetAfter).skip(1).times(2));
         queue.push(Fault::any(FaultKind::Gzip));
-        queue.push(Fault::on("list_users", FaultKind::Bare).forever());
-        let mut ask = |operation| queue.take_read(Some(operation), false);
+        queue.push(Fault::on("list_users", FaultKind::Future).forever());
+        let mut ask = |operation| queue.take_read(Some(route(operation)), false);
         assert_eq!(ask("get_user"), Some(FaultKind::Gzip), "skipped by the first, met by the second");
         assert_eq!(ask("get_agent"), None);
         assert_eq!(ask("get_user"), Some(FaultKind::ResetAfter));
         assert_eq!(ask("get_user"), Some(FaultKind::ResetAfter));
         assert_eq!(ask("get_user"), None);
         for _ in 0..100 {
-            assert_eq!(ask("list_users"), Some(FaultKind::Bare));
+            assert_eq!(ask("list_users"), Some(FaultKind::Future));
         }
+    }
+
+    #[test]
+    fn some_faults_can_befall_some_operations_only() {
+        let befallen = |kind: &FaultKind, has_cursor| {
+            let routes = routes().iter().filter(|route| kind.can_befall(Some(route), has_cursor));
+            (routes.count(), kind.can_befall(None, has_cursor))
+        };
+        for (kind, count) in [
+            (FaultKind::NeverEnds, 4),
+            (FaultKind::JobFails(String::new()), 4),
+            (FaultKind::EmptyPage, 8),
+            (FaultKind::CursorCycle, 8),
+            (FaultKind::UpperCase, 7),
+            (FaultKind::Bare, 5),
+            (FaultKind::Wrapped, 12),
+        ] {
+            assert_eq!(befallen(&kind, true), (count, false), "{kind:?}");
+        }
+        assert_eq!(befallen(&FaultKind::CursorCycle, false), (0, false));
+        assert_eq!(befallen(&FaultKind::Html(502), false), (26, true));
     }
 
     #[test]
     fn unread_faults_wait_for_unread_requests() {
         let mut queue = FaultQueue::default();
         queue.push(Fault::any(FaultKind::ResetAtOnce));
-        assert_eq!(queue.take_read(Some("get_user"), false), None);
-        assert!(queue.has_unread());
+        assert_eq!(queue.take_read(Some(route("get_user")), false), None);
         assert_eq!(queue.take_unread(None), Some(FaultKind::ResetAtOnce));
-        assert!(!queue.has_unread());
+        assert_eq!(queue.take_unread(None), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 /// The largest head of a request.
-const MAX_HEAD: u64 = 64 * 1024;
+const MAX_HEAD: usize = 64 * 1024;
 /// The most headers of a request.
 const MAX_HEADERS: usize = 128;
 /// How much is read from a socket at once.
@@ -15,6 +15,8 @@ const BUFFER: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Wire {
     reader: BufReader<TcpStream>,
+    /// As much of a request's head as was read.
+    head: Vec<u8>,
 }
 
 /// Why a head could not be read.
@@ -52,67 +54,44 @@ enum Framing {
 
 impl Wire {
     pub(crate) fn new(stream: TcpStream) -> Wire {
-        Wire { reader: BufReader::with_capacity(BUFFER, stream) }
+        Wire { reader: BufReader::with_capacity(BUFFER, stream), head: Vec::new() }
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
         self.reader.get_ref()
     }
 
-    /// Waits until a request begins to come. An error when the peer went away.
-    pub(crate) fn await_request(&mut self) -> io::Result<()> {
-        if self.reader.buffer().is_empty() && self.reader.get_ref().peek(&mut [0])? == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        Ok(())
-    }
-
-    /// Looks at the first line of the request that comes, without taking it from the socket.
-    pub(crate) fn peek_line(&mut self) -> io::Result<String> {
-        /// A peek cannot wait for more than it saw, so that the rest of a line is asked for again, for a second.
-        const PATIENCE: (u32, Duration) = (1000, Duration::from_millis(1));
-        let mut bytes = [0; 4096];
-        for _ in 0..PATIENCE.0 {
-            let buffered = self.reader.buffer();
-            let count = if buffered.is_empty() {
-                self.stream().peek(&mut bytes)?
-            } else {
-                let count = buffered.len().min(bytes.len());
-                bytes[..count].copy_from_slice(&buffered[..count]);
-                count
-            };
-            if let Some(end) = memchr::memchr(b'\n', &bytes[..count]) {
-                return Ok(String::from_utf8_lossy(&bytes[..end]).into_owned());
-            }
-            std::thread::sleep(PATIENCE.1);
-        }
-        Err(ErrorKind::TimedOut.into())
-    }
-
-    /// Reads the head of the next request.
-    pub(crate) fn read_head(&mut self) -> Result<Head, BadHead> {
+    /// Waits for the next request and reads its first line.
+    pub(crate) fn read_first_line(&mut self) -> Result<String, BadHead> {
         let first = *self.reader.fill_buf().map_err(|_| BadHead::Closed)?.first().ok_or(BadHead::Closed)?;
         // Whoever speaks TLS or anything else to this port waits for an answer and would wait for ever.
         if !first.is_ascii_alphabetic() && !matches!(first, b'\r' | b'\n') {
             return Err(BadHead::Malformed("Not an HTTP request".to_owned()));
         }
-        let mut bytes = Vec::new();
-        let mut limited = (&mut self.reader).take(MAX_HEAD);
+        self.head.clear();
         loop {
-            let start = bytes.len();
-            limited.read_until(b'\n', &mut bytes).map_err(|_| BadHead::Closed)?;
-            match &bytes[start..] {
-                line if !line.ends_with(b"\n") => {
-                    return Err(if limited.limit() == 0 {
-                        BadHead::Malformed("Request head too large".to_owned())
-                    } else {
-                        BadHead::Closed
-                    });
-                }
-                b"\r\n" | b"\n" if start == 0 => bytes.clear(),
-                b"\r\n" | b"\n" => return Head::parse(&bytes),
-                _ => {}
+            let line = self.read_line()?;
+            if !is_blank(line) {
+                return Ok(String::from_utf8_lossy(line).into_owned());
             }
+        }
+    }
+
+    /// Reads the rest of the head whose first line was read.
+    pub(crate) fn read_head(&mut self) -> Result<Head, BadHead> {
+        while !is_blank(self.read_line()?) {}
+        Head::parse(&self.head)
+    }
+
+    /// The next line of the head.
+    fn read_line(&mut self) -> Result<&[u8], BadHead> {
+        let start = self.head.len();
+        let mut limited = (&mut self.reader).take((MAX_HEAD - start) as u64);
+        limited.read_until(b'\n', &mut self.head).map_err(|_| BadHead::Closed)?;
+        match &self.head[start..] {
+            line if line.ends_with(b"\n") => Ok(line),
+            _ if self.head.len() == MAX_HEAD => Err(BadHead::Malformed("Request head too large".to_owned())),
+            _ => Err(BadHead::Closed),
         }
     }
 
@@ -140,6 +119,10 @@ impl Wire {
     }
 }
 
+fn is_blank(line: &[u8]) -> bool {
+    matches!(line, b"\r\n" | b"\n")
+}
+
 impl Head {
     fn parse(bytes: &[u8]) -> Result<Head, BadHead> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
@@ -158,6 +141,9 @@ impl Head {
         let says = |name, word: &str| {
             all(name).flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(word))
         };
+        if request.version == Some(1) && all("host").count() != 1 {
+            return Err(malformed(&"HTTP/1.1 asks for exactly one Host"));
+        }
         let mut lengths = all("content-length");
         let framing = match (lengths.next(), all("transfer-encoding").next()) {
             (None, None) => Framing::Done,
@@ -191,10 +177,21 @@ impl Head {
         })
     }
 
+    /// The values of all headers of this name.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let headers = self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name));
+        headers.map(|(_, value)| value.as_str())
+    }
+
     /// The value of the first header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.headers.iter();
-        headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.all(name).next()
+    }
+
+    /// Whether the body is said to be JSON.
+    pub(crate) fn says_json(&self) -> bool {
+        let essence = self.header("content-type").and_then(|kind| kind.split(';').next());
+        essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
     }
 
     /// The length of the body, when it was told.
@@ -219,6 +216,11 @@ impl Body<'_> {
     /// Whether nothing more is to come.
     pub(crate) fn is_done(&self) -> bool {
         self.framing == Framing::Done
+    }
+
+    /// Whether the peer sends it only after our word that it may, which reading gives.
+    pub(crate) fn awaits_word(&self) -> bool {
+        self.awaits_word
     }
 
     /// Whether the rest is so short that it is cheaper to read it than to close the connection.
@@ -313,6 +315,7 @@ pub(crate) struct Response {
 impl Response {
     pub(crate) fn new(status: u16, content_type: &str, body: Vec<u8>) -> Response {
         let headers = vec![("Content-Type".to_owned(), content_type.to_owned())];
+        let body = if has_content(status) { body } else { Vec::new() };
         Response { status, headers, body }
     }
 
@@ -329,7 +332,7 @@ impl Response {
             let value = value.replace(['\r', '\n'], " ");
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        if self.status != 204 && self.status != 304 {
+        if has_content(self.status) {
             head.push_str(&format!("Content-Length: {length}\r\n"));
         }
         head.push_str(if keep_alive { "\r\n" } else { "Connection: close\r\n\r\n" });
@@ -343,6 +346,11 @@ impl Response {
         bytes.extend_from_slice(&self.body);
         (bytes, head)
     }
+}
+
+/// Whether a body follows a head with this status.
+fn has_content(status: u16) -> bool {
+    !matches!(status, 204 | 304)
 }
 
 fn reason(status: u16) -> &'static str {
@@ -366,6 +374,7 @@ fn reason(status: u16) -> &'static str {
         409 => "Conflict",
         411 => "Length Required",
         413 => "Content Too Large",
+        415 => "Unsupported Media Type",
         422 => "Unprocessable Content",
         429 => "Too Many Requests",
         500 => "Internal Server Error",
@@ -438,7 +447,7 @@ mod tests {
             "Content-Length:",
             "Transfer-Encoding: gzip, chunked",
         ] {
-            let head = head(&format!("POST / HTTP/1.1\r\n{framing}\r\n\r\n"));
+            let head = head(&format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n"));
             assert!(matches!(head, Err(BadHead::Malformed(_))), "{framing}");
         }
     }

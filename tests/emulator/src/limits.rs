@@ -98,24 +98,34 @@ impl Limiter {
 
     /// Judges a request and books it when it is allowed. None when there are no limits.
     pub(crate) fn ask(&mut self, owner: usize, tier: &'static str, now: Moment) -> Option<Verdict> {
+        let (account, verdict) = self.judge(owner, tier, now)?;
+        self.accounts.insert((owner, tier), account);
+        Some(verdict)
+    }
+
+    /// How the limiter stands, to be told with a refusal that is not its own. Nothing is booked.
+    pub(crate) fn exhausted(&self, owner: usize, tier: &'static str, now: Moment) -> Option<Verdict> {
+        let (_, verdict) = self.judge(owner, tier, now)?;
+        Some(Verdict { remaining: 0, ..verdict })
+    }
+
+    /// What is to be said of a request, and the account after it.
+    fn judge(&self, owner: usize, tier: &'static str, now: Moment) -> Option<(Account, Verdict)> {
         let model = self.limits.model?;
         let limit = *self.limits.quotas.get(tier)?;
         let minute = Duration::from_secs(60).div_f64(self.limits.speed);
-        let account = self.accounts.entry((owner, tier));
-        Some(match model {
-            LimitModel::FullBurst => {
-                let account = account.or_insert(Account { amount: f64::from(limit), since: now });
-                account.take_token(f64::from(limit), limit, minute, now)
-            }
-            LimitModel::EvenPacing => {
-                let account = account.or_insert(Account { amount: 1.0, since: now });
-                account.take_token(f64::from(limit.min(1)), limit, minute, now)
-            }
-            LimitModel::FixedWindow => {
-                let account = account.or_insert(Account { amount: 0.0, since: Duration::ZERO });
-                account.count_in_window(limit, minute, now)
-            }
-        })
+        let fresh = match model {
+            LimitModel::FullBurst => Account { amount: f64::from(limit), since: now },
+            LimitModel::EvenPacing => Account { amount: 1.0, since: now },
+            LimitModel::FixedWindow => Account { amount: 0.0, since: Duration::ZERO },
+        };
+        let mut account = self.accounts.get(&(owner, tier)).copied().unwrap_or(fresh);
+        let verdict = match model {
+            LimitModel::FullBurst => account.take_token(f64::from(limit), limit, minute, now),
+            LimitModel::EvenPacing => account.take_token(f64::from(limit.min(1)), limit, minute, now),
+            LimitModel::FixedWindow => account.count_in_window(limit, minute, now),
+        };
+        Some((account, verdict))
     }
 
     /// `Retry-After` as this limiter writes it: whole seconds, or at another speed than 1 a fraction.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nomic_emulator::{Builder, Emulator, LimitModel, Limits, Snapshot};
+use nomic_emulator::{Builder, Emulator, LimitModel, Limits, Snapshot, routes};
 
 const HELP: &str = "\
 A Nomic in a box: the Nomic HTTP API v0 on a local port, until it is killed.
@@ -12,13 +12,15 @@ A Nomic in a box: the Nomic HTTP API v0 on a local port, until it is killed.
 Usage: nomic-emulator [flags]
 
   --port N          port on 127.0.0.1; a free one by default
-  --keys N          print so many more keys, of other users
+  --keys N          print so many more keys, of other users, with all scopes
+  --scopes LIST     print one more key with just these, such as developer:files,admin:users:read
   --limits MODEL    off, burst (default), even or window; `burst,speed=60` scales time
   --users N         seeded users (25)
   --audit-logs N    seeded audit entries (60)
   --files N         seeded files of an integration (0)
   --agents N        seeded agents that have ended (0)
   --snapshot WHEN   today (default), old or future
+  --old-errors      error bodies are {error} alone
   --job-time MS     how long a job takes (400)
   --help            this text
 ";
@@ -29,6 +31,9 @@ struct Options {
     /// How many more keys are printed, and how many users there are to own them.
     keys: usize,
     users: usize,
+    /// The scopes of one more key.
+    scopes: Vec<String>,
+    old_errors: bool,
     help: bool,
 }
 
@@ -43,22 +48,28 @@ fn main() -> ExitCode {
         let _ = out.write_all(HELP.as_bytes());
         return ExitCode::SUCCESS;
     }
-    let emulator = match options.builder.start() {
+    let emulator = match options.builder.clone().start() {
         Ok(emulator) => emulator,
         Err(error) => return fail(&format!("cannot start: {error}"), 1),
     };
-    let _ = introduce(&mut out, &emulator, options.keys, options.users);
+    emulator.set_old_errors(options.old_errors);
+    let _ = introduce(&mut out, &emulator, &options);
     drop(out);
     loop {
         std::thread::park();
     }
 }
 
-fn introduce(out: &mut impl Write, emulator: &Emulator, keys: usize, users: usize) -> io::Result<()> {
+fn introduce(out: &mut impl Write, emulator: &Emulator, options: &Options) -> io::Result<()> {
     writeln!(out, "export NOMIC_BASE_URL={}", emulator.url())?;
     writeln!(out, "export NOMIC_API_KEY={}", emulator.key())?;
-    for number in 1..=keys {
-        writeln!(out, "# another key: {}", emulator.issue_key_for(number % users, &["developer", "admin"]))?;
+    for number in 1..=options.keys {
+        let key = emulator.issue_key_for(number % options.users, &["developer", "admin"]);
+        writeln!(out, "# another key: {key}")?;
+    }
+    if !options.scopes.is_empty() {
+        let scopes: Vec<&str> = options.scopes.iter().map(String::as_str).collect();
+        writeln!(out, "# a key with {} only: {}", scopes.join(", "), emulator.issue_key(&scopes))?;
     }
     out.flush()
 }
@@ -69,51 +80,46 @@ fn fail(error: &str, code: u8) -> ExitCode {
 }
 
 fn read(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options { builder: Emulator::builder(), keys: 0, users: 25, help: false };
+    let mut builder = Emulator::builder();
+    let (mut keys, mut users, mut scopes) = (0, 25, Vec::new());
+    let (mut old_errors, mut help) = (false, false);
     while let Some(argument) = arguments.next() {
         let (flag, attached) = match argument.split_once('=') {
             Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
             _ => (argument.as_str(), None),
         };
-        if flag == "--help" || flag == "-h" {
-            options.help = true;
-            continue;
-        }
-        let known = [
-            "--port",
-            "--keys",
-            "--limits",
-            "--users",
-            "--audit-logs",
-            "--files",
-            "--agents",
-            "--snapshot",
-            "--job-time",
-        ];
-        if !known.contains(&flag) {
-            return Err(format!("unknown flag {argument}; see --help"));
-        }
-        let value = attached.or_else(|| arguments.next()).ok_or_else(|| format!("{flag} needs a value"))?;
-        let builder = options.builder;
-        options.builder = match flag {
-            "--port" => builder.port(number(flag, &value)?),
-            "--limits" => builder.limits(limits(&value)?),
+        let is_bare = attached.is_none();
+        let mut value = || attached.clone().or_else(|| arguments.next()).ok_or_else(|| format!("{flag} needs a value"));
+        match flag {
+            "--help" | "-h" if is_bare => help = true,
+            "--old-errors" if is_bare => old_errors = true,
+            "--port" => builder = builder.port(number(flag, &value()?)?),
+            "--keys" => keys = number(flag, &value()?)?,
+            "--scopes" => scopes = known_scopes(&value()?)?,
+            "--limits" => builder = builder.limits(limits(&value()?)?),
             "--users" => {
-                options.users = number::<usize>(flag, &value)?.max(1);
-                builder.users(options.users)
+                users = number::<usize>(flag, &value()?)?.max(1);
+                builder = builder.users(users);
             }
-            "--audit-logs" => builder.audit_logs(number(flag, &value)?),
-            "--files" => builder.files(number(flag, &value)?),
-            "--agents" => builder.agents(number(flag, &value)?),
-            "--snapshot" => builder.snapshot(snapshot(&value)?),
-            "--job-time" => builder.job_time(Duration::from_millis(number(flag, &value)?)),
-            _ => {
-                options.keys = number(flag, &value)?;
-                builder
-            }
-        };
+            "--audit-logs" => builder = builder.audit_logs(number(flag, &value()?)?),
+            "--files" => builder = builder.files(number(flag, &value()?)?),
+            "--agents" => builder = builder.agents(number(flag, &value()?)?),
+            "--snapshot" => builder = builder.snapshot(snapshot(&value()?)?),
+            "--job-time" => builder = builder.job_time(Duration::from_millis(number(flag, &value()?)?)),
+            _ => return Err(format!("unknown flag {argument}; see --help")),
+        }
     }
-    Ok(options)
+    Ok(Options { builder, keys, users, scopes, old_errors, help })
+}
+
+/// The scopes of a list, each of which opens something.
+fn known_scopes(value: &str) -> Result<Vec<String>, String> {
+    let scopes: Vec<String> = value.split(',').map(|scope| scope.trim().to_owned()).collect();
+    let opens = |scope: &str, needed: &str| needed == scope || needed.starts_with(&format!("{scope}:"));
+    match scopes.iter().find(|scope| !routes().iter().any(|route| opens(scope, route.scope))) {
+        Some(scope) => Err(format!("--scopes {value}: no operation asks for '{scope}'")),
+        None => Ok(scopes),
+    }
 }
 
 fn number<T: std::str::FromStr>(flag: &str, value: &str) -> Result<T, String> {
@@ -158,6 +164,7 @@ mod tests {
             vec![],
             vec!["--help"],
             vec!["--port", "4010", "--keys=2", "--limits", "burst,speed=60"],
+            vec!["--scopes", "developer:files, admin", "--old-errors"],
             vec!["--users", "10000", "--audit-logs", "100000", "--snapshot", "future", "--job-time", "0"],
         ] {
             assert_eq!(error(&arguments), None, "{arguments:?}");
@@ -174,6 +181,9 @@ mod tests {
             (vec!["--limits", "burst,speed=0"], "speed"),
             (vec!["--limits", "slow"], "slow"),
             (vec!["--snapshot", "never"], "never"),
+            (vec!["--scopes", "developer:flies"], "developer:flies"),
+            (vec!["--scopes", ""], "''"),
+            (vec!["--old-errors=yes"], "--old-errors=yes"),
         ] {
             let error = error(&arguments).unwrap();
             assert!(error.contains(word), "{error}");

@@ -29,10 +29,14 @@ const MOST: i64 = 1000;
 
 impl Window {
     /// Reads `limit` and `cursor`. The filters belong to the cursor: it does not lead on in another listing.
-    pub(crate) fn read(call: &Call, default: i64, maximum: Option<i64>, filters: &[&str]) -> Result<Window, Failure> {
+    pub(crate) fn read(call: &Call, default: i64, maximum: Option<i64>) -> Result<Window, Failure> {
         let limit = match call.query("limit") {
             None => default,
-            Some(text) => text.parse().map_err(|_| Failure::issue(["limit"], "Expected integer"))?,
+            Some(text) => {
+                // Rust reads "+5" as a number.
+                let number = text.parse().ok().filter(|_| !text.starts_with('+'));
+                number.ok_or_else(|| Failure::issue(["limit"], "Expected integer"))?
+            }
         };
         if limit < 1 {
             return Err(Failure::issue(["limit"], too_small(1)));
@@ -42,7 +46,7 @@ impl Window {
         }
         let mut hasher = DefaultHasher::new();
         call.route.operation.hash(&mut hasher);
-        for filter in filters {
+        for filter in call.route.filters.unwrap_or_default() {
             call.query(filter).hash(&mut hasher);
         }
         let list = hasher.finish();
@@ -57,6 +61,11 @@ impl Window {
         Ok(Window { from, limit: limit.min(MOST) as usize, list, turn })
     }
 
+    /// The first place of the list that belongs to the page.
+    pub(crate) fn first(&self) -> usize {
+        self.from.map_or(0, |from| from as usize + 1)
+    }
+
     /// The page's envelope. `items` may hold one item too many, which shows that there is more.
     pub(crate) fn page(&self, call: &Call, mut items: Items, total: Option<u64>) -> Answer {
         let more = items.len() > self.limit;
@@ -67,7 +76,7 @@ impl Window {
         };
         if call.twist.empty_page {
             items.clear();
-            next = Some(seal(self.from.map_or(0, |from| from + 1), self.turn.wrapping_add(1), self.list));
+            next = Some(seal(self.first() as u64, self.turn.wrapping_add(1), self.list));
         }
         if call.twist.cursor_cycle {
             next = call.earlier_cursor(self.list).or(next);

@@ -2,6 +2,7 @@
 
 use crate::api::{Handler, Handler::*};
 use crate::api::{agents, analytics, api_keys, audit_logs, codes, extract, files, parse, projects, users, workflows};
+use crate::failure::{Failure, Issue};
 use crate::http::percent_decode;
 
 /// One operation of the API.
@@ -17,7 +18,32 @@ pub struct Route {
     pub tier: &'static str,
     /// The granular scope that a key needs, such as `developer:agent`.
     pub scope: &'static str,
+    /// The filters of a list that comes in pages, and so takes `limit` and `cursor` as well; None for all else.
+    pub(crate) filters: Option<&'static [&'static str]>,
     pub(crate) handler: Handler,
+}
+
+impl Route {
+    /// Whether this may stand in the query.
+    fn takes(&self, parameter: &str) -> bool {
+        self.filters.is_some_and(|filters| ["limit", "cursor"].contains(&parameter) || filters.contains(&parameter))
+    }
+
+    /// Refuses a query with parameters that the operation does not take, or has twice.
+    pub(crate) fn check_query(&self, query: &[(String, String)]) -> Result<(), Failure> {
+        let mut issues = Vec::new();
+        for (place, (name, _)) in query.iter().enumerate() {
+            let message = if !self.takes(name) {
+                "Unknown query parameter"
+            } else if query[..place].iter().any(|(before, _)| before == name) {
+                "Expected at most once"
+            } else {
+                continue;
+            };
+            issues.push(Issue { path: vec![name.as_str().into()], message: message.to_owned() });
+        }
+        if issues.is_empty() { Ok(()) } else { Err(Failure::invalid(issues)) }
+    }
 }
 
 const fn route(
@@ -28,20 +54,32 @@ const fn route(
     scope: &'static str,
     handler: Handler,
 ) -> Route {
-    Route { operation, method, path, tier, scope, handler }
+    Route { operation, method, path, tier, scope, filters: None, handler }
+}
+
+/// A list that comes in pages.
+const fn list(
+    operation: &'static str,
+    path: &'static str,
+    tier: &'static str,
+    scope: &'static str,
+    filters: &'static [&'static str],
+    handler: Handler,
+) -> Route {
+    Route { filters: Some(filters), ..route(operation, "GET", path, tier, scope, handler) }
 }
 
 #[rustfmt::skip]
 static ROUTES: [Route; 26] = [
     route("upload_file", "POST", "/files/upload", "heavy", "developer:files", Upload),
-    route("search_files", "GET", "/files/search", "standard", "developer:files", Plain(files::search)),
+    list("search_files", "/files/search", "standard", "developer:files", &["query", "integrationId"], Plain(files::search)),
     route("submit_parse", "POST", "/parse", "heavy", "developer:parse", Plain(parse::submit)),
     route("get_parse", "GET", "/parse/{taskId}", "standard", "developer:parse", Plain(parse::get)),
     route("submit_extract", "POST", "/extract", "heavy", "developer:parse", Plain(extract::submit)),
     route("get_extract", "GET", "/extract/{taskId}", "standard", "developer:parse", Plain(extract::get)),
     route("search_codes", "POST", "/codes/search", "search", "developer:agent", Plain(codes::search)),
     route("launch_agent", "POST", "/agents", "heavy", "developer:agent", Plain(agents::launch)),
-    route("list_agents", "GET", "/agents", "standard", "developer:agent", Plain(agents::list)),
+    list("list_agents", "/agents", "standard", "developer:agent", &["status", "workflowId"], Plain(agents::list)),
     route("get_agent", "GET", "/agents/{id}", "standard", "developer:agent", Plain(agents::get)),
     route("delete_agent", "DELETE", "/agents/{id}", "write", "developer:agent", Plain(agents::delete)),
     route("follow_up_agent", "POST", "/agents/{id}/followup", "heavy", "developer:agent", Plain(agents::follow_up)),
@@ -49,16 +87,16 @@ static ROUTES: [Route; 26] = [
     route("get_agent_conversation", "GET", "/agents/{id}/conversation", "standard", "developer:agent", Plain(agents::conversation)),
     route("list_artifacts", "GET", "/agents/{id}/artifacts", "standard", "developer:agent", Plain(agents::artifacts)),
     route("get_artifact", "GET", "/agents/{id}/artifacts/{artifactId}", "standard", "developer:agent", Plain(agents::artifact)),
-    route("list_workflows", "GET", "/workflows", "standard", "developer:agent", Plain(workflows::list)),
-    route("list_projects", "GET", "/projects", "standard", "developer:agent", Plain(projects::list)),
-    route("list_users", "GET", "/users", "standard", "admin:users:read", Plain(users::list)),
+    list("list_workflows", "/workflows", "standard", "developer:agent", &[], Plain(workflows::list)),
+    list("list_projects", "/projects", "standard", "developer:agent", &[], Plain(projects::list)),
+    list("list_users", "/users", "standard", "admin:users:read", &["email"], Plain(users::list)),
     route("get_user", "GET", "/users/{id}", "standard", "admin:users:read", Plain(users::get)),
     route("disable_user", "POST", "/users/{id}/disable", "write", "admin:users:write", Plain(users::disable)),
     route("enable_user", "POST", "/users/{id}/enable", "write", "admin:users:write", Plain(users::enable)),
-    route("list_api_keys", "GET", "/api-keys", "standard", "admin:api-keys:read", Plain(api_keys::list)),
+    list("list_api_keys", "/api-keys", "standard", "admin:api-keys:read", &["userId", "includeRevoked"], Plain(api_keys::list)),
     route("revoke_api_key", "POST", "/api-keys/{id}/revoke", "write", "admin:api-keys:write", Plain(api_keys::revoke)),
-    route("list_audit_logs", "GET", "/audit-logs", "standard", "admin:audit:read", Plain(audit_logs::list)),
-    route("list_user_analytics", "GET", "/analytics/users", "analytics", "admin:analytics:read", Plain(analytics::list)),
+    list("list_audit_logs", "/audit-logs", "standard", "admin:audit:read", &["action", "since"], Plain(audit_logs::list)),
+    list("list_user_analytics", "/analytics/users", "analytics", "admin:analytics:read", &["email"], Plain(analytics::list)),
 ];
 
 /// All operations that the emulator serves.
@@ -75,6 +113,15 @@ pub(crate) enum Found {
     /// The path is known, with these methods only.
     WrongMethod(Vec<&'static str>),
     Nothing,
+}
+
+impl Found {
+    pub(crate) fn route(&self) -> Option<&'static Route> {
+        match self {
+            Found::Route(route, _) => Some(route),
+            _ => None,
+        }
+    }
 }
 
 /// Finds the operation for a method and a target, below `/api/v0` or the root.

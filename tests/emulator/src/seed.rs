@@ -161,11 +161,7 @@ pub(crate) fn agent(number: usize) -> Agent {
     let serial = number as u64;
     let created = NEWEST - HOUR + Duration::from_millis(serial);
     let title = format!("Review {number}");
-    let message = |at: u64, kind: &str, text: String| Message {
-        id: ids::seeded(Kind::Message, serial * 2 + at),
-        kind: kind.to_owned(),
-        text,
-    };
+    let message = |at, kind, text| Message { id: ids::seeded(Kind::Message, serial * 2 + at), kind, text };
     let summary = format!("Room {number} was checked against the door schedule.");
     Agent {
         id: ids::seeded(Kind::Agent, serial),

@@ -95,13 +95,11 @@ fn serve(world: &Arc<World>, stream: TcpStream) {
     let mut wire = Wire::new(stream);
     loop {
         // Faults may be asked for while the connection is idle: they are looked at when a request begins to come.
-        if wire.await_request().is_err() {
-            return;
-        }
-        if lock(&world.faults).has_unread() && strikes_unread(world, &mut wire) {
-            return;
-        }
-        let after = match wire.read_head() {
+        let head = match wire.read_first_line() {
+            Ok(line) if strikes_unread(world, &wire, &line) => return,
+            begun => begun.and_then(|_| wire.read_head()),
+        };
+        let after = match head {
             Ok(head) => exchange(world, &mut wire, &head).unwrap_or(After::Close),
             Err(BadHead::Closed) => return,
             Err(BadHead::Malformed(error)) => {
@@ -118,16 +116,12 @@ fn serve(world: &Arc<World>, stream: TcpStream) {
     }
 }
 
-/// Lets a fault strike that comes before the request is read. Whether there was one.
-fn strikes_unread(world: &World, wire: &mut Wire) -> bool {
-    let Ok(line) = wire.peek_line() else { return true };
-    let mut words = line.split(' ');
+/// Lets a fault strike that leaves the request unread, but for its first line. Whether there was one.
+fn strikes_unread(world: &World, wire: &Wire, line: &str) -> bool {
+    let mut words = line.split_whitespace();
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let operation = match routes::find(method, target) {
-        Found::Route(route, _) => Some(route.operation),
-        _ => None,
-    };
-    let kind = lock(&world.faults).take_unread(operation);
+    let route = routes::find(method, target).route();
+    let kind = lock(&world.faults).take_unread(route.map(|route| route.operation));
     match kind {
         None => false,
         Some(FaultKind::Stall(_)) => {
@@ -144,10 +138,8 @@ fn strikes_unread(world: &World, wire: &mut Wire) -> bool {
 /// One request and its answer.
 fn exchange(world: &Arc<World>, wire: &mut Wire, head: &Head) -> io::Result<After> {
     let found = routes::find(&head.method, &head.target);
-    let operation = match &found {
-        Found::Route(route, _) => Some(route.operation),
-        _ => None,
-    };
+    let route = found.route();
+    let operation = route.map(|route| route.operation);
     let number = lock(&world.ledger).receive(Request {
         method: head.method.clone(),
         target: head.target.clone(),
@@ -157,17 +149,14 @@ fn exchange(world: &Arc<World>, wire: &mut Wire, head: &Head) -> io::Result<Afte
         status: None,
     });
     let query = routes::query(&head.target);
-    let fault = match head.header(CONTROL_HEADER).map(FaultKind::from_header) {
-        Some(Ok(kind)) => Some(kind),
-        Some(Err(error)) => {
+    let has_cursor = query.iter().any(|(name, _)| name == "cursor");
+    let fault = match fault_of(world, head, route, has_cursor) {
+        Ok(fault) => fault,
+        Err(error) => {
             let acted = Acted::failed(Failure::bad_request(format!("X-Emulator-Fault: {error}")));
             let response = render(world, operation, None, acted);
             delivery::send(wire.stream(), &response, false)?;
             return Ok(After::Linger);
-        }
-        None => {
-            let has_cursor = query.iter().any(|(name, _)| name == "cursor");
-            lock(&world.faults).take_read(operation, has_cursor)
         }
     };
 
@@ -185,6 +174,8 @@ fn exchange(world: &Arc<World>, wire: &mut Wire, head: &Head) -> io::Result<Afte
             body.skip(*after_bytes)?;
             None
         }
+        // Whoever asks before sending the body hears that it is not wanted.
+        Some(kind) if acts_not(kind) && body.awaits_word() => None,
         Some(kind) if acts_not(kind) => {
             if let Some(bytes) = body.read_whole(MAX_KEPT_BODY)? {
                 keep_body(world, head, number, &bytes);
@@ -199,12 +190,27 @@ fn exchange(world: &Arc<World>, wire: &mut Wire, head: &Head) -> io::Result<Afte
     let keep_alive = head.keep_alive && body_read;
     let response = match acted {
         Some(acted) => render(world, operation, fault.as_ref(), acted),
-        None => instead(world, fault.as_ref()),
+        None => instead(world, head, route, fault.as_ref()),
     };
     let sent = delivery::deliver(world, wire.stream(), response, fault.as_ref(), keep_alive, |status| {
         lock(&world.ledger).amend(number, |request| request.status = Some(status));
     })?;
     Ok(if sent == After::Close && !body_read && delivery::closes_kindly(fault.as_ref()) { After::Linger } else { sent })
+}
+
+/// The fault that befalls a request whose head was read: the one that it asks for itself, or the next in the queue.
+fn fault_of(world: &World, head: &Head, route: Option<&Route>, has_cursor: bool) -> Result<Option<FaultKind>, String> {
+    let mut asked_for = head.all(CONTROL_HEADER);
+    let Some(text) = asked_for.next() else { return Ok(lock(&world.faults).take_read(route, has_cursor)) };
+    if asked_for.next().is_some() {
+        return Err("expected once".to_owned());
+    }
+    let kind = FaultKind::from_header(text)?;
+    if kind.can_befall(route, has_cursor) {
+        Ok(Some(kind))
+    } else {
+        Err(format!("{text}: this request cannot be befallen by it"))
+    }
 }
 
 /// Whether the fault keeps the request from being acted on.
@@ -221,7 +227,7 @@ fn acts_not(kind: &FaultKind) -> bool {
 }
 
 /// The answer to a request that a fault kept from being acted on.
-fn instead(world: &World, fault: Option<&FaultKind>) -> Response {
+fn instead(world: &World, head: &Head, route: Option<&Route>, fault: Option<&FaultKind>) -> Response {
     let api = |status: u16, code: Option<&str>, error: &str| {
         let code = code.or_else(|| Failure::code_of(status)).map(str::to_owned);
         let failure = Failure { status, code, error: error.to_owned(), issues: Vec::new() };
@@ -231,7 +237,8 @@ fn instead(world: &World, fault: Option<&FaultKind>) -> Response {
         Some(FaultKind::Api { status, error, code }) => api(*status, code.as_deref(), error),
         Some(FaultKind::EarlyAnswer { status, .. }) => api(*status, None, "Refused before the body was read"),
         Some(FaultKind::RateLimited { retry_after }) => {
-            let response = api(429, None, "Rate limit exceeded");
+            let mut response = api(429, None, "Rate limit exceeded");
+            response.headers.extend(exhausted(world, head, route));
             match retry_after {
                 Some(value) => response.with("Retry-After", value),
                 None => response,
@@ -310,6 +317,9 @@ fn act(
         Ok(headers) => headers,
         Err(refused) => return Ok(*refused),
     };
+    if let Err(failure) = route.check_query(&query) {
+        return Ok(Acted::failed(failure).with(limits));
+    }
     let mut call = Call {
         world,
         route,
@@ -327,10 +337,14 @@ fn act(
             None => Err(Failure::new(413, "payload_too_large", "Request body too large")),
             Some(bytes) => {
                 keep_body(world, head, number, &bytes);
-                call.body = bytes;
-                // A large body takes its time, and what is done is done after it.
-                call.now = world.now();
-                handle(&call)
+                if bytes.is_empty() || head.says_json() {
+                    call.body = bytes;
+                    // A large body takes its time, and what is done is done after it.
+                    call.now = world.now();
+                    handle(&call)
+                } else {
+                    Err(Failure::new(415, "unsupported_media_type", "Expected Content-Type: application/json"))
+                }
             }
         },
     };
@@ -369,13 +383,8 @@ fn check_limit(world: &World, user: usize, route: &Route) -> Result<Vec<(String,
     let mut limiter = lock(&world.limiter);
     // The moment is taken under the lock: the limiter's time must not run backwards.
     let Some(verdict) = limiter.ask(user, route.tier, world.now()) else { return Ok(Vec::new()) };
-    let Verdict { limit, remaining, reset, wait } = verdict;
-    let mut headers = vec![
-        ("X-RateLimit-Limit".to_owned(), limit.to_string()),
-        ("X-RateLimit-Remaining".to_owned(), remaining.to_string()),
-        ("X-RateLimit-Reset".to_owned(), ceil_seconds(reset).to_string()),
-    ];
-    match wait {
+    let mut headers = limit_headers(&verdict);
+    match verdict.wait {
         None => Ok(headers),
         Some(wait) => {
             headers.push(("Retry-After".to_owned(), limiter.retry_after(wait)));
@@ -383,6 +392,24 @@ fn check_limit(world: &World, user: usize, route: &Route) -> Result<Vec<(String,
             Err(Box::new(Acted::failed(failure).with(headers)))
         }
     }
+}
+
+/// The headers of a refusal by a fault: as the limiter has them for the sender, but with nothing left.
+fn exhausted(world: &World, head: &Head, route: Option<&Route>) -> Vec<(String, String)> {
+    let now = world.now();
+    let verdict = route.and_then(|route| {
+        let user = auth::admit(world, head.header("authorization"), route, now).ok()?;
+        lock(&world.limiter).exhausted(user, route.tier, now)
+    });
+    verdict.as_ref().map(limit_headers).unwrap_or_default()
+}
+
+fn limit_headers(verdict: &Verdict) -> Vec<(String, String)> {
+    vec![
+        ("X-RateLimit-Limit".to_owned(), verdict.limit.to_string()),
+        ("X-RateLimit-Remaining".to_owned(), verdict.remaining.to_string()),
+        ("X-RateLimit-Reset".to_owned(), ceil_seconds(verdict.reset).to_string()),
+    ]
 }
 
 /// Writes down what came of a request as the snapshot and the fault have it.

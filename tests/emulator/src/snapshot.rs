@@ -16,8 +16,9 @@ pub enum Snapshot {
     Future,
 }
 
-/// Parts of an answer that are the caller's own and belong to no version of the API.
-const FOREIGN: [&str; 5] = ["result", "citations", "content", "metadata", "rows"];
+/// Fields whose insides the API only hands on: they come from the caller or from documents, and look the same in every
+/// version.
+const HANDED_ON: [&str; 5] = ["result", "citations", "content", "metadata", "rows"];
 
 /// The answer as the older API gives it.
 pub(crate) fn old(operation: &str, body: Value) -> Value {
@@ -41,7 +42,7 @@ fn drop_optional(value: &mut Value, keep: &[&str]) {
                 let needed = keep.contains(&key.as_str()) || key == "nextCursor" && !value.is_null();
                 !of_several_words || needed
             });
-            let own = fields.iter_mut().filter(|(key, _)| !FOREIGN.contains(&key.as_str()));
+            let own = fields.iter_mut().filter(|(key, _)| !HANDED_ON.contains(&key.as_str()));
             own.for_each(|(_, value)| drop_optional(value, keep));
         }
         _ => {}
@@ -59,7 +60,7 @@ fn add_fields(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(add_fields),
         Value::Object(fields) => {
-            let own = fields.iter_mut().filter(|(key, _)| !FOREIGN.contains(&key.as_str()));
+            let own = fields.iter_mut().filter(|(key, _)| !HANDED_ON.contains(&key.as_str()));
             own.for_each(|(_, value)| add_fields(value));
             fields.insert("futureField".to_owned(), json!({ "since": "v1", "list": [1, null, "two"] }));
         }
@@ -92,9 +93,9 @@ fn change_words(value: &mut Value) {
     }
 }
 
-/// Goes down into the parts that are the API's own. A parse result is, but for the types of its blocks' fields.
+/// Goes down into what is the API's own. Of a `result` only the blocks are, if it is a parse's.
 fn change_inside(key: &str, value: &mut Value) {
-    if !FOREIGN.contains(&key) {
+    if !HANDED_ON.contains(&key) {
         change_words(value);
     } else if key == "result" {
         let chunks = value.get_mut("chunks").and_then(Value::as_array_mut);
@@ -121,7 +122,7 @@ pub(crate) fn upper_case(mut body: Value) -> Value {
         match value {
             Value::Array(items) => items.iter_mut().for_each(shout),
             Value::Object(fields) => {
-                for (key, value) in fields.iter_mut().filter(|(key, _)| !FOREIGN.contains(&key.as_str())) {
+                for (key, value) in fields.iter_mut().filter(|(key, _)| !HANDED_ON.contains(&key.as_str())) {
                     match value {
                         Value::String(word) if key == "status" => *word = word.to_uppercase(),
                         _ => shout(value),

@@ -138,7 +138,7 @@ pub struct StoredUpload {
     pub path: PathBuf,
     /// The number of bytes.
     pub size: u64,
-    /// The MIME type that was told, or guessed from the name.
+    /// The MIME type that its part told.
     pub mime_type: String,
     /// The heads of all parts of the form, in order.
     pub parts: Vec<PartHead>,

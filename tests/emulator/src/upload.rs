@@ -54,11 +54,16 @@ pub(crate) fn receive(call: &Call, head: &Head, body: &mut Body) -> io::Result<R
         Ok(()) => {
             // What follows the last boundary means nothing, but it has to come.
             body.skip(u64::MAX)?;
-            form.check(&heads.found)
+            form.check(&heads)
         }
         Err(Broken::Socket(error)) => Err(error)?,
         Err(Broken::Disk(error)) => Err(Failure::new(500, "internal_error", format!("Cannot store the file: {error}"))),
         Err(Broken::Rules(failure)) => Err(failure),
+        // Multer does not say which part it stumbled over.
+        Err(Broken::Form(error)) => match form.check(&heads) {
+            Err(failure) if heads.found.iter().any(|head| read_part_head(head).is_err()) => Err(failure),
+            _ => Err(Failure::bad_request(format!("Malformed form-data: {error}"))),
+        },
     };
     let answer = checked.and_then(|upload| keep(call, upload, &form, heads.found, &stored));
     if answer.is_err() {
@@ -85,6 +90,7 @@ enum Broken {
     Socket(io::Error),
     Disk(io::Error),
     Rules(Failure),
+    Form(multer::Error),
 }
 
 impl From<multer::Error> for Broken {
@@ -94,7 +100,7 @@ impl From<multer::Error> for Broken {
                 Ok(error) => Broken::Socket(*error),
                 Err(cause) => Broken::Socket(io::Error::other(cause)),
             },
-            other => Broken::Rules(Failure::bad_request(format!("Malformed form-data: {other}"))),
+            other => Broken::Form(other),
         }
     }
 }
@@ -129,6 +135,7 @@ impl Form {
                     match String::from_utf8(value) {
                         Err(_) => self.complain(&name, "Invalid UTF-8"),
                         Ok(_) if place.is_some() => self.complain(&name, "Expected at most one part"),
+                        Ok(text) if text.contains(char::is_control) => self.complain(&name, "Has a control character"),
                         Ok(text) => *place = Some(text),
                     }
                 }
@@ -154,14 +161,18 @@ impl Form {
     }
 
     /// Holds the form against the rules, and its parts' heads as they came, byte by byte. Gives the target and what the file part says.
-    fn check(&mut self, heads: &[PartHead]) -> Result<Checked, Failure> {
+    fn check(&mut self, heads: &PartHeads) -> Result<Checked, Failure> {
         let mut file = None;
-        for head in heads {
+        if !heads.is_utf8 {
+            self.complain("file", "Invalid UTF-8 in the head of a part");
+        }
+        for head in &heads.found {
             match read_part_head(head) {
                 Err(message) => self.complain("file", &message),
-                Ok(part) if part.name == "file" => match part.file_names.as_slice() {
-                    [name] => file = Some((name.clone(), part.content_type)),
-                    names => {
+                Ok(part) if part.name == "file" => match (part.file_names.as_slice(), part.content_type) {
+                    ([name], Some(content_type)) => file = Some((name.clone(), content_type)),
+                    ([_], None) => self.complain("file", "Expected a Content-Type"),
+                    (names, _) => {
                         let message = format!("Expected exactly one filename, received {}", names.len());
                         self.complain("file", &message);
                     }
@@ -182,11 +193,10 @@ impl Form {
         if !self.issues.is_empty() {
             return Err(Failure::invalid(std::mem::take(&mut self.issues)));
         }
-        let (received_name, content_type) = file.ok_or_else(|| Failure::issue(["file"], "Required"))?;
+        let (received_name, mime_type) = file.ok_or_else(|| Failure::issue(["file"], "Required"))?;
         let mut folders = segments.unwrap_or_else(|| vec![received_name.clone()]);
         let name = folders.pop().filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| Failure::issue(["file"], "Expected a filename"))?;
-        let mime_type = content_type.unwrap_or_else(|| guess_mime_type(&name).to_owned());
         Ok(Checked { received_name, mime_type, target: Target { parent, folders, name } })
     }
 }
@@ -206,11 +216,15 @@ fn keep(call: &Call, upload: Checked, form: &Form, parts: Vec<PartHead>, stored:
         if target.parent.as_deref().is_some_and(|id| !library.has_folder(id)) {
             return Err(Failure::not_found("Parent folder"));
         }
+        if let Some(obstacle) = library.obstacle(&target) {
+            let part = if form.path.is_some() { "path" } else { "file" };
+            return Err(Failure::issue([part], obstacle));
+        }
         library.add(target, &mime_type, stored.to_owned(), || call.world.fresh_id())
     };
     call.record(
         "file.uploaded",
-        Party { id: file.id.clone(), kind: "file", name: Some(file.name.clone()) },
+        vec![Party { id: file.id.clone(), kind: "file", name: Some(file.name.clone()) }],
         json!({ "size": form.size, "fileVersionId": file.version }),
     );
     let answer = Answer::created(json!({
@@ -221,7 +235,7 @@ fn keep(call: &Call, upload: Checked, form: &Form, parts: Vec<PartHead>, stored:
         "fileType": "DOCUMENT",
         "parentId": file.folder,
         "fileVersionId": file.version,
-        "createdAt": rfc3339(call.now),
+        "createdAt": rfc3339(call.world.now()),
     }));
     lock(&call.world.ledger).uploads.push(StoredUpload {
         name: received_name,
@@ -245,6 +259,9 @@ fn read_part_head(head: &PartHead) -> Result<Part, String> {
     let mut disposition = None;
     let mut content_type = None;
     for (name, value) in &head.headers {
+        if value.contains(char::is_control) {
+            return Err(format!("A control character in header '{name}' of a part"));
+        }
         let slot = match name.to_ascii_lowercase().as_str() {
             "content-disposition" => &mut disposition,
             "content-type" => &mut content_type,
@@ -253,6 +270,9 @@ fn read_part_head(head: &PartHead) -> Result<Part, String> {
         if slot.replace(value.clone()).is_some() {
             return Err(format!("Header '{name}' twice in a part"));
         }
+    }
+    if content_type.as_deref().is_some_and(|value| !is_media_type(value)) {
+        return Err("Invalid Content-Type of a part".to_owned());
     }
     let disposition = disposition.ok_or("A part without Content-Disposition")?;
     let mut rest = disposition.strip_prefix("form-data").ok_or("A part that is not form-data")?.trim_start();
@@ -276,17 +296,19 @@ fn read_part_head(head: &PartHead) -> Result<Part, String> {
     }
 }
 
-fn guess_mime_type(name: &str) -> &'static str {
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-    match extension.as_deref() {
-        Some("pdf") => "application/pdf",
-        Some("txt") => "text/plain",
-        Some("md") => "text/markdown",
-        Some("html" | "htm") => "text/html",
-        Some("png") => "image/png",
-        Some("jpg" | "jpeg") => "image/jpeg",
-        _ => "application/octet-stream",
-    }
+/// Whether this is a type and a subtype, and parameters with their values.
+fn is_media_type(text: &str) -> bool {
+    let is_token = |text: &str| {
+        let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        !text.is_empty() && text.bytes().all(is_token_byte)
+    };
+    let is_quoted = |text: &str| text.len() > 1 && text.starts_with('"') && text.ends_with('"');
+    let mut parts = text.split(';').map(str::trim);
+    let essence = parts.next().and_then(|essence| essence.split_once('/'));
+    let mut parameters = parts.map(|parameter| parameter.split_once('='));
+    essence.is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
+        && parameters
+            .all(|pair| pair.is_some_and(|(name, value)| is_token(name) && (is_token(value) || is_quoted(value))))
 }
 
 /// The body as multer wants it. Every second time it says that nothing is there yet: multer takes all that it can get
@@ -337,6 +359,8 @@ struct PartHeads {
     pending: Vec<u8>,
     state: Scan,
     found: Vec<PartHead>,
+    /// Whether all heads were.
+    is_utf8: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -358,6 +382,7 @@ impl PartHeads {
             pending: b"\r\n".to_vec(),
             state: Scan::Content,
             found: Vec::new(),
+            is_utf8: true,
         }
     }
 
@@ -394,7 +419,9 @@ impl PartHeads {
                 },
                 Scan::Head => match memmem::find(&self.pending, b"\r\n\r\n") {
                     Some(end) => {
-                        self.found.push(PartHead::parse(&self.pending[..end]));
+                        let head = &self.pending[..end];
+                        self.is_utf8 &= str::from_utf8(head).is_ok();
+                        self.found.push(PartHead::parse(head));
                         self.state = Scan::Content;
                         // The blank line's own end may begin the next delimiter.
                         end + 2

@@ -158,6 +158,12 @@ fn bounds_of_limit_and_foreign_cursors_are_refused() {
     for (target, place) in [
         ("/users?limit=0", "limit"),
         ("/users?limit=ten", "limit"),
+        ("/users?limit=%2B5", "limit"),
+        ("/users?limit=5&limit=5", "limit"),
+        ("/users?page=2", "page"),
+        ("/users?Limit=2", "Limit"),
+        ("/workflows?email=a", "email"),
+        ("/users/x?expand=keys", "expand"),
         ("/files/search?query=a&limit=51", "limit"),
         ("/agents?limit=101", "limit"),
         ("/audit-logs?limit=1001", "limit"),
@@ -316,7 +322,7 @@ fn requests_are_on_record() {
     client.get("/nowhere");
     let requests = emulator.requests();
     assert_eq!(requests[0].target, "/api/v0/users/a%2Fb?x=1");
-    assert_eq!((requests[0].operation, requests[0].status), (Some("get_user"), Some(404)));
+    assert_eq!((requests[0].operation, requests[0].status), (Some("get_user"), Some(400)));
     assert_eq!(requests[0].header("x-mine"), Some("1"));
     assert_eq!(requests[1].body, br#"{"prompt":{}}"#);
     assert_eq!((requests[2].operation, requests[2].status), (None, Some(404)));
@@ -331,7 +337,9 @@ fn garbage_is_answered_or_closed_and_harms_nobody() {
         b"GET / HTTP/1.1\r\nBad Header\r\n\r\n",
         b"GET /\r\n\r\n",
         b"HELO example.com\r\n\r\n",
-        b"POST /parse HTTP/1.1\r\nContent-Length: 1x\r\n\r\n",
+        b"POST /parse HTTP/1.1\r\nHost: x\r\nContent-Length: 1x\r\n\r\n",
+        b"GET /users HTTP/1.1\r\n\r\n",
+        b"GET /users HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
         long.as_bytes(),
     ] {
         let answer = Client::new(&emulator).try_send(garbage).unwrap();
@@ -344,16 +352,46 @@ fn garbage_is_answered_or_closed_and_harms_nobody() {
 fn a_chunked_body_and_a_client_that_waits_for_a_word_are_served() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
-    let more = "Transfer-Encoding: chunked\r\n";
+    let more = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
     let body = "9\r\n{\"prompt\"\r\nb;x=y\r\n:{\"text\":\"h\r\n4\r\ni\"}}\r\n0\r\nTrailer: 1\r\n\r\n";
     let request = client.head("POST", "/agents", more) + body;
     client.try_send(request.as_bytes()).unwrap().expect(201);
-    let more = "Expect: 100-continue\r\nContent-Length: 2\r\n";
+    let more = "Expect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 2\r\n";
     let request = client.head("POST", "/users/x/disable", more);
     let answer = client.try_send(request.as_bytes()).unwrap();
     assert_eq!(answer.status, 100);
     client.try_send(b"{}").unwrap().expect(404);
     client.get("/users").expect(200);
+}
+
+#[test]
+fn json_must_say_that_it_is_json() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    let body = r#"{"prompt":{"text":"hi"}}"#;
+    let mut send = |kind: &str| {
+        let request = client.head("POST", "/agents", &format!("{kind}Content-Length: {}\r\n", body.len())) + body;
+        client.try_send(request.as_bytes()).unwrap()
+    };
+    for kind in ["", "Content-Type: text/plain\r\n", "Content-Type: application/jsonp\r\n"] {
+        assert_eq!(send(kind).expect(415)["code"], "unsupported_media_type", "{kind}");
+    }
+    for kind in ["Content-Type: application/json\r\n", "content-type: Application/JSON; charset=utf-8\r\n"] {
+        send(kind).expect(201);
+    }
+    assert_eq!((emulator.received("launch_agent"), emulator.accepted("launch_agent")), (5, 2));
+    let head = client.head("POST", "/users/x/disable", "Content-Length: 0\r\n");
+    client.try_send(head.as_bytes()).unwrap().expect(404);
+}
+
+#[test]
+fn unknown_parameters_matter_only_to_what_is_known() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    client.get("/nowhere?page=2").expect(404);
+    let refusal = client.get("/users?page=2&email=a&email=b").expect(400);
+    let paths: Vec<&Value> = refusal["issues"].as_array().unwrap().iter().map(|issue| &issue["path"][0]).collect();
+    assert_eq!(paths, ["page", "email"]);
 }
 
 #[test]

@@ -3,32 +3,83 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_nomic-emulator"))
 }
 
+/// The program as it runs; it is killed when this is dropped.
+struct Running {
+    child: Child,
+    /// What it has printed.
+    lines: Vec<String>,
+}
+
+impl Running {
+    /// Starts it and waits until it has printed so many lines.
+    fn start(flags: &[&str], lines: usize) -> Running {
+        let mut child = program().args(flags).stdout(Stdio::piped()).spawn().unwrap();
+        let printed = BufReader::new(child.stdout.take().unwrap()).lines();
+        Running { lines: printed.take(lines).map(Result::unwrap).collect(), child }
+    }
+
+    fn has_folder(&self) -> bool {
+        let end = format!("-{}-0", self.child.id());
+        let mut entries = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+        entries.any(|entry| {
+            let name = entry.file_name().into_string().unwrap_or_default();
+            name.starts_with("nomic-emulator-") && name.ends_with(&end)
+        })
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
 #[test]
 fn what_it_prints_is_ready_to_be_used() {
-    let mut child = program().args(["--limits", "off", "--keys", "1"]).stdout(Stdio::piped()).spawn().unwrap();
-    let lines: Vec<String> =
-        BufReader::new(child.stdout.take().unwrap()).lines().take(3).map(|line| line.unwrap()).collect();
+    let flags = ["--limits", "off", "--keys", "1", "--scopes", "developer:files,admin:users:read", "--old-errors"];
+    let program = Running::start(&flags, 4);
+    let lines = &program.lines;
     let address = lines[0].strip_prefix("export NOMIC_BASE_URL=http://").unwrap().strip_suffix("/api/v0").unwrap();
-    let keys = [lines[1].strip_prefix("export NOMIC_API_KEY=").unwrap(), lines[2].rsplit(' ').next().unwrap()];
-    for key in keys {
-        assert!(key.starts_with("npk_"), "{lines:?}");
+    let get = |key: &str, target: &str| {
         let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "GET /api/v0/users HTTP/1.1\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n")
-            .unwrap();
+        let head =
+            format!("GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let key = lines[1].strip_prefix("export NOMIC_API_KEY=").unwrap();
+    let [another, poor] = [2, 3].map(|line: usize| lines[line].rsplit(' ').next().unwrap());
+    for key in [key, another, poor] {
+        assert!(key.starts_with("npk_"), "{lines:?}");
+        let answer = get(key, "/api/v0/users");
         assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("alice@example.com"), "{answer}");
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    // A killed program cannot tidy up after itself.
-    std::fs::remove_dir_all(std::env::temp_dir().join(format!("nomic-emulator-{}-0", child.id()))).unwrap();
+    assert!(get(another, "/projects").starts_with("HTTP/1.1 200 OK"));
+    let refusal = get(poor, "/projects");
+    assert!(refusal.starts_with("HTTP/1.1 403 ") && !refusal.contains("forbidden"), "{refusal}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_a_killed_program_leaves_is_swept_up_by_the_next() {
+    let [mut killed, living] = [(); 2].map(|()| Running::start(&[], 2));
+    killed.kill();
+    assert!(killed.has_folder() && living.has_folder());
+    let _next = Running::start(&[], 2);
+    assert!(!killed.has_folder() && living.has_folder());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::{Client, quick};
 use flate2::read::GzDecoder;
-use nomic_emulator::{Emulator, Fault, FaultKind, Limits, StallPhase};
+use nomic_emulator::{Emulator, Fault, FaultKind, LimitModel, Limits, StallPhase};
 use serde_json::{Value, json};
 
 fn launch(client: &mut Client) -> std::io::Result<common::Answer> {
@@ -274,9 +274,105 @@ fn a_fault_is_asked_for_by_header() {
     client.headers = "X-Emulator-Fault: reset-after\r\n".to_owned();
     assert_eq!(launch(&mut client).unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert_eq!(emulator.accepted("launch_agent"), 1);
+    for (header, word) in [
+        ("X-Emulator-Fault: explode\r\n", "explode"),
+        ("X-Emulator-Fault: never-ends\r\n", "never-ends"),
+        ("X-Emulator-Fault: cursor-cycle\r\n", "cursor-cycle"),
+        ("X-Emulator-Fault: gzip\r\nx-emulator-fault: gzip\r\n", "once"),
+    ] {
+        let mut client = Client::new(&emulator);
+        client.headers = header.to_owned();
+        let error = client.get("/users").expect(400)["error"].take();
+        assert!(error.as_str().unwrap().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn an_answer_that_has_no_content_has_no_body() {
+    let emulator = quick();
     let mut client = Client::new(&emulator);
-    client.headers = "X-Emulator-Fault: explode\r\n".to_owned();
-    assert!(client.get("/users").expect(400)["error"].as_str().unwrap().contains("explode"));
+    let bodied = |status| FaultKind::Status {
+        status,
+        body: "a body".to_owned(),
+        content_type: "text/plain".to_owned(),
+        headers: Vec::new(),
+        acted: true,
+    };
+    for kind in [FaultKind::Html(204), FaultKind::Html(304), bodied(204), bodied(304)] {
+        emulator.fault(Fault::any(kind));
+        let answer = client.get("/users");
+        assert!(answer.status == 204 || answer.status == 304);
+        assert_eq!(answer.header("content-length"), None);
+        // Whatever followed the head would stand before this answer.
+        client.get("/users").expect(200);
+    }
+}
+
+#[test]
+fn an_unread_fault_of_another_operation_lets_long_and_slow_requests_through() {
+    let emulator = quick();
+    emulator.fault(Fault::on("launch_agent", FaultKind::ResetAtOnce));
+    let mut client = Client::new(&emulator);
+    let long = format!("/files/search?query={}", "x".repeat(60_000));
+    client.get(&long).expect(200);
+    let request = client.head("GET", "/users", "");
+    for piece in request.as_bytes().chunks(request.len() / 3) {
+        client.stream().write_all(piece).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    client.read().unwrap().expect(200);
+    assert_eq!(launch(&mut client).unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_client_that_waits_for_a_word_hears_of_a_fault_at_once() {
+    let emulator = quick();
+    for kind in [FaultKind::Html(502), FaultKind::RateLimited { retry_after: None }] {
+        emulator.fault(Fault::any(kind));
+        let mut client = Client::new(&emulator);
+        let more = "Expect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 30\r\n";
+        let head = client.head("POST", "/agents", more);
+        let answer = client.try_send(head.as_bytes()).unwrap();
+        assert!(answer.status == 502 || answer.status == 429, "{}", answer.status);
+        assert_eq!(answer.header("connection"), Some("close"), "the body may still come or not");
+    }
+}
+
+#[test]
+fn a_limit_that_a_fault_speaks_of_is_the_limiters_own() {
+    let limits = Limits::contract(LimitModel::FullBurst).tier("heavy", 7);
+    let emulator = Emulator::builder().limits(limits).start().unwrap();
+    emulator.fault(Fault::on("launch_agent", FaultKind::RateLimited { retry_after: Some("2".to_owned()) }));
+    let mut client = Client::new(&emulator);
+    let refused = launch(&mut client).unwrap();
+    assert_eq!(refused.expect(429)["code"], "rate_limited");
+    assert_eq!((refused.header("x-ratelimit-limit"), refused.header("x-ratelimit-remaining")), (Some("7"), Some("0")));
+    assert!(refused.header("x-ratelimit-reset").unwrap().parse::<u64>().unwrap() > 1_700_000_000);
+    assert_eq!(refused.header("retry-after"), Some("2"));
+    let next = launch(&mut client).unwrap();
+    assert_eq!(next.header("x-ratelimit-remaining"), Some("6"), "the fault has used up nothing");
+
+    let emulator = quick();
+    emulator.fault(Fault::any(FaultKind::RateLimited { retry_after: None }));
+    assert_eq!(launch(&mut Client::new(&emulator)).unwrap().header("x-ratelimit-limit"), None);
+}
+
+#[test]
+fn a_fault_waits_for_a_request_that_it_can_befall() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    emulator.fault(Fault::any(FaultKind::NeverEnds));
+    emulator.fault(Fault::any(FaultKind::EmptyPage));
+    emulator.fault(Fault::any(FaultKind::Bare));
+    emulator.fault(Fault::any(FaultKind::Wrapped));
+    let user = client.get("/users?limit=1").expect(200);
+    assert_eq!(user["data"], json!([]), "the first list");
+    let user = client.get("/users?limit=1").expect(200)["data"][0]["id"].as_str().unwrap().to_owned();
+    assert!(client.get(&format!("/users/{user}")).expect(200)["data"].is_object(), "the first bare object");
+    client.get("/nowhere").expect(404);
+    let id = launch(&mut client).unwrap().expect(201)["data"]["id"].as_str().unwrap().to_owned();
+    let agent = client.get(&format!("/agents/{id}")).expect(200);
+    assert_eq!(agent["status"], "running", "never ends, and comes bare: {agent}");
 }
 
 #[test]

@@ -50,6 +50,33 @@ fn values_are_extracted_with_citations_when_asked_for() {
 }
 
 #[test]
+fn one_extract_over_several_files_is_one_entry_of_the_audit_trail() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    let versions = ["a.md", "b.md"].map(|name| client.upload(name, PERMIT)["fileVersionId"].take());
+    client.post("/extract", json!({ "fileVersionIds": versions, "schema": {} })).expect(202);
+    let entries = client.get("/audit-logs?limit=2").expect(200)["data"].take();
+    let targets: Vec<&Value> = entries[0]["targets"].as_array().unwrap().iter().map(|target| &target["id"]).collect();
+    assert_eq!(targets, [&versions[0], &versions[1]]);
+    let actions = [&entries[0]["action"], &entries[1]["action"]];
+    assert_eq!(actions, ["extract.submitted", "file.uploaded"]);
+}
+
+#[test]
+fn a_schema_that_is_none_is_refused_with_advice() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    let version = client.upload("permit.md", PERMIT)["fileVersionId"].take();
+    let body = |schema: Value| json!({ "fileVersionIds": [version], "schema": schema });
+    let refusal = client.post("/extract", body(json!({ "permitNumber": "string" }))).expect(422);
+    assert_eq!(refusal["code"], "unprocessable");
+    assert!(refusal["error"].as_str().unwrap().contains("properties"), "{refusal}");
+    for schema in [json!({}), json!({ "type": "object" })] {
+        client.post("/extract", body(schema)).expect(202);
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_refused_or_fails() {
     let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).files(1).start().unwrap();
     let mut client = Client::new(&emulator);
@@ -62,6 +89,8 @@ fn what_cannot_be_read_is_refused_or_fails() {
     let zip = client.form(form.as_bytes()).expect(201);
     let refusal = client.post("/parse", json!({ "fileVersionId": zip["fileVersionId"] })).expect(422);
     assert_eq!(refusal["code"], "unprocessable");
+    let error = refusal["error"].as_str().unwrap();
+    assert!(error.contains("this emulator reads txt, md, html and pdf; the real service reads more"), "{error}");
     let body = json!({ "fileVersionIds": [zip["fileVersionId"]], "schema": {} });
     client.post("/extract", body).expect(422);
     let broken = client.upload("broken.pdf", "%PDF-1.7 and nothing more");

@@ -21,7 +21,7 @@ fn a_large_upload_takes_no_memory() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     client.upload("small.txt", "x");
-    let head = "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"large.bin\"\r\n\r\n";
+    let head = "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"large.bin\"\r\nContent-Type: application/octet-stream\r\n\r\n";
     let tail = "\r\n--XX--\r\n";
     let length = head.len() + SIZE + tail.len();
     let more = format!("Content-Type: multipart/form-data; boundary=XX\r\nContent-Length: {length}\r\n");

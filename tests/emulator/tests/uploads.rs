@@ -16,7 +16,9 @@ fn a_file_is_stored_byte_by_byte() {
     // Bytes that look like a boundary, but are none.
     let mut content: Vec<u8> = (0..200_000_u32).map(|number| (number * 7 % 256) as u8).collect();
     content.extend_from_slice(b"\r\n--X\r\n--XY\r\n\r\n--");
-    let mut form = b"--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n".to_vec();
+    let head = file_part("a.bin", "application/octet-stream", "");
+    let mut form = head.trim_end_matches("\r\n").as_bytes().to_vec();
+    form.extend_from_slice(b"\r\n\r\n");
     form.extend_from_slice(&content);
     form.extend_from_slice(b"\r\n--XX--\r\n");
     let answer = client.form(&form).expect(201);
@@ -71,6 +73,41 @@ fn folders_are_made_along_the_path_and_found_again() {
 }
 
 #[test]
+fn a_path_cannot_lead_through_a_file_or_end_at_a_folder() {
+    let emulator = quick();
+    let mut client = Client::new(&emulator);
+    let first = client.upload("reports/quarterly.txt", "one");
+    let form = |path: &str| file_part("a.txt", "text/plain", "x") + &field("path", path) + "--XX--\r\n";
+    for path in ["reports/quarterly.txt/appendix.txt", "reports/quarterly.txt/b/c.txt", "reports"] {
+        let refusal = client.form(form(path).as_bytes()).expect(400);
+        assert_eq!(refusal["issues"][0]["path"], json!(["path"]), "{refusal}");
+    }
+    let beside = field("parentId", first["parentId"].as_str().unwrap()) + &form("new/appendix.txt");
+    client.form(beside.as_bytes()).expect(201);
+    let named = file_part("reports", "text/plain", "x") + "--XX--\r\n";
+    assert_eq!(client.form(named.as_bytes()).expect(400)["issues"][0]["path"], json!(["file"]));
+    assert_eq!(emulator.uploads().len(), 2);
+    assert_eq!(client.get("/files/search?query=").expect(200)["data"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_file_is_as_old_as_the_end_of_its_upload() {
+    let emulator = quick();
+    let mut slow = Client::new(&emulator);
+    let form = file_part("slow.txt", "text/plain", "x") + "--XX--\r\n";
+    let more = format!("Content-Type: multipart/form-data; boundary=XX\r\nContent-Length: {}\r\n", form.len());
+    slow.stream().write_all(slow.head("POST", "/files/upload", &more).as_bytes()).unwrap();
+    while emulator.received("upload_file") == 0 {
+        std::thread::yield_now();
+    }
+    // Times are told in milliseconds.
+    std::thread::sleep(std::time::Duration::from_millis(3));
+    let meanwhile = Client::new(&emulator).upload("fast.txt", "x");
+    let answer = slow.try_send(form.as_bytes()).unwrap().expect(201);
+    assert!(answer["createdAt"].as_str() >= meanwhile["createdAt"].as_str(), "{answer} {meanwhile}");
+}
+
+#[test]
 fn a_form_that_breaks_the_rules_is_refused_and_not_kept() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
@@ -90,12 +127,28 @@ fn a_form_that_breaks_the_rules_is_refused_and_not_kept() {
         (extra_header, "Unexpected header 'X-Evil'"),
         (two_names, "Expected exactly one filename, received 2"),
         (no_name, "Expected exactly one filename, received 0"),
+        (file.replace("Content-Type: text/plain\r\n", ""), "Expected a Content-Type"),
+        (file_part("a.txt", "", "x"), "Invalid Content-Type"),
+        (file_part("a.txt", "text", "x"), "Invalid Content-Type"),
+        (file_part("a.txt", "text/plain; charset", "x"), "Invalid Content-Type"),
+        (file_part("a.txt", "text/pl ain", "x"), "Invalid Content-Type"),
+        (file_part("a\tb.txt", "text/plain", "x"), "control character"),
+        (file_part("a\nb.txt", "text/plain", "x"), "control character"),
+        (file_part("a\rb.txt", "text/plain", "x"), "control character"),
+        (file_part("a\0b.txt", "text/plain", "x"), "control character"),
+        (file_part("a\u{85}b.txt", "text/plain", "x"), "control character"),
+        (file.clone() + &field("path", "a/\tb.txt"), "control character"),
     ] {
         let refusal = client.form((form + "--XX--\r\n").as_bytes()).expect(400);
         assert_eq!(refusal["code"], "validation_failed", "{refusal}");
         let messages = refusal["issues"].to_string();
         assert!(messages.contains(message), "{messages} should say {message}");
     }
+    let mut no_text = (file.clone() + "--XX--\r\n").into_bytes();
+    let at = no_text.windows(5).position(|bytes| bytes == b"a.txt").unwrap();
+    no_text[at] = 0xff;
+    let refusal = client.form(&no_text).expect(400);
+    assert!(refusal["issues"].to_string().contains("Invalid UTF-8"), "{refusal}");
     let unfinished = client.form(file.as_bytes()).expect(400);
     assert_eq!(unfinished["code"], "bad_request");
     assert_eq!(emulator.accepted("upload_file"), 0);

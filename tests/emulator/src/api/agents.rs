@@ -2,11 +2,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api::tasks::guarded;
 use crate::api::{Answer, Call, analytics};
 use crate::failure::{Failure, Issue};
 use crate::pages::{Items, Window};
@@ -14,7 +12,7 @@ use crate::seed::{self, WORKFLOWS, Workflow};
 use crate::state::lock;
 use crate::store::agents::{Agent, Outcome, Run, State};
 use crate::store::library::Version;
-use crate::store::tasks::{Eventually, Fate};
+use crate::store::tasks::{Eventually, Fate, guarded};
 use crate::store::trail::Party;
 use crate::validate::{self, Shape, list as list_of, open_object, optional, required};
 use crate::work;
@@ -41,9 +39,6 @@ static LAUNCH: Shape = open_object(&[
     optional("source", open_object(&[optional("fileIds", list_of(&Shape::Uuid))])),
 ]);
 static FOLLOW_UP: Shape = open_object(&[required("prompt", open_object(PROMPT))]);
-
-/// How long an answer waits for an agent that should have ended by now.
-const GRACE: Duration = Duration::from_secs(1);
 
 pub(crate) fn launch(call: &Call) -> Result<Answer, Failure> {
     let body = validate::read(&call.body, &LAUNCH)?;
@@ -87,7 +82,7 @@ pub(crate) fn launch(call: &Call) -> Result<Answer, Failure> {
     let answer = Answer::created(json!({ "data": agent.json_with_status("waiting") }));
     lock(&call.world.agents).add(agent);
     let metadata = json!({ "workflowId": body.get("workflowId"), "projectId": body.get("projectId") });
-    call.record("agent.launched", Party { id, kind: "agent", name: None }, metadata);
+    call.record("agent.launched", vec![Party { id, kind: "agent", name: None }], metadata);
     Ok(answer)
 }
 
@@ -174,7 +169,7 @@ fn gather_files(call: &Call, ids: &[&str]) -> Result<(Files, Vec<Version>), Fail
 }
 
 /// Has an agent's work done elsewhere. Files that cannot be read are left out, as a person would.
-fn start_work(call: &Call, prompt: String, versions: Vec<Version>, earlier: Files) -> Outcome {
+fn start_work(call: &Call, prompt: String, versions: Vec<Version>, earlier: Vec<(&'static str, String)>) -> Outcome {
     let outcome = Eventually::new();
     if call.twist.fate == Fate::Ordinary {
         let outcome = Arc::clone(&outcome);
@@ -188,7 +183,7 @@ fn start_work(call: &Call, prompt: String, versions: Vec<Version>, earlier: File
 }
 
 pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
-    let window = Window::read(call, 20, Some(100), &["status", "workflowId"])?;
+    let window = Window::read(call, 20, Some(100))?;
     let (now, job_time) = (call.now, call.world.job_time);
     let mut agents = lock(&call.world.agents);
     let mut items: Items = Vec::new();
@@ -221,7 +216,7 @@ fn with_agent<T>(call: &Call, act: impl FnOnce(&mut Agent) -> Result<T, Failure>
         }
     };
     if let Some(outcome) = late {
-        outcome.arrives_within(GRACE);
+        outcome.wait();
     }
     let mut agents = lock(&call.world.agents);
     let agent = agents.get_mut(call.value(0)).ok_or_else(missing)?;
@@ -240,7 +235,7 @@ pub(crate) fn get(call: &Call) -> Result<Answer, Failure> {
 
 pub(crate) fn delete(call: &Call) -> Result<Answer, Failure> {
     let agent = lock(&call.world.agents).remove(call.value(0)).ok_or_else(|| Failure::not_found("Agent"))?;
-    call.record("agent.deleted", party(call), json!({}));
+    call.record("agent.deleted", vec![party(call)], json!({}));
     Ok(Answer::ok(json!({ "id": agent.id })))
 }
 
@@ -259,7 +254,7 @@ pub(crate) fn follow_up(call: &Call) -> Result<Answer, Failure> {
         if agent.is_running() {
             return Err(Failure::conflict("Agent is still running"));
         }
-        let earlier = agent.messages.iter().map(|message| (message.kind.clone(), message.text.clone())).collect();
+        let earlier = agent.messages.iter().map(|message| (message.kind, message.text.clone())).collect();
         agent.state = State::Running(Run {
             started: call.now,
             awaits_tool: false,
@@ -270,7 +265,7 @@ pub(crate) fn follow_up(call: &Call) -> Result<Answer, Failure> {
         agent.updated = call.now;
         Ok(json!({ "data": agent.json_with_status("running") }))
     })?;
-    call.record("agent.followed_up", party(call), json!({}));
+    call.record("agent.followed_up", vec![party(call)], json!({}));
     Ok(Answer::ok(body))
 }
 
@@ -283,7 +278,7 @@ pub(crate) fn stop(call: &Call) -> Result<Answer, Failure> {
         agent.updated = call.now;
         Ok(agent.json_with_status("stopped"))
     })?;
-    call.record("agent.stopped", party(call), json!({}));
+    call.record("agent.stopped", vec![party(call)], json!({}));
     Ok(Answer::ok(json!({ "data": data })))
 }
 

@@ -13,7 +13,7 @@ use crate::store::accounts::User;
 const DEFAULT_CAP_CENTS: u64 = 5000;
 
 pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
-    let window = Window::read(call, 100, Some(1000), &["email"])?;
+    let window = Window::read(call, 100, Some(1000))?;
     let accounts = lock(&call.world.accounts);
     let (items, total) = users::select(&accounts, &window, call.query("email"), render);
     let mut answer = window.page(call, items, Some(total));

@@ -19,15 +19,14 @@ pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
             return Err(Failure::issue(["includeRevoked"], message));
         }
     };
-    let window = Window::read(call, 50, None, &["userId", "includeRevoked"])?;
+    let window = Window::read(call, 50, None)?;
     let accounts = lock(&call.world.accounts);
     // A user who does not exist has no keys.
     let owner = call.query("userId").map(|id| accounts.find_user(id));
     let wanted =
         |key: &ApiKey| (with_revoked || key.revoked.is_none()) && owner.is_none_or(|owner| owner == Some(key.owner));
-    let first = window.from.map_or(0, |from| from as usize + 1);
     let keys = accounts.keys();
-    let items = keys.iter().enumerate().skip(first).filter(|(_, key)| wanted(key)).take(window.limit + 1);
+    let items = keys.iter().enumerate().skip(window.first()).filter(|(_, key)| wanted(key)).take(window.limit + 1);
     let items = items.map(|(place, key)| (place as u64, render(key, &accounts))).collect();
     let total = keys.iter().filter(|key| wanted(key)).count();
     Ok(window.page(call, items, Some(total as u64)))
@@ -45,7 +44,7 @@ pub(crate) fn revoke(call: &Call) -> Result<Answer, Failure> {
         revoked.ok_or_else(|| Failure::not_found("API key"))?
     };
     if is_new {
-        call.record("api_key.revoked", party.clone(), json!({}));
+        call.record("api_key.revoked", vec![party.clone()], json!({}));
     }
     Ok(Answer::ok(json!({ "id": party.id, "revokedAt": rfc3339(since) })))
 }

@@ -7,7 +7,7 @@ use crate::pages::{Items, Window};
 use crate::state::lock;
 
 pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
-    let window = Window::read(call, 100, Some(1000), &["action", "since"])?;
+    let window = Window::read(call, 100, Some(1000))?;
     let since = match call.query("since") {
         None => None,
         Some(text) => Some(parse_rfc3339(text).ok_or_else(|| Failure::issue(["since"], "Invalid datetime"))?),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::api::tasks::{self, readable_version};
 use crate::api::{Answer, Call};
 use crate::failure::Failure;
+use crate::schema;
 use crate::store::tasks::Finished;
 use crate::validate::{self, Shape, object, open_object, optional, required};
 use crate::work;
@@ -19,6 +20,9 @@ static BODY: Shape = object(&[
 
 pub(crate) fn submit(call: &Call) -> Result<Answer, Failure> {
     let mut body = validate::read(&call.body, &BODY)?;
+    if let Some(complaint) = schema::complaint(&body["schema"]) {
+        return Err(Failure::unprocessable(complaint));
+    }
     let ids = body["fileVersionIds"].as_array().into_iter().flatten();
     let versions =
         ids.map(|id| readable_version(call, id.as_str().unwrap_or_default())).collect::<Result<Vec<_>, _>>()?;

@@ -9,10 +9,9 @@ use crate::state::lock;
 
 pub(crate) fn search(call: &Call) -> Result<Answer, Failure> {
     let query = call.query("query").ok_or_else(|| Failure::issue(["query"], "Required"))?.to_lowercase();
-    let window = Window::read(call, 10, Some(50), &["query", "integrationId"])?;
-    let first = window.from.map_or(0, |from| from as usize + 1);
+    let window = Window::read(call, 10, Some(50))?;
     let library = lock(&call.world.library);
-    let hits = library.search(&query, call.query("integrationId"), first);
+    let hits = library.search(&query, call.query("integrationId"), window.first());
     let items: Items = hits
         .take(window.limit + 1)
         .map(|(place, file)| {

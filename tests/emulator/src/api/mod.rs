@@ -80,14 +80,14 @@ impl Call<'_> {
         self.values.get(place).map_or("", String::as_str)
     }
 
-    /// A parameter of the query; the first, when it is given twice.
+    /// A parameter of the query.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Writes into the audit trail what this request did.
-    pub(crate) fn record(&self, action: &'static str, target: Party, metadata: Value) {
-        self.world.record(self.user, action, vec![target], self.user_agent.clone(), metadata);
+    pub(crate) fn record(&self, action: &'static str, targets: Vec<Party>, metadata: Value) {
+        self.world.record(self.user, action, targets, self.user_agent.clone(), metadata);
     }
 
     /// Remembers the first cursor of a run through a list.

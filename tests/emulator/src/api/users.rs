@@ -14,7 +14,7 @@ use crate::validate::{self, Shape, open_object, optional};
 static DISABLE: Shape = open_object(&[optional("reason", Shape::Text)]);
 
 pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
-    let window = Window::read(call, 50, None, &["email"])?;
+    let window = Window::read(call, 50, None)?;
     let accounts = lock(&call.world.accounts);
     let (items, total) = select(&accounts, &window, call.query("email"), brief);
     Ok(window.page(call, items, Some(total)))
@@ -30,8 +30,7 @@ pub(super) fn select(
     let text = email.unwrap_or_default().to_lowercase();
     let wanted = |user: &User| text.is_empty() || user.email.to_lowercase().contains(&text);
     let users = accounts.users();
-    let first = window.from.map_or(0, |from| from as usize + 1);
-    let items = users.iter().enumerate().skip(first).filter(|(_, user)| wanted(user)).take(window.limit + 1);
+    let items = users.iter().enumerate().skip(window.first()).filter(|(_, user)| wanted(user)).take(window.limit + 1);
     let items = items.map(|(place, user)| (place as u64, render(user))).collect();
     let total = if text.is_empty() { users.len() } else { users.iter().filter(|user| wanted(user)).count() };
     (items, total as u64)
@@ -61,7 +60,7 @@ pub(crate) fn disable(call: &Call) -> Result<Answer, Failure> {
     };
     if let Some(revoked) = revoked {
         let metadata = json!({ "reason": body.get("reason"), "revokedApiKeys": revoked });
-        call.record("user.disabled", party.clone(), metadata);
+        call.record("user.disabled", vec![party.clone()], metadata);
     }
     Ok(Answer::ok(json!({
         "id": party.id,
@@ -79,7 +78,7 @@ pub(crate) fn enable(call: &Call) -> Result<Answer, Failure> {
         (party, accounts.enable(place, call.now))
     };
     if changed {
-        call.record("user.enabled", party.clone(), json!({}));
+        call.record("user.enabled", vec![party.clone()], json!({}));
     }
     Ok(Answer::ok(json!({ "id": party.id, "disabled": false })))
 }

@@ -8,9 +8,8 @@ use crate::pages::Window;
 use crate::seed;
 
 pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
-    let window = Window::read(call, 20, None, &[])?;
-    let first = window.from.map_or(0, |from| from as usize + 1);
-    let workflows = (0..).zip(&seed::WORKFLOWS).skip(first).take(window.limit + 1);
+    let window = Window::read(call, 20, None)?;
+    let workflows = (0..).zip(&seed::WORKFLOWS).skip(window.first()).take(window.limit + 1);
     let items = workflows
         .map(|(place, workflow)| {
             let inputs: Vec<_> = workflow.inputs.iter().map(|name| json!({ "name": name })).collect();

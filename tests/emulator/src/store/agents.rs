@@ -15,7 +15,7 @@ use crate::work::Written;
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) id: String,
-    pub(crate) kind: String,
+    pub(crate) kind: &'static str,
     pub(crate) text: String,
 }
 
@@ -131,17 +131,12 @@ impl Agent {
         }
     }
 
-    pub(crate) fn say(&mut self, kind: &str, text: &str, id: String) {
-        self.messages.push(Message { id, kind: kind.to_owned(), text: text.to_owned() });
+    pub(crate) fn say(&mut self, kind: &'static str, text: &str, id: String) {
+        self.messages.push(Message { id, kind, text: text.to_owned() });
     }
 
     fn take_over(&mut self, written: &Written, now: Moment, ids: &Ids) {
-        for (kind, text) in &written.messages {
-            // What the user said stands in the conversation since it was said.
-            if kind != "user_message" {
-                self.say(kind, text, ids.fresh(now));
-            }
-        }
+        self.say("assistant_message", &written.answer, ids.fresh(now));
         self.summary = Some(written.summary.clone());
         self.artifacts.push(Artifact {
             id: ids.fresh(now),

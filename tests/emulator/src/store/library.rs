@@ -1,12 +1,12 @@
 //! The file library: folders, files, their versions, and the documents read from them.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crate::http::percent_encode;
 use crate::seed;
+use crate::store::tasks::guarded;
 use crate::work::{self, Document, Unreadable};
 
 /// A file, by its newest version.
@@ -138,6 +138,20 @@ impl Library {
         Some(self.files.iter().filter(within).collect())
     }
 
+    /// What on the target's way is a file although it should be a folder, or a folder although it should be a file.
+    pub(crate) fn obstacle(&self, target: &Target) -> Option<String> {
+        let mut folder = target.parent.clone();
+        for name in &target.folders {
+            let key = (folder, name.clone());
+            if self.file_by_name.contains_key(&key) {
+                return Some(format!("'{name}' is a file"));
+            }
+            folder = Some(self.folder_by_name.get(&key)?.clone());
+        }
+        let name = &target.name;
+        self.folder_by_name.contains_key(&(folder, name.clone())).then(|| format!("'{name}' is a folder"))
+    }
+
     /// Files an upload: under the same path again it becomes a new version of the same file.
     pub(crate) fn add(
         &mut self,
@@ -196,17 +210,11 @@ impl Library {
 }
 
 impl Version {
-    /// Whether files of this type can be read at all. It is judged by name and MIME type alone.
-    pub(crate) fn is_readable(&self) -> bool {
-        // The type is looked at before the file is opened; no file has this path.
-        !matches!(work::read(&PathBuf::new(), &self.name, &self.mime_type), Err(Unreadable::UnsupportedType(_)))
-    }
-
     /// The document in this version; it is read once. Slow: not to be called with a lock held.
     pub(crate) fn document(&self) -> Result<Arc<Document>, Unreadable> {
         let read = || {
             // Readers of PDF have been known to panic on damaged files.
-            catch_unwind(AssertUnwindSafe(|| work::read(&self.stored, &self.name, &self.mime_type)))
+            guarded(|| work::read(&self.stored, &self.name, &self.mime_type))
                 .unwrap_or_else(|_| Err(Unreadable::Corrupt("the file is damaged".to_owned())))
                 .map(Arc::new)
         };

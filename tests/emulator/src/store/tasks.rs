@@ -1,6 +1,7 @@
 //! Work that takes its time: results that come later, and the jobs of parse and extract.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,11 +26,12 @@ impl<T> Eventually<T> {
         self.arrived.notify_all();
     }
 
-    /// Whether it is there, after waiting for it at most this long.
-    pub(crate) fn arrives_within(&self, patience: Duration) -> bool {
+    /// Waits a moment for what should be there by now, so that an answer need not say that it is still to come.
+    pub(crate) fn wait(&self) {
+        const PATIENCE: Duration = Duration::from_secs(1);
         let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.arrived.wait_timeout_while(value, patience, |value| value.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.is_some()
+        let waited = self.arrived.wait_timeout_while(value, PATIENCE, |value| value.is_none());
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -37,6 +39,11 @@ impl<T: Clone> Eventually<T> {
     pub(crate) fn get(&self) -> Option<T> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Runs work on documents such that its panic is its failure, and not the end of the thread.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| "Internal error".to_owned())
 }
 
 /// How a job is to end, if a fault has a say in it.
@@ -73,9 +80,6 @@ pub(crate) enum Standing {
     Failed(String),
 }
 
-/// How long an answer waits for work that should be done by now, rather than say that it is still going on.
-const GRACE: Duration = Duration::from_secs(1);
-
 impl Task {
     /// How it stands when a task takes so long.
     pub(crate) fn standing(&self, now: Moment, job_time: Duration) -> Standing {
@@ -87,7 +91,7 @@ impl Task {
             Fate::NeverEnds => Standing::Building,
             Fate::Fails(error) => Standing::Failed(error.clone()),
             Fate::Ordinary => {
-                self.outcome.arrives_within(GRACE);
+                self.outcome.wait();
                 match self.outcome.get() {
                     None => Standing::Building,
                     Some(Ok(finished)) => Standing::Completed(finished),

@@ -253,7 +253,7 @@ impl<'a> Search<'a> {
 
     /// "Site address" for "address", if no other address is there.
     fn only_one(&self, wanted: &Wanted, schema: &Value, kind: &str) -> Option<Found<'a>> {
-        let pairs = self.facts.facts.iter().filter(|fact| fact.source == Source::Pair);
+        let pairs = self.facts.facts.iter().filter(|fact| fact.source != Source::Cell);
         let mut fitting = pairs.filter(|fact| wanted.is_head_of(&fact.label));
         let first = fitting.next()?;
         if fitting.any(|other| other.label_words != first.label_words || other.value != first.value) {
@@ -383,7 +383,7 @@ impl<'a> Search<'a> {
 
     /// One value that lists several.
     fn enumeration(&self, wanted: &Wanted, items: &Value, kind: &str) -> Option<Found<'a>> {
-        let pairs = self.facts.facts.iter().filter(|fact| fact.source == Source::Pair);
+        let pairs = self.facts.facts.iter().filter(|fact| fact.source != Source::Cell);
         let scored = pairs.map(|fact| (wanted.score(&fact.label_words, &fact.heading), fact));
         let (_, fact) =
             scored.filter(|(score, _)| *score > 0).reduce(|best, next| if next.0 > best.0 { next } else { best })?;

@@ -31,6 +31,10 @@ impl Place<'_> {
 pub(super) enum Source {
     /// A form says so.
     Pair,
+    /// It stands under its label in the only row of a table, that of this number.
+    Column(usize),
+    /// It stands beside its label in a table of two columns, that of this number.
+    Row(usize),
     /// It is the cell at this row and column.
     Cell,
 }
@@ -126,7 +130,7 @@ impl<'a> Facts<'a> {
                             rows: rows.collect(),
                         }),
                     }
-                    self.cells(table, &heading, place(Rect::default()));
+                    self.cells(table, self.grids.len() - 1, &heading, place(Rect::default()));
                 }
                 Kind::Text if running.contains(&without_digits(&block.content())) => {}
                 Kind::Text | Kind::ListItem => self.passages.push(Passage {
@@ -143,9 +147,9 @@ impl<'a> Facts<'a> {
     }
 
     /// A cell is what its row's first cell and its column's head say together.
-    fn cells(&mut self, table: &'a Table, heading: &BTreeSet<String>, at: Place<'a>) {
+    fn cells(&mut self, table: &'a Table, grid: usize, heading: &BTreeSet<String>, at: Place<'a>) {
         let two_columns = table.columns.len() == 2;
-        let one_row = table.rows.len() == 1;
+        let one_row = self.grids[grid].rows.len() == 1;
         for row in table.rows.iter().take(MAX_TABLE_ROWS) {
             let Some(name) = row.first() else { continue };
             for (column, cell) in table.columns.iter().zip(row) {
@@ -163,13 +167,13 @@ impl<'a> Facts<'a> {
                     continue;
                 }
                 if one_row {
-                    push(column.text.clone(), Source::Pair);
+                    push(column.text.clone(), Source::Column(grid));
                 }
                 if std::ptr::eq(cell, name) {
                     continue;
                 }
                 if two_columns {
-                    push(name.text.clone(), Source::Pair);
+                    push(name.text.clone(), Source::Row(grid));
                 }
                 push(format!("{} {}", name.text, column.text), Source::Cell);
             }

@@ -387,7 +387,7 @@ fn is_underline(text: &str) -> bool {
 
 /// Whether a row cannot go on a paragraph because it begins something of its own.
 fn starts_block(row: &Row) -> bool {
-    marker_length(&row.text()).is_some() || split_pairs(&row.segments).is_some()
+    marker_length(&row.text()).is_some() || is_form_row(&row.segments)
 }
 
 /// The length in characters of a bullet or number at the start of a list item, with the space behind it.
@@ -409,6 +409,11 @@ pub(super) fn marker_length(text: &str) -> Option<usize> {
     let bullet =
         ["-", "*", "+", "–", "—", "•", "◦", "▪", "▫", "‣", "●", "○", "·", "■", "□", "☐", "☑", "☒"].contains(&marker);
     (counted || bullet).then(|| marker.chars().count() + 1)
+}
+
+/// Whether a row holds labels with their values and nothing else.
+pub(super) fn is_form_row(segments: &[Segment]) -> bool {
+    split_pairs(segments).is_some()
 }
 
 /// Splits the segments of a row into labels and values, if that is all there is in it.
@@ -452,7 +457,8 @@ pub(super) fn label_and_value(text: &str) -> Option<(&str, &str)> {
     (is_label(label) && !value.is_empty() && !value.starts_with(':')).then_some((label, value))
 }
 
-fn is_label(text: &str) -> bool {
+/// Whether this is short enough and no sentence.
+pub(super) fn is_label(text: &str) -> bool {
     let text = text.trim();
     let sentence = [". ", "! ", "? ", ", ", "; "].iter().any(|mark| text.contains(mark)) && !text.contains("No. ");
     text.starts_with(|c: char| c.is_alphabetic())
@@ -474,14 +480,14 @@ struct Grid {
 impl Grid {
     fn of(rows: &[Row]) -> Option<Grid> {
         let first = rows.first()?;
-        if first.segments.len() < 2 || split_pairs(&first.segments).is_some() {
+        if first.segments.len() < 2 || is_form_row(&first.segments) {
             return None;
         }
         let mut columns: Vec<(f64, f64)> = Vec::new();
         let mut taken = 0;
         for row in rows {
             let first = taken == 0;
-            if (!first && row.gap > TABLE_GAP) || split_pairs(&row.segments).is_some() {
+            if (!first && row.gap > TABLE_GAP) || is_form_row(&row.segments) {
                 break;
             }
             if is_underline(&row.text()) {

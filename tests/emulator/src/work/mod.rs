@@ -55,6 +55,11 @@ pub(crate) fn read(path: &Path, file_name: &str, mime_type: &str) -> Result<Docu
     if document.has_text() { Ok(document) } else { Err(Unreadable::Empty) }
 }
 
+/// Whether files of this name and MIME type can be read at all.
+pub(crate) fn supports(file_name: &str, mime_type: &str) -> bool {
+    Format::of(file_name, mime_type).is_some()
+}
+
 fn load(path: &Path) -> Result<Vec<u8>, Unreadable> {
     let file =
         File::open(path).map_err(|error| Unreadable::Corrupt(format!("cannot open the stored file: {error}")))?;
@@ -70,12 +75,14 @@ fn load(path: &Path) -> Result<Vec<u8>, Unreadable> {
 
 /// What to call a type that cannot be read.
 fn type_of(file_name: &str, mime_type: &str) -> String {
-    let extension = file_name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase());
-    match extension {
-        _ if !mime_type.is_empty() => mime_type.to_owned(),
-        Some(extension) => extension,
-        None => "unknown".to_owned(),
+    match mime_type {
+        "" => extension(file_name).unwrap_or_else(|| "unknown".to_owned()),
+        _ => mime_type.to_owned(),
     }
+}
+
+fn extension(file_name: &str) -> Option<String> {
+    file_name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,9 +95,8 @@ enum Format {
 
 impl Format {
     fn of(file_name: &str, mime_type: &str) -> Option<Format> {
-        let extension = file_name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase());
         let essence = mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        match extension.as_deref() {
+        match extension(file_name).as_deref() {
             Some("txt" | "text") => Some(Format::Text),
             Some("md" | "markdown") => Some(Format::Markdown),
             Some("html" | "htm" | "xhtml") => Some(Format::Html),

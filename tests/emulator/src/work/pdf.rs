@@ -7,7 +7,6 @@ mod cmap;
 mod font;
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -46,10 +45,7 @@ const SEGMENT_GAP: f64 = 1.1;
 const SPACE_GAP: f64 = 0.15;
 
 pub(super) fn read(bytes: &[u8]) -> Result<Document, Unreadable> {
-    // The library is careful, but a crafted file must not take the server down with it.
-    catch_unwind(AssertUnwindSafe(|| read_sheets(bytes)))
-        .unwrap_or_else(|_| Err(Unreadable::Corrupt("the PDF cannot be read".into())))
-        .map(|sheets| Document { pages: layout::arrange(sheets) })
+    Ok(Document { pages: layout::arrange(read_sheets(bytes)?) })
 }
 
 fn read_sheets(bytes: &[u8]) -> Result<Vec<Sheet>, Unreadable> {

@@ -66,7 +66,66 @@ pub(super) fn read(text: &str) -> Document {
 fn sheet(lines: &[&str]) -> Vec<Segment> {
     let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
     let width = longest.clamp(CHARS_PER_LINE, LONGEST_LINE);
-    lines.iter().enumerate().flat_map(|(at, line)| segments(line, at, width)).collect()
+    let lines: Vec<(usize, &str)> = lines.iter().copied().enumerate().collect();
+    let blocks = lines.chunk_by(|(_, above), (_, below)| !above.trim().is_empty() && !below.trim().is_empty());
+    blocks.flat_map(|lines| block(lines, width)).collect()
+}
+
+/// The segments of lines without an empty one between them. Where one line stands in columns, the others do so as well:
+/// what looks like a label and its value is a row of that table.
+fn block(lines: &[(usize, &str)], width: usize) -> Vec<Segment> {
+    let mut rows: Vec<Vec<Segment>> = lines.iter().map(|(at, line)| segments(line, *at, width)).collect();
+    let pairs: Vec<Option<Vec<Segment>>> = lines.iter().map(|(at, line)| pair(line, *at, width)).collect();
+    let mut both = rows.iter().zip(&pairs);
+    if !both.any(|(row, pair)| row.len() > 1 && pair.is_none() && !layout::is_form_row(row)) {
+        for (row, pair) in rows.iter_mut().zip(pairs) {
+            *row = pair.unwrap_or_else(|| std::mem::take(row));
+        }
+    }
+    rows.concat()
+}
+
+/// A label and its value on one line without a colon: a tab, wide white space, dots or an equals sign stand between them.
+fn pair(line: &str, at: usize, width: usize) -> Option<Vec<Segment>> {
+    let text = line.trim();
+    let indent = line.len() - line.trim_start().len();
+    let mut gaps = gaps(text);
+    let (end, start) = gaps.next().filter(|_| gaps.next().is_none())?;
+    let (label, value) = (text[..end].trim_end(), &text[start..]);
+    let dotted_or_equal = text[end..start].contains(['.', '=']);
+    // "D1    36" is a row of a table that may well go on elsewhere.
+    let named = layout::is_label(label) && (dotted_or_equal || !label.contains(|c: char| c.is_ascii_digit()));
+    let colons = label.contains(':') || value.ends_with(':') || layout::label_and_value(value).is_some();
+    if !named || colons || line.contains('|') {
+        return None;
+    }
+    let column = |end: usize| {
+        let before = line[..end].chars();
+        before.fold(0, |column, c| if c == '\t' { (column / TAB + 1) * TAB } else { column + 1 })
+    };
+    let place = |from: usize, to: usize| place(at, column(indent + from), column(indent + to), width);
+    let label = segment(&mut format!("{label}:"), place(0, label.len()));
+    let value = segment(&mut value.to_owned(), place(start, text.len()));
+    Some(vec![label?, value?])
+}
+
+/// What divides a label from its value: from where to where.
+fn gaps(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    let between = |c: char| c.is_whitespace() || matches!(c, '.' | '=');
+    let ends = text.char_indices().filter(move |(at, c)| *at > 0 && !between(*c)).map(|(at, _)| at);
+    ends.filter_map(move |end| {
+        let start = text[..end].trim_end_matches(between).len();
+        let gap = &text[start..end];
+        if gap.contains("....") || gap.contains(". . .") {
+            // ".50" begins with a dot of its own.
+            let dots = gap.rfind(char::is_whitespace).map_or(gap.len(), |at| at + 1);
+            return Some((start, start + dots));
+        }
+        let (first, last) = (gap.find(char::is_whitespace)?, gap.rfind(char::is_whitespace)?);
+        let inner = &gap[first..=last];
+        let divides = inner.trim() == "=" || inner.contains('\t') || inner.contains("   ");
+        divides.then_some((start + first, start + last + 1))
+    })
 }
 
 /// Where some characters of one line stand on a page that is so many characters wide.
@@ -183,6 +242,44 @@ mod tests {
             ("Text", "So it is said, and so be it."),
         ];
         assert_eq!(as_strs(&found), expected);
+    }
+
+    #[test]
+    fn a_label_and_its_value_need_no_colon() {
+        for (line, content) in [
+            ("Total\t$1,200.50", "Total: $1,200.50"),
+            ("  Site area     4,200 sq ft", "Site area: 4,200 sq ft"),
+            ("Permit No.    PH-1", "Permit No.: PH-1"),
+            ("Rate    .50", "Rate: .50"),
+            ("Owner = Inez Callowhill", "Owner: Inez Callowhill"),
+            ("Height  =   52 ft", "Height: 52 ft"),
+            ("Level 1 ........ 5", "Level 1: 5"),
+            ("Total......5", "Total: 5"),
+            ("Rate . . . . . .50", "Rate: .50"),
+        ] {
+            assert_eq!(as_strs(&shown(line)), [("Key Value", content)], "{line:?}");
+            let among = format!("These are the costs.\n{line}\nThey are final.\n");
+            let expected = [("Text", "These are the costs."), ("Key Value", content), ("Text", "They are final.")];
+            assert_eq!(as_strs(&shown(&among)), expected);
+            let above = format!("{line}\n\nDoor   Width   Place\nD1     36      Lobby\nD2     42      Roof\n");
+            let found = shown(&above);
+            assert_eq!(found[0], ("Key Value", content.to_owned()));
+            assert!(found[1].1.starts_with("| Door | Width | Place |") && found.len() == 2, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn rows_of_a_table_and_prose_are_no_pairs() {
+        for text in [
+            "Door     Width\nFront    36\nD2       42\n",
+            "Door     Width   Place\nFront            Lobby\nSide     36\n",
+            "He waited ... and then he went, as one does.",
+            "So it is. So it was, and so be it, whatever may come.",
+            "if a == b or x >= 5 then we are done, and that is that.",
+        ] {
+            let found = shown(text);
+            assert!(found.iter().all(|(kind, _)| *kind != "Key Value"), "{found:?}");
+        }
     }
 
     #[test]

@@ -137,8 +137,8 @@ const TABLE_ROWS: usize = 500;
 /// An agent's work on one request.
 #[derive(Debug)]
 pub(crate) struct Written {
-    /// What it adds to the conversation: type and text of each message.
-    pub(crate) messages: Vec<(String, String)>,
+    /// What it says in the conversation.
+    pub(crate) answer: String,
     /// One or two sentences.
     pub(crate) summary: String,
     /// The title of the Markdown artifact.
@@ -153,26 +153,18 @@ pub(crate) struct Written {
     pub(crate) rows: Vec<Vec<Value>>,
 }
 
-/// Works on a request over documents of (file version id, file name, document). `earlier` is the conversation
-/// so far as (type, text); whether the request is already its last message makes no difference.
+/// Works on a request over documents of (file version id, file name, document). `earlier` is the conversation before
+/// the request as (type, text).
 pub(crate) fn write(
     prompt: &str,
     documents: &[(String, String, Arc<Document>)],
-    earlier: &[(String, String)],
+    earlier: &[(&str, String)],
 ) -> Written {
-    let prompt = prompt.trim();
-    let earlier = match earlier.split_last() {
-        Some(((kind, text), before)) if kind == "user_message" && text.trim() == prompt => before,
-        _ => earlier,
-    };
-    let work = Work::new(prompt, documents, earlier);
+    let work = Work::new(prompt.trim(), documents, earlier);
     let summary = work.summary();
     let table = work.table();
     Written {
-        messages: vec![
-            ("user_message".to_owned(), prompt.to_owned()),
-            ("assistant_message".to_owned(), work.answer(&summary, &table.title)),
-        ],
+        answer: work.answer(&summary, &table.title),
         summary,
         markdown_title: format!("Report on {}", work.names()),
         markdown: work.report(),
@@ -236,10 +228,10 @@ impl<'a> Work<'a> {
     fn new(
         prompt: &'a str,
         documents: &'a [(String, String, Arc<Document>)],
-        earlier: &'a [(String, String)],
+        earlier: &'a [(&str, String)],
     ) -> Work<'a> {
         let of_type =
-            |kind: &'static str| earlier.iter().filter(move |(of, _)| of == kind).map(|(_, text)| text.as_str());
+            |kind: &'static str| earlier.iter().filter(move |(of, _)| *of == kind).map(|(_, text)| text.as_str());
         let facts = Facts::of(documents);
         let mut found = terms(prompt);
         if found.is_empty() {
@@ -280,10 +272,20 @@ impl<'a> Work<'a> {
         self.relevance(&fact.label_words) * 4 + self.relevance(&value) * 2 + self.relevance(&fact.heading)
     }
 
+    /// The labelled values, each as it is best told.
+    fn labelled(&self) -> impl Iterator<Item = &Fact<'a>> {
+        self.facts.facts.iter().filter(|fact| match fact.source {
+            Source::Pair | Source::Row(_) => true,
+            // Of two columns, what stands beside the value tells more than what stands above it.
+            Source::Column(grid) => self.facts.grids[grid].columns.len() != 2,
+            Source::Cell => false,
+        })
+    }
+
     /// The labelled values, those that the request is about first; all of them when it is about none.
     fn ranked(&self) -> Vec<&Fact<'a>> {
-        let pairs = self.facts.facts.iter().filter(|fact| fact.source == Source::Pair);
-        let mut scored: Vec<(usize, &Fact<'a>)> = pairs.map(|fact| (self.fact_relevance(fact), fact)).collect();
+        let mut scored: Vec<(usize, &Fact<'a>)> =
+            self.labelled().map(|fact| (self.fact_relevance(fact), fact)).collect();
         if scored.iter().any(|(score, _)| *score > 0) {
             scored.retain(|(score, _)| *score > 0);
         }
@@ -326,6 +328,11 @@ impl<'a> Work<'a> {
     fn grid_relevance(&self, grid: &Grid<'a>) -> usize {
         let columns = words::set(&grid.columns.join(" "));
         self.relevance(&grid.heading) * 4 + self.relevance(&columns) * 2
+    }
+
+    /// Whether the report shows a table.
+    fn shows(&self, grid: &Grid<'a>) -> bool {
+        self.grid_relevance(grid) > 0 || self.terms.is_empty()
     }
 
     /// The table that the request asks for, if it asks for one.
@@ -432,7 +439,12 @@ impl<'a> Work<'a> {
             text.push_str("\nThere were no files to read.\n");
             return text;
         }
-        let ranked = self.ranked();
+        let mut ranked = self.ranked();
+        // A table that is shown says it itself.
+        ranked.retain(|fact| match fact.source {
+            Source::Column(grid) | Source::Row(grid) => !self.shows(&self.facts.grids[grid]),
+            _ => true,
+        });
         if !ranked.is_empty() {
             text.push_str("\n## Facts\n\n");
             for fact in ranked.iter().take(REPORT_FACTS) {
@@ -453,8 +465,7 @@ impl<'a> Work<'a> {
 
     /// What two files both state.
     fn compare(&self, text: &mut String) {
-        let pairs = self.facts.facts.iter().filter(|fact| fact.source == Source::Pair);
-        let pairs: Vec<&Fact<'a>> = pairs.take(MAX_COMPARED).collect();
+        let pairs: Vec<&Fact<'a>> = self.labelled().take(MAX_COMPARED).collect();
         let mut lines = Vec::new();
         for (at, fact) in pairs.iter().enumerate() {
             let same = |other: &&&Fact<'a>| {
@@ -493,7 +504,7 @@ impl<'a> Work<'a> {
             let _ = write!(text, "\n> {sentence} (page {page})\n");
         }
         for grid in self.facts.grids.iter().filter(|grid| grid.rows.first().is_some_and(|(_, of, _)| *of == id)) {
-            if self.grid_relevance(grid) > 0 || self.terms.is_empty() {
+            if self.shows(grid) {
                 grid_as_markdown(text, grid);
             }
         }
@@ -601,11 +612,7 @@ All floors have sprinklers. The riser stands in stair A. Painters bring their ow
     fn the_work_is_about_the_request_and_quotes_the_file() {
         let documents = documents(&[("permit.md", PERMIT)]);
         let written = write("Summarize the fire protection with sprinklers", &documents, &[]);
-        assert_eq!(
-            written.messages[0],
-            ("user_message".into(), "Summarize the fire protection with sprinklers".into())
-        );
-        assert!(written.messages[1].1.contains("\"All floors have sprinklers.\""), "{}", written.messages[1].1);
+        assert!(written.answer.contains("\"All floors have sprinklers.\""), "{}", written.answer);
         assert!(written.markdown.contains("> All floors have sprinklers. (page 1)"), "{}", written.markdown);
         assert!(!written.markdown.contains("### Doors"), "{}", written.markdown);
         assert_eq!(written.columns, ["Item", "Value", "Page"]);
@@ -632,14 +639,23 @@ All floors have sprinklers. The riser stands in stair A. Painters bring their ow
     #[test]
     fn a_follow_up_knows_what_was_said_and_adds_to_it() {
         let documents = documents(&[("permit.md", PERMIT)]);
-        let first = write("Which permit number and which contact?", &documents, &[]);
-        let second = write("And the valuation?", &documents, &first.messages);
-        let answer = &second.messages[1].1;
+        let request = "Which permit number and which contact?";
+        let first = write(request, &documents, &[]).answer;
+        let earlier = [("user_message", request.to_owned()), ("assistant_message", first)];
+        let answer = write("And the valuation?", &documents, &earlier).answer;
         assert!(answer.contains("You asked before: \"Which permit number and which contact?\""), "{answer}");
         assert!(answer.contains("Valuation: USD 4,250,000") && !answer.contains("PH-7"), "{answer}");
-        let mut with_request = first.messages.clone();
-        with_request.push(("user_message".into(), "And the valuation?".into()));
-        assert_eq!(write("And the valuation?", &documents, &with_request).messages, second.messages);
+    }
+
+    #[test]
+    fn a_row_of_a_table_is_shown_once() {
+        let one = "# Permit\n\nOwner: Inez\n\n## Doors\n\n| Place | Width |\n| --- | --- |\n| Lobby | 36 |\n";
+        let two = format!("{one}| Stair | 42 |\n");
+        for (text, request) in [one, &two].into_iter().flat_map(|text| [(text, "Report"), (text, "What of the lobby?")])
+        {
+            let report = write(request, &documents(&[("permit.md", text)]), &[]).markdown;
+            assert_eq!(report.matches("36").count(), 1, "{report}");
+        }
     }
 
     #[test]
