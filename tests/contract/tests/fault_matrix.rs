@@ -37,7 +37,10 @@ impl Fixture {
         let keys = api_keys::Filter { user_id: Some(user.clone()), include_revoked: true };
         Self {
             parse: nomic.parse(&version, &parse::Options::default()).unwrap().task_id,
-            extract: nomic.extract(&[version.clone()], &schema, &extract::Options::default()).unwrap().task_id,
+            extract: nomic
+                .extract(std::slice::from_ref(&version), &schema, &extract::Options::default())
+                .unwrap()
+                .task_id,
             artifact: agent.artifacts[0].id.clone(),
             agent: agent.id,
             key: nomic.api_keys(&keys).next().unwrap().unwrap().id,
@@ -56,7 +59,7 @@ impl Fixture {
             "submit_parse" => nomic.parse(&self.version, &parse::Options::default()).map(drop),
             "get_parse" => nomic.poll(&nomic.parse_job(self.parse.clone())).map(asked),
             "submit_extract" => {
-                nomic.extract(&[self.version.clone()], &json!({}), &extract::Options::default()).map(drop)
+                nomic.extract(std::slice::from_ref(&self.version), &json!({}), &extract::Options::default()).map(drop)
             }
             "get_extract" => nomic.poll(&nomic.extract_job(self.extract.clone())).map(asked),
             "search_codes" => nomic.search_codes("door", "texas", "building", &codes::Options::default()).map(drop),
