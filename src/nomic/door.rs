@@ -60,11 +60,12 @@ impl Nomic {
             if let (Some(ticket), Ok(_)) = (ticket, &outcome) {
                 ticket.answered(now, report);
             }
-            let status = outcome.as_ref().map_or("no answer".to_owned(), |answer| answer.status.to_string());
             log::debug!(
                 target: "nomic_client",
-                "{} {} {} {status} attempt {sent} took {} waited {}",
-                call.operation, call.method, call.path, Span(now - sending), Span(sending - waiting),
+                "{} {} {} {} attempt {sent} took {} waited {}",
+                call.operation, call.method, call.path,
+                outcome.as_ref().map_or("no answer".to_owned(), |answer| answer.status.to_string()),
+                Span(now - sending), Span(sending - waiting),
             );
             let (attempt, error) = match outcome {
                 Ok(answer) if (200..300).contains(&answer.status) => return self.success(call, answer, sent),
@@ -136,17 +137,9 @@ impl Nomic {
     fn success(&self, call: &Call<'_>, answer: Incoming, sent: u32) -> Result<Answer> {
         let unsure = fate(call, Fate::Unknown);
         if answer.early {
-            return Err(Error::Transport(Box::new(TransportError {
-                operation: call.operation.clone(),
-                host: self.host(),
-                cause: format!("it answered {} before it had taken the whole request", answer.status),
-                unreachable: false,
-                lasting: false,
-                stalled: false,
-                status: Some(answer.status),
-                attempts: sent,
-                fate: unsure,
-            })));
+            let mut error = self.transport(call, Some(answer.status), sent, unsure);
+            error.cause = format!("it answered {} before it had taken the whole request", answer.status);
+            return Err(Error::Transport(Box::new(error)));
         }
         // Only JSON can begin so. What acts must not be taken for done because a login page says 200.
         let first = answer.body.iter().find(|byte| !byte.is_ascii_whitespace());
@@ -224,17 +217,7 @@ impl Nomic {
         let operation = call.operation.clone();
         let fate = if failure.handed_over { fate(call, Fate::Unknown) } else { Fate::NotDone };
         let attempt = if failure.handed_over { Attempt::NoAnswer } else { Attempt::NotSent };
-        let mut error = TransportError {
-            operation: operation.clone(),
-            host: self.host(),
-            cause: String::new(),
-            unreachable: false,
-            lasting: false,
-            stalled: false,
-            status: failure.status,
-            attempts,
-            fate,
-        };
+        let mut error = self.transport(call, failure.status, attempts, fate);
         match failure.cause {
             Cause::Unreachable { why, lasting } => {
                 (error.cause, error.unreachable, error.lasting) = (why, true, lasting);
@@ -278,6 +261,21 @@ impl Nomic {
                 };
                 (None, Error::Document { operation, what, cause: error.to_string(), kind: error.kind() })
             }
+        }
+    }
+
+    /// Trouble on the way, its cause and kind still to be said.
+    fn transport(&self, call: &Call<'_>, status: Option<u16>, attempts: u32, fate: Fate) -> TransportError {
+        TransportError {
+            operation: call.operation.clone(),
+            host: self.host(),
+            cause: String::new(),
+            unreachable: false,
+            lasting: false,
+            stalled: false,
+            status,
+            attempts,
+            fate,
         }
     }
 
