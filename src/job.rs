@@ -1,5 +1,8 @@
 //! Waiting for jobs: when to ask again, when to give up, and how not to lose the job.
 
+mod all;
+mod rounds;
+
 use std::fmt;
 use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
@@ -9,6 +12,8 @@ use serde_json::Value;
 use crate::error::{Error, JobError, JobFailure, Result};
 use crate::nomic::Nomic;
 use crate::words::open_enum;
+
+pub use self::all::WaitAll;
 
 /// How long [`Nomic::wait`] waits at the most: half an hour.
 pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(30 * 60);
@@ -144,8 +149,9 @@ pub(crate) mod sealed {
     use std::time::Duration;
 
     use super::Poll;
-    use crate::error::{JobRef, Result};
+    use crate::error::{Error, JobRef, Result};
     use crate::nomic::Nomic;
+    use crate::operations::Operation;
 
     /// How to ask after a job. Not to be implemented elsewhere.
     #[expect(unnameable_types, reason = "a sealed trait: how to ask is not for others to write, and may change")]
@@ -158,13 +164,33 @@ pub(crate) mod sealed {
         type Output;
 
         /// The operation that asks.
-        fn operation(&self) -> &'static str;
+        const OPERATION: &'static Operation;
+
+        /// Whether the service has a list of such jobs.
+        const LISTED: bool = false;
 
         /// The job.
         fn job(&self) -> JobRef;
 
         /// Asks once, within `limit`.
         fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Self::Output>>;
+
+        /// Asks after many at once, each request within `limit`.
+        fn look_over(_nomic: &Nomic, _jobs: &[&Self], _limit: Duration) -> Overview<Self::Output> {
+            Overview { found: Vec::new(), requests: 0, trouble: None }
+        }
+    }
+
+    /// What the list says.
+    #[derive(Debug)]
+    #[expect(unnameable_types, reason = "of a sealed trait")]
+    pub struct Overview<T> {
+        /// Of the jobs that stand there: the place among those that were asked after, and how it is.
+        pub found: Vec<(usize, Poll<T>)>,
+        /// How many requests it took.
+        pub requests: u32,
+        /// What ended it early.
+        pub trouble: Option<Error>,
     }
 }
 
@@ -188,42 +214,13 @@ impl Nomic {
     ///
     /// As [`wait`](Self::wait).
     pub fn wait_with<J: Job>(&self, job: &J, patience: &Patience) -> Result<J::Output> {
-        let began = Instant::now();
-        let (mut last_status, mut trouble, mut polls) = (None, None, 0);
-        let mut outcome = None;
+        let mut watch = Watch::new(Instant::now());
         for poll in self.polls(job, patience) {
-            polls += 1;
-            match poll {
-                Ok(Poll::Done(output)) => return Ok(output),
-                Ok(Poll::Pending { status }) => {
-                    trouble = None;
-                    last_status = Some(status);
-                }
-                Ok(Poll::Failed { status, message }) => {
-                    last_status = Some(status);
-                    outcome = Some(JobFailure::Failed(message));
-                }
-                Err(error) if passes(&error) => {
-                    log::warn!(target: "nomic_client", "waiting for {}: {error}", job.job());
-                    // A wrong domain looks like an outage; but an outage begins after something was heard.
-                    let never = last_status.is_none() && error.is_unreachable();
-                    if never && began.elapsed() >= UNREACHED_FOR.min(patience.limit) {
-                        outcome = Some(JobFailure::Lost(Box::new(error)));
-                        break;
-                    }
-                    trouble = Some(Box::new(error));
-                }
-                Err(error) => outcome = Some(JobFailure::Lost(Box::new(error))),
+            if let Some(outcome) = watch.take(job, poll, patience) {
+                return outcome;
             }
         }
-        Err(Error::Job(Box::new(JobError {
-            operation: job.operation().into(),
-            job: job.job(),
-            status: last_status,
-            elapsed: began.elapsed(),
-            polls,
-            reason: outcome.unwrap_or(JobFailure::TimedOut(trouble)),
-        })))
+        Err(watch.give_up(job))
     }
 
     /// Asks once how a job is; for those who do not want to wait.
@@ -249,6 +246,72 @@ impl Nomic {
             asked_for: None,
             ended: false,
         }
+    }
+}
+
+/// What is known of a job that is waited for.
+#[derive(Debug)]
+struct Watch {
+    began: Instant,
+    polls: u32,
+    last_status: Option<String>,
+    /// What went wrong with the last question.
+    trouble: Option<Box<Error>>,
+}
+
+impl Watch {
+    fn new(began: Instant) -> Self {
+        Self { began, polls: 0, last_status: None, trouble: None }
+    }
+
+    /// Takes in an answer; gives the outcome if there is one.
+    fn take<J: Job>(
+        &mut self,
+        job: &J,
+        poll: Result<Poll<J::Output>>,
+        patience: &Patience,
+    ) -> Option<Result<J::Output>> {
+        self.polls += 1;
+        let reason = match poll {
+            Ok(Poll::Done(output)) => return Some(Ok(output)),
+            Ok(Poll::Pending { status }) => {
+                (self.last_status, self.trouble) = (Some(status), None);
+                return None;
+            }
+            Ok(Poll::Failed { status, message }) => {
+                self.last_status = Some(status);
+                JobFailure::Failed(message)
+            }
+            Err(error) if passes(&error) => {
+                log::warn!(target: "nomic_client", "waiting for {}: {error}", job.job());
+                // A wrong domain looks like an outage; but an outage begins after something was heard.
+                let never = self.last_status.is_none() && error.is_unreachable();
+                if !(never && self.began.elapsed() >= UNREACHED_FOR.min(patience.limit)) {
+                    self.trouble = Some(Box::new(error));
+                    return None;
+                }
+                JobFailure::Lost(Box::new(error))
+            }
+            Err(error) => JobFailure::Lost(Box::new(error)),
+        };
+        Some(Err(self.error(job, reason)))
+    }
+
+    /// The patience has ended.
+    fn give_up<J: Job>(&mut self, job: &J) -> Error {
+        let trouble = self.trouble.take();
+        self.error(job, JobFailure::TimedOut(trouble))
+    }
+
+    fn error<J: Job>(&mut self, job: &J, reason: JobFailure) -> Error {
+        Error::Job(Box::new(JobError {
+            operation: J::OPERATION.name.into(),
+            job: job.job(),
+            status: self.last_status.take(),
+            elapsed: self.began.elapsed(),
+            polls: self.polls,
+            reason,
+        }))
     }
 }
 

@@ -41,7 +41,7 @@ pub use crate::error::{
     KEPT_OF_BODY, MismatchError, Result, TransportError,
 };
 pub use crate::ids::{AgentId, ApiKeyId, ArtifactId, FileId, FileVersionId, ProjectId, TaskId, UserId, WorkflowId};
-pub use crate::job::{Job, Patience, Poll, Polls};
+pub use crate::job::{Job, Patience, Poll, Polls, WaitAll};
 pub use crate::listing::{Listing, Page, Pages};
 pub use crate::nomic::{
     Builder, DEFAULT_ATTEMPTS, DEFAULT_CONNECT_TIMEOUT, DEFAULT_DEADLINE, DEFAULT_RATE_WINDOW, DEFAULT_RESPONSE_LIMIT,

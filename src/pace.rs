@@ -295,7 +295,7 @@ impl Bucket {
     }
 
     /// The time between two requests at the even pace.
-    fn interval(&self) -> Duration {
+    pub(crate) fn interval(&self) -> Duration {
         self.window.div_f64(self.quota * self.share * EVEN)
     }
 }

@@ -15,7 +15,7 @@
 //! # Ok::<(), nomic_client::Error>(())
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -30,12 +30,13 @@ use crate::call::Call;
 use crate::error::{Error, JobRef, Result};
 use crate::ids::{AgentId, ArtifactId, FileId, ProjectId, WorkflowId};
 use crate::image;
-use crate::job::{Poll, sealed};
+use crate::job::Poll;
+use crate::job::sealed::{self, Overview};
 use crate::listing::Listing;
 use crate::nomic::Nomic;
 use crate::operations::{
     DELETE_AGENT, FOLLOW_UP_AGENT, GET_AGENT, GET_AGENT_CONVERSATION, GET_ARTIFACT, LAUNCH_AGENT, LIST_AGENTS,
-    LIST_ARTIFACTS, STOP_AGENT,
+    LIST_ARTIFACTS, Operation, STOP_AGENT,
 };
 use crate::timestamp::Timestamp;
 use crate::words::{null_is_default, open_enum};
@@ -613,9 +614,8 @@ impl From<&Agent> for JobRef {
 impl sealed::Asked for AgentId {
     type Output = Agent;
 
-    fn operation(&self) -> &'static str {
-        GET_AGENT.name
-    }
+    const OPERATION: &'static Operation = &GET_AGENT;
+    const LISTED: bool = true;
 
     fn job(&self) -> JobRef {
         JobRef::Agent(self.clone())
@@ -623,24 +623,19 @@ impl sealed::Asked for AgentId {
 
     fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Agent>> {
         let agent: Agent = nomic.fetch_data(&Call::to(&GET_AGENT, &[self.as_str()])?.within(limit))?;
-        let status = agent.status.to_string();
-        Ok(match agent.status {
-            AgentStatus::Finished | AgentStatus::Stopped => Poll::Done(agent),
-            AgentStatus::Failed => {
-                let said = agent.extra.get("error").and_then(Value::as_str).map(str::to_owned);
-                Poll::Failed { status, message: said.or(agent.summary).unwrap_or_default() }
-            }
-            _ => Poll::Pending { status },
-        })
+        Ok(agent.poll())
+    }
+
+    fn look_over(nomic: &Nomic, jobs: &[&Self], limit: Duration) -> Overview<Agent> {
+        look_over(nomic, jobs, limit)
     }
 }
 
 impl sealed::Asked for Agent {
     type Output = Agent;
 
-    fn operation(&self) -> &'static str {
-        self.id.operation()
-    }
+    const OPERATION: &'static Operation = &GET_AGENT;
+    const LISTED: bool = true;
 
     fn job(&self) -> JobRef {
         self.id.job()
@@ -649,6 +644,56 @@ impl sealed::Asked for Agent {
     fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Agent>> {
         self.id.ask(nomic, limit)
     }
+
+    fn look_over(nomic: &Nomic, jobs: &[&Self], limit: Duration) -> Overview<Agent> {
+        let ids: Vec<&AgentId> = jobs.iter().map(|agent| &agent.id).collect();
+        look_over(nomic, &ids, limit)
+    }
+}
+
+impl Agent {
+    fn poll(self) -> Poll<Self> {
+        let status = self.status.to_string();
+        match self.status {
+            AgentStatus::Finished | AgentStatus::Stopped => Poll::Done(self),
+            AgentStatus::Failed => {
+                let said = self.extra.get("error").and_then(Value::as_str).map(str::to_owned);
+                Poll::Failed { status, message: said.or(self.summary).unwrap_or_default() }
+            }
+            _ => Poll::Pending { status },
+        }
+    }
+}
+
+/// Reads the list until all of these agents were found, or as far as they would stand if the newest come first.
+fn look_over(nomic: &Nomic, ids: &[&AgentId], limit: Duration) -> Overview<Agent> {
+    let mut sought: HashMap<&str, Vec<usize>> = HashMap::with_capacity(ids.len());
+    for (place, id) in ids.iter().enumerate() {
+        sought.entry(id.as_str()).or_default().push(place);
+    }
+    let mut overview = Overview { found: Vec::with_capacity(ids.len()), requests: 0, trouble: None };
+    let call = Call::to(&LIST_AGENTS, &[]).map(|call| call.within(limit));
+    let pages = Listing::<Agent>::new(nomic, call, Some(MAX_AGENTS_PAGE)).page_size(MAX_AGENTS_PAGE).pages();
+    let enough = sought.len().div_ceil(MAX_AGENTS_PAGE as usize) + 1;
+    for page in pages.take(enough) {
+        overview.requests += 1;
+        let agents = match page {
+            Ok(page) => page.data,
+            Err(error) => {
+                overview.trouble = Some(error);
+                break;
+            }
+        };
+        for agent in agents {
+            for place in sought.remove(agent.id.as_str()).unwrap_or_default() {
+                overview.found.push((place, agent.clone().poll()));
+            }
+        }
+        if sought.is_empty() {
+            break;
+        }
+    }
+    overview
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ use crate::ids::{FileVersionId, TaskId};
 use crate::job::{JobStatus, Poll, sealed};
 use crate::json;
 use crate::nomic::Nomic;
-use crate::operations::{GET_EXTRACT, SUBMIT_EXTRACT};
+use crate::operations::{GET_EXTRACT, Operation, SUBMIT_EXTRACT};
 
 /// How to extract.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -199,9 +199,7 @@ impl From<&ExtractJob> for JobRef {
 impl sealed::Asked for ExtractJob {
     type Output = Extracted;
 
-    fn operation(&self) -> &'static str {
-        GET_EXTRACT.name
-    }
+    const OPERATION: &'static Operation = &GET_EXTRACT;
 
     fn job(&self) -> JobRef {
         self.into()

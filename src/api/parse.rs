@@ -26,7 +26,7 @@ use crate::error::{Error, JobRef, Result};
 use crate::ids::{FileVersionId, TaskId};
 use crate::job::{JobStatus, Poll, sealed};
 use crate::nomic::Nomic;
-use crate::operations::{GET_PARSE, SUBMIT_PARSE};
+use crate::operations::{GET_PARSE, Operation, SUBMIT_PARSE};
 use crate::words::{null_is_default, open_enum};
 
 /// The smallest word limit of a summary.
@@ -281,9 +281,7 @@ impl From<&ParseJob> for JobRef {
 impl sealed::Asked for ParseJob {
     type Output = Parsed;
 
-    fn operation(&self) -> &'static str {
-        GET_PARSE.name
-    }
+    const OPERATION: &'static Operation = &GET_PARSE;
 
     fn job(&self) -> JobRef {
         self.into()

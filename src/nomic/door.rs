@@ -122,6 +122,11 @@ impl Nomic {
         &self.inner.gates[tier as usize]
     }
 
+    /// The time between two requests of a tier when they leave evenly.
+    pub(crate) fn interval(&self, tier: Tier) -> Duration {
+        self.gate(tier).interval()
+    }
+
     fn budget(&self) -> MutexGuard<'_, Budget> {
         self.inner.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -37,6 +37,11 @@ impl Gate {
         self.bucket().shut_for(now)
     }
 
+    /// The time between two requests at the even pace.
+    pub(super) fn interval(&self) -> Duration {
+        self.bucket().interval()
+    }
+
     /// Waits until the pace lets a request go, in the order of arrival.
     pub(super) fn wait(&self, deadline: Instant) -> Result<Ticket<'_>, Closed> {
         let mut bucket = self.bucket();

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::faults::{Fault, FaultQueue};
 use crate::folder::Folder;
@@ -19,7 +20,7 @@ use crate::state::{End, Ledger, Request, StoredUpload, Workers, World, lock};
 use crate::store::accounts::Accounts;
 use crate::store::agents::Agents;
 use crate::store::library::Library;
-use crate::store::tasks::Tasks;
+use crate::store::tasks::{Desks, Tasks};
 use crate::store::trail::Trail;
 
 /// How an emulator is to be; [`Builder::start`] starts it.
@@ -29,6 +30,7 @@ pub struct Builder {
     port: u16,
     limits: Limits,
     job_time: Duration,
+    desks: Option<usize>,
     users: usize,
     audit_logs: usize,
     files: usize,
@@ -42,6 +44,7 @@ impl Default for Builder {
             port: 0,
             limits: Limits::default(),
             job_time: Duration::from_millis(400),
+            desks: None,
             users: 25,
             audit_logs: 60,
             files: 0,
@@ -68,6 +71,12 @@ impl Builder {
     /// Defaults to 400 ms.
     pub fn job_time(mut self, job_time: Duration) -> Builder {
         self.job_time = job_time;
+        self
+    }
+
+    /// How many jobs are worked on at a time; further ones wait for their turn. Defaults to all.
+    pub fn desks(mut self, desks: usize) -> Builder {
+        self.desks = Some(desks);
         self
     }
 
@@ -120,6 +129,7 @@ impl Builder {
             trail: Mutex::new(Trail::new(self.audit_logs, self.users)),
             library: Mutex::new(Library::seeded(self.files)),
             tasks: Mutex::new(Tasks::new()),
+            desks: Mutex::new(Desks::new(self.desks)),
             agents: Mutex::new(Agents::seeded((0..self.agents).map(seed::agent))),
             limiter: Mutex::new(Limiter::new(self.limits)),
             faults: Mutex::new(FaultQueue::default()),
@@ -220,7 +230,12 @@ impl Emulator {
         lock(&self.world.faults).push(fault);
     }
 
-    /// Takes back all faults that have not struck yet.
+    /// From now on chance befalls such a share of all requests with faults of any kind, besides those asked for.
+    pub fn leave_to_chance(&self, share: f64, chance: Chance) {
+        lock(&self.world.faults).leave_to_chance((share * 1e6) as u32, chance);
+    }
+
+    /// Takes back all faults that have not struck yet, and those of chance.
     pub fn clear_faults(&self) {
         lock(&self.world.faults).clear();
     }
@@ -235,6 +250,13 @@ impl Emulator {
     #[must_use]
     pub fn received(&self, operation: &str) -> u64 {
         lock(&self.world.ledger).received(operation)
+    }
+
+    /// The bodies of all requests of this operation that were carried out and had one, oldest first. None for uploads,
+    /// which have their [list](Emulator::uploads).
+    #[must_use]
+    pub fn accepted_bodies(&self, operation: &str) -> Vec<Vec<u8>> {
+        lock(&self.world.ledger).accepted_bodies(operation)
     }
 
     /// How many connections were accepted.

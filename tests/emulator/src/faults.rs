@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::chance::Chance;
 use crate::routes::Route;
 
 /// Where in an exchange the emulator falls silent.
@@ -273,10 +274,12 @@ fn valid_status(name: &str, status: u16) -> Result<u16, String> {
     if (200..600).contains(&status) { Ok(status) } else { Err(format!("{name}={status}: not a final status")) }
 }
 
-/// The faults that are still to come, in the order in which they were asked for.
+/// The faults that are still to come, in the order in which they were asked for, and those of chance.
 #[derive(Debug, Default)]
 pub(crate) struct FaultQueue {
     faults: Vec<Fault>,
+    /// So many requests of a million are befallen by chance.
+    by_chance: Option<(u32, Chance)>,
 }
 
 impl FaultQueue {
@@ -286,6 +289,11 @@ impl FaultQueue {
 
     pub(crate) fn clear(&mut self) {
         self.faults.clear();
+        self.by_chance = None;
+    }
+
+    pub(crate) fn leave_to_chance(&mut self, millionths: u32, chance: Chance) {
+        self.by_chance = Some((millionths, chance));
     }
 
     /// The fault that befalls a request which was not read yet.
@@ -296,7 +304,12 @@ impl FaultQueue {
     /// The fault that befalls a request whose head was read.
     pub(crate) fn take_read(&mut self, route: Option<&Route>, has_cursor: bool) -> Option<FaultKind> {
         let operation = route.map(|route| route.operation);
-        self.take(operation, |kind| !kind.is_unread() && kind.can_befall(route, has_cursor))
+        let asked_for = self.take(operation, |kind| !kind.is_unread() && kind.can_befall(route, has_cursor));
+        asked_for.or_else(|| {
+            let (millionths, chance) = self.by_chance.as_mut()?;
+            let struck = chance.below(1_000_000) < u64::from(*millionths);
+            struck.then(|| std::iter::repeat_with(|| chance.fault()).find(|kind| kind.can_befall(route, has_cursor)))?
+        })
     }
 
     /// The first that matches and has nothing left to skip. Those before it count the request among the skipped.
@@ -369,6 +382,18 @@ mod tests {
         }
         assert_eq!(befallen(&FaultKind::CursorCycle, false), (0, false));
         assert_eq!(befallen(&FaultKind::Html(502), false), (26, true));
+    }
+
+    #[test]
+    fn chance_befalls_its_share_of_the_requests_until_it_is_taken_back() {
+        let mut queue = FaultQueue::default();
+        queue.leave_to_chance(20_000, Chance::new(1));
+        let struck = |queue: &mut FaultQueue| {
+            (0..10_000).filter(|_| queue.take_read(Some(route("get_user")), false).is_some()).count()
+        };
+        assert!((150..250).contains(&struck(&mut queue)));
+        queue.clear();
+        assert_eq!(struck(&mut queue), 0);
     }
 
     #[test]

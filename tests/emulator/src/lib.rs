@@ -4,6 +4,7 @@
 
 mod api;
 mod auth;
+mod chance;
 mod clock;
 mod delivery;
 mod emulator;
@@ -25,6 +26,7 @@ mod upload;
 mod validate;
 mod work;
 
+pub use chance::Chance;
 pub use emulator::{Builder, Emulator};
 pub use faults::{Fault, FaultKind, StallPhase};
 pub use limits::{LimitModel, Limits};

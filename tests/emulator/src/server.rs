@@ -350,7 +350,7 @@ fn act(
     };
     Ok(match outcome {
         Ok(Answer { status, body }) => {
-            lock(&world.ledger).accept(route.operation);
+            lock(&world.ledger).accept(route.operation, call.body);
             Acted { status, headers: limits, body, failure: None }
         }
         Err(failure) => Acted::failed(failure).with(limits),

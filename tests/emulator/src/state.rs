@@ -17,7 +17,7 @@ use crate::snapshot::Snapshot;
 use crate::store::accounts::{Accounts, ApiKey};
 use crate::store::agents::Agents;
 use crate::store::library::Library;
-use crate::store::tasks::Tasks;
+use crate::store::tasks::{Desks, Tasks};
 use crate::store::trail::{Entry, Party, Trail};
 
 /// Locks, whatever befell the thread that held the lock before: one request's panic must not become everybody's.
@@ -38,6 +38,7 @@ pub(crate) struct World {
     pub(crate) trail: Mutex<Trail>,
     pub(crate) library: Mutex<Library>,
     pub(crate) tasks: Mutex<Tasks>,
+    pub(crate) desks: Mutex<Desks>,
     pub(crate) agents: Mutex<Agents>,
     pub(crate) limiter: Mutex<Limiter>,
     pub(crate) faults: Mutex<FaultQueue>,
@@ -156,6 +157,7 @@ pub struct PartHead {
 pub(crate) struct Ledger {
     received: HashMap<&'static str, u64>,
     accepted: HashMap<&'static str, u64>,
+    accepted_bodies: HashMap<&'static str, Vec<Vec<u8>>>,
     requests: VecDeque<Request>,
     forgotten: u64,
     pub(crate) uploads: Vec<StoredUpload>,
@@ -186,8 +188,15 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn accept(&mut self, operation: &'static str) {
+    pub(crate) fn accept(&mut self, operation: &'static str, body: Vec<u8>) {
         *self.accepted.entry(operation).or_default() += 1;
+        if !body.is_empty() {
+            self.accepted_bodies.entry(operation).or_default().push(body);
+        }
+    }
+
+    pub(crate) fn accepted_bodies(&self, operation: &str) -> Vec<Vec<u8>> {
+        self.accepted_bodies.get(operation).cloned().unwrap_or_default()
     }
 
     pub(crate) fn received(&self, operation: &str) -> u64 {

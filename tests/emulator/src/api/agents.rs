@@ -72,7 +72,7 @@ pub(crate) fn launch(call: &Call) -> Result<Answer, Failure> {
         artifacts: Vec::new(),
         summary: None,
         state: State::Running(Run {
-            started: call.now,
+            started: call.begins(),
             awaits_tool: workflow.is_some_and(|workflow| workflow.awaits_tool),
             fate: call.twist.fate.clone(),
             outcome,
@@ -256,7 +256,7 @@ pub(crate) fn follow_up(call: &Call) -> Result<Answer, Failure> {
         }
         let earlier = agent.messages.iter().map(|message| (message.kind, message.text.clone())).collect();
         agent.state = State::Running(Run {
-            started: call.now,
+            started: call.begins(),
             awaits_tool: false,
             fate: call.twist.fate.clone(),
             outcome: start_work(call, prompt.clone(), versions, earlier),

@@ -90,6 +90,11 @@ impl Call<'_> {
         self.world.record(self.user, action, targets, self.user_agent.clone(), metadata);
     }
 
+    /// When a job begins that is submitted now.
+    pub(crate) fn begins(&self) -> Moment {
+        lock(&self.world.desks).take(self.now, self.world.job_time)
+    }
+
     /// Remembers the first cursor of a run through a list.
     pub(crate) fn note_cursor(&self, list: u64, next: &str) {
         let mut cursors = lock(&self.world.first_cursors);

@@ -54,7 +54,7 @@ pub(super) fn submit(
             outcome.put(done);
         });
     }
-    let task = Task { operation: asked_with, submitted: call.now, fate: call.twist.fate.clone(), outcome };
+    let task = Task { operation: asked_with, begins: call.begins(), fate: call.twist.fate.clone(), outcome };
     lock(&call.world.tasks).insert(id.clone(), task);
     Answer { status: 202, body: json!({ "taskId": id }) }
 }

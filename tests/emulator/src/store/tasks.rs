@@ -66,7 +66,7 @@ pub(crate) struct Finished {
 #[derive(Debug, Clone)]
 pub(crate) struct Task {
     pub(crate) operation: &'static str,
-    pub(crate) submitted: Moment,
+    pub(crate) begins: Moment,
     pub(crate) fate: Fate,
     pub(crate) outcome: Arc<Eventually<Result<Finished, String>>>,
 }
@@ -83,7 +83,7 @@ pub(crate) enum Standing {
 impl Task {
     /// How it stands when a task takes so long.
     pub(crate) fn standing(&self, now: Moment, job_time: Duration) -> Standing {
-        let passed = now.saturating_sub(self.submitted);
+        let passed = now.saturating_sub(self.begins);
         if passed < job_time {
             return if passed < job_time / 4 { Standing::Waiting } else { Standing::Building };
         }
@@ -102,6 +102,27 @@ impl Task {
     }
 }
 
+/// Where jobs are worked on: at so many desks, each taken by one job at a time.
+#[derive(Debug)]
+pub(crate) struct Desks {
+    /// When each is free again; none if there is one for every job.
+    free: Vec<Moment>,
+}
+
+impl Desks {
+    pub(crate) fn new(desks: Option<usize>) -> Desks {
+        Desks { free: vec![Moment::ZERO; desks.unwrap_or_default()] }
+    }
+
+    /// When a job begins that comes now and takes so long: its turn comes in the order of submission.
+    pub(crate) fn take(&mut self, now: Moment, job_time: Duration) -> Moment {
+        let Some(first) = self.free.iter_mut().min() else { return now };
+        let begins = now.max(*first);
+        *first = begins + job_time;
+        begins
+    }
+}
+
 /// All tasks by id.
 pub(crate) type Tasks = HashMap<String, Task>;
 
@@ -111,7 +132,7 @@ mod tests {
 
     fn words(fate: Fate, outcome: Option<Result<Finished, String>>) -> Vec<String> {
         let start = Duration::from_secs(1000);
-        let task = Task { operation: "get_parse", submitted: start, fate, outcome: Eventually::new() };
+        let task = Task { operation: "get_parse", begins: start, fate, outcome: Eventually::new() };
         if let Some(outcome) = outcome {
             task.outcome.put(outcome);
         }
@@ -123,6 +144,16 @@ mod tests {
             Standing::Failed(error) => error,
         })
         .to_vec()
+    }
+
+    #[test]
+    fn jobs_wait_for_a_desk_in_the_order_in_which_they_came() {
+        let (now, second) = (Duration::from_secs(1000), Duration::from_secs(1));
+        let mut desks = Desks::new(Some(2));
+        let begins: Vec<u64> = (0..5).map(|_| (desks.take(now, second) - now).as_secs()).collect();
+        assert_eq!(begins, [0, 0, 1, 1, 2]);
+        assert_eq!(desks.take(now + second * 9, second), now + second * 9);
+        assert_eq!(Desks::new(None).take(now, second), now);
     }
 
     #[test]

@@ -1,0 +1,190 @@
+//! Waiting for many jobs at once: each is handed out as it ends.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::rounds::{Rounds, Turn};
+use super::{Job, Patience, Poll, Watch, passes};
+use crate::error::{Error, Result};
+use crate::nomic::Nomic;
+
+impl Nomic {
+    /// Waits for many jobs at once, [`DEFAULT_PATIENCE`](super::DEFAULT_PATIENCE) at the most for each, and hands each
+    /// out with its result as it ends.
+    ///
+    /// All questions stay inside the rate limit, whatever the number of jobs, and leave half of it to others while they
+    /// find nothing. Agents are looked after in the service's list, a hundred with one request. Of parse and extract
+    /// jobs there is no list: each is asked after by itself, mostly in the order in which they are given (the order in
+    /// which they were submitted is the best), so that with many jobs some may have ended a while ago when they are
+    /// asked after.
+    ///
+    /// It works in the thread that iterates, and holds one result at a time: while a result is worked on nobody is asked
+    /// after.
+    ///
+    /// ```no_run
+    /// use nomic_client::{Nomic, parse};
+    ///
+    /// let nomic = Nomic::from_env()?;
+    /// let mut jobs = Vec::new();
+    /// for plan in ["ground-floor.pdf", "first-floor.pdf"] {
+    ///     let file = nomic.upload_file(plan)?;
+    ///     jobs.push(nomic.parse(&file.file_version_id, &parse::Options::default())?);
+    /// }
+    /// for (job, parsed) in nomic.wait_all(jobs) {
+    ///     match parsed {
+    ///         Ok(parsed) => println!("{}: {} pages", job.task_id, parsed.pages().len()),
+    ///         Err(error) => eprintln!("{error}"),
+    ///     }
+    /// }
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
+    pub fn wait_all<J: Job>(&self, jobs: impl IntoIterator<Item = J>) -> WaitAll<J> {
+        self.wait_all_with(jobs, &Patience::default())
+    }
+
+    /// As [`wait_all`](Self::wait_all), with a patience of your own. It begins for each job when the job is handed over.
+    pub fn wait_all_with<J: Job>(&self, jobs: impl IntoIterator<Item = J>, patience: &Patience) -> WaitAll<J> {
+        let mut all = WaitAll {
+            nomic: self.clone(),
+            patience: *patience,
+            rounds: Rounds::new(*patience, J::LISTED),
+            jobs: BTreeMap::new(),
+            places: 0,
+            ready: VecDeque::new(),
+            not_before: None,
+        };
+        jobs.into_iter().for_each(|job| all.push(job));
+        all
+    }
+}
+
+/// Jobs with their results, as they end; made by [`Nomic::wait_all`]. Every job comes out once.
+///
+/// What cannot be had is an [`Error::Job`](crate::Error::Job), as [`Nomic::wait`] gives it. Trouble in asking ends
+/// nothing.
+#[must_use = "nothing is asked until it is iterated"]
+pub struct WaitAll<J: Job> {
+    nomic: Nomic,
+    patience: Patience,
+    rounds: Rounds,
+    jobs: BTreeMap<usize, (J, Watch)>,
+    /// The next place.
+    places: usize,
+    ready: VecDeque<(J, Result<J::Output>)>,
+    /// The server asked to be left alone until then.
+    not_before: Option<Instant>,
+}
+
+impl<J: Job> WaitAll<J> {
+    /// Adds a job, whenever: between two results, say.
+    pub fn push(&mut self, job: J) {
+        let now = Instant::now();
+        self.rounds.add(self.places, now);
+        self.jobs.insert(self.places, (job, Watch::new(now)));
+        self.places += 1;
+    }
+
+    /// The jobs whose ends are not known yet: those to store, if the program has to end.
+    pub fn waiting(&self) -> impl Iterator<Item = &J> {
+        self.jobs.values().map(|(job, _)| job)
+    }
+
+    fn ask(&mut self, place: usize, limit: Duration) {
+        let Some((job, _)) = self.jobs.get(&place) else { return };
+        let poll = job.ask(&self.nomic, limit);
+        let now = Instant::now();
+        if let Err(error) = &poll {
+            self.leave_alone(now, error);
+        }
+        let ended = self.take(place, poll);
+        self.rounds.answered(place, now, ended);
+    }
+
+    /// Takes in how a job is; gives whether that was the last of it.
+    fn take(&mut self, place: usize, poll: Result<Poll<J::Output>>) -> bool {
+        let Some((job, watch)) = self.jobs.get_mut(&place) else { return false };
+        let outcome = watch.take(job, poll, &self.patience);
+        outcome.is_some_and(|outcome| self.hand_out(place, outcome))
+    }
+
+    fn hand_out(&mut self, place: usize, outcome: Result<J::Output>) -> bool {
+        self.rounds.remove(place);
+        let Some((job, _)) = self.jobs.remove(&place) else { return false };
+        self.ready.push_back((job, outcome));
+        true
+    }
+
+    fn leave_alone(&mut self, now: Instant, error: &Error) {
+        if let Some(pause) = error.retry_after().filter(|_| passes(error)) {
+            self.not_before = now.checked_add(pause);
+        }
+    }
+
+    fn look_over(&mut self, limit: Duration) {
+        let (places, jobs): (Vec<usize>, Vec<&J>) = self.jobs.iter().map(|(place, (job, _))| (*place, job)).unzip();
+        let overview = J::look_over(&self.nomic, &jobs, limit);
+        let now = Instant::now();
+        let mut found = Vec::with_capacity(overview.found.len());
+        for (index, poll) in overview.found {
+            found.push((places[index], self.take(places[index], Ok(poll))));
+        }
+        match overview.trouble {
+            None => self.rounds.looked_over(found.into_iter(), overview.requests, now),
+            Some(error) => {
+                log::warn!(target: "nomic_client", "looking over the list: {error}");
+                self.leave_alone(now, &error);
+                self.rounds.not_looked_over(now, !passes(&error));
+            }
+        }
+    }
+}
+
+impl<J: Job> Iterator for WaitAll<J> {
+    type Item = (J, Result<J::Output>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(ready) = self.ready.pop_front() {
+                return Some(ready);
+            }
+            if self.jobs.is_empty() {
+                return None;
+            }
+            let now = Instant::now();
+            if let Some((place, again)) = self.rounds.overdue(now) {
+                if again {
+                    self.ask(place, super::LAST_QUESTION);
+                } else if let Some((job, watch)) = self.jobs.get_mut(&place) {
+                    let error = watch.give_up(job);
+                    self.hand_out(place, Err(error));
+                }
+                continue;
+            }
+            let left = self.rounds.patience_left(now);
+            let quiet = self.not_before.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+            let turn = match quiet {
+                Duration::ZERO => self.rounds.turn(now, self.nomic.interval(J::OPERATION.tier), Nomic::chance()),
+                quiet => Turn::Wait(quiet),
+            };
+            match turn {
+                Turn::Ask(place) => self.ask(place, left.max(super::LAST_QUESTION)),
+                Turn::LookOver => self.look_over(left.max(super::LAST_QUESTION)),
+                Turn::Wait(pause) => std::thread::sleep(pause.min(left)),
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.jobs.len() + self.ready.len();
+        (left, Some(left))
+    }
+}
+
+impl<J: Job> ExactSizeIterator for WaitAll<J> {}
+
+impl<J: Job> fmt::Debug for WaitAll<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitAll").field("waiting", &self.jobs.len()).finish_non_exhaustive()
+    }
+}

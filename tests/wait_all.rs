@@ -1,0 +1,230 @@
+//! Waiting for many jobs at once: each comes out once, soon after its end, for few requests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+mod common;
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use common::{builder, document, emulator, impatient, nomic};
+use nomic_client::agents::{AgentStatus, Launch};
+use nomic_client::files::Upload;
+use nomic_client::parse::ParseJob;
+use nomic_client::{AgentId, FileVersionId, JobRef, Nomic, Patience, extract, parse};
+use nomic_emulator::{Emulator, Fault, FaultKind, LimitModel, Limits};
+use serde_json::json;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A client for which a minute of quota passes in a tenth of a second.
+fn quick(emulator: &Emulator) -> Nomic {
+    builder(emulator).rate_window(Duration::from_millis(100)).build().unwrap()
+}
+
+fn submit(nomic: &Nomic, version: &FileVersionId) -> ParseJob {
+    nomic.parse(version, &parse::Options::default()).unwrap()
+}
+
+#[test]
+fn every_job_comes_out_once_with_its_own_result() {
+    let emulator =
+        Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(20)).desks(3).start().unwrap();
+    let nomic = quick(&emulator);
+    let documents: Vec<_> = (0..20)
+        .map(|number| nomic.upload(Upload::from_bytes("a.txt", format!("Level: {number}"))).unwrap().file_version_id)
+        .collect();
+    let jobs: Vec<_> = documents.iter().map(|version| submit(&nomic, version)).collect();
+    let mut all = nomic.wait_all_with(jobs.clone(), &impatient(PATIENCE));
+    assert_eq!((all.len(), all.waiting().count()), (20, 20));
+    let first = all.next().unwrap();
+    assert_eq!((all.len(), all.waiting().count()), (19, 19));
+    let mut seen = HashSet::new();
+    for (job, parsed) in std::iter::once(first).chain(all) {
+        let number = jobs.iter().position(|other| *other == job).unwrap();
+        assert!(seen.insert(number), "{number} came twice");
+        assert_eq!(parsed.unwrap().text().trim(), format!("Level: {number}"));
+    }
+    assert_eq!(seen.len(), 20);
+}
+
+#[test]
+fn what_fails_what_is_unknown_and_what_never_ends_come_out_as_errors_with_their_jobs() {
+    let emulator = emulator();
+    let nomic = quick(&emulator);
+    let version = document(&nomic);
+    let extraction = || nomic.extract(&[version.clone()], &json!({"type": "object"}), &extract::Options::default());
+    let good = extraction().unwrap();
+    emulator.fault(Fault::on("submit_extract", FaultKind::JobFails("page 7 cannot be read".into())));
+    let failed = extraction().unwrap();
+    emulator.fault(Fault::on("submit_extract", FaultKind::NeverEnds));
+    let endless = extraction().unwrap();
+    let unknown = nomic.extract_job("nobody");
+    let jobs = [endless.clone(), failed.clone(), unknown.clone(), good.clone()];
+    let patience = impatient(Duration::from_millis(300));
+    let mut errors = Vec::new();
+    for (job, outcome) in nomic.wait_all_with(jobs, &patience) {
+        match outcome {
+            Ok(_) => assert_eq!(job, good),
+            Err(error) => {
+                assert_eq!(error.job(), Some(&JobRef::Extract(job.task_id.clone())));
+                errors.push((job, error));
+            }
+        }
+    }
+    let error = |job| &errors.iter().find(|(other, _)| *other == job).unwrap().1;
+    assert!(error(failed).is_job_failed() && error(unknown).is_not_found());
+    let late = error(endless);
+    assert!(late.is_timeout() && late.to_string().contains("(status BUILDING)"), "{late}");
+}
+
+#[test]
+fn a_job_can_be_added_while_others_are_waited_for() {
+    let emulator = emulator();
+    let nomic = quick(&emulator);
+    let version = document(&nomic);
+    let mut all = nomic.wait_all([submit(&nomic, &version)]);
+    assert!(all.next().unwrap().1.is_ok());
+    assert!(all.next().is_none());
+    all.push(submit(&nomic, &version));
+    assert!(all.next().unwrap().1.is_ok());
+    assert!(all.next().is_none());
+}
+
+#[test]
+fn nothing_is_asked_before_it_is_iterated() {
+    let emulator = emulator();
+    let nomic = quick(&emulator);
+    let mut all = nomic.wait_all([nomic.parse_job("t")]);
+    assert_eq!(emulator.connections(), 0);
+    assert!(all.next().unwrap().1.unwrap_err().is_not_found());
+}
+
+#[test]
+fn trouble_in_asking_ends_nothing() {
+    let emulator =
+        Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(30)).desks(2).start().unwrap();
+    let nomic = builder(&emulator).attempts(1).rate_window(Duration::from_millis(100)).build().unwrap();
+    let version = document(&nomic);
+    let jobs: Vec<_> = (0..10).map(|_| submit(&nomic, &version)).collect();
+    for kind in [
+        FaultKind::ResetBefore,
+        FaultKind::Html(502),
+        FaultKind::TruncatedJson,
+        FaultKind::RateLimited { retry_after: Some("0.01".into()) },
+        FaultKind::Api { status: 503, error: "later".into(), code: None },
+    ] {
+        emulator.fault(Fault::on("get_parse", kind));
+    }
+    let done = nomic.wait_all_with(jobs, &impatient(PATIENCE)).filter(|(_, parsed)| parsed.is_ok()).count();
+    assert_eq!(done, 10);
+}
+
+#[test]
+fn many_agents_are_looked_after_in_the_list() {
+    let emulator =
+        Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(100)).desks(30).start().unwrap();
+    let nomic = quick(&emulator);
+    let agents: Vec<_> = (0..120).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap()).collect();
+    emulator.fault(Fault::on("list_agents", FaultKind::Html(502)).times(8));
+    let mut seen = HashSet::new();
+    for (agent, ended) in nomic.wait_all_with(agents, &impatient(PATIENCE)) {
+        let ended = ended.unwrap();
+        assert_eq!((&ended.id, ended.status, ended.artifacts.len()), (&agent.id, AgentStatus::Finished, 2));
+        assert!(seen.insert(agent.id));
+    }
+    assert_eq!(seen.len(), 120);
+    // The last few are asked after one by one.
+    assert!(emulator.received("get_agent") < 40, "{}", emulator.received("get_agent"));
+}
+
+#[test]
+fn agents_that_the_list_does_not_show_are_asked_after_one_by_one() {
+    let emulator = emulator();
+    let nomic = quick(&emulator);
+    let mine: Vec<AgentId> = (0..5).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap().id).collect();
+    // Hundreds of newer ones stand before them.
+    (0..250).for_each(|_| drop(nomic.launch_agent(&Launch::prompt("Go.")).unwrap()));
+    assert!(nomic.wait_all_with(mine.clone(), &impatient(PATIENCE)).all(|(_, ended)| ended.is_ok()));
+    assert_eq!((emulator.received("list_agents"), emulator.received("get_agent")), (2, 5));
+
+    emulator.fault(Fault::on("list_agents", FaultKind::ResetBefore).forever());
+    let blind = builder(&emulator).attempts(1).rate_window(Duration::from_millis(100)).build().unwrap();
+    assert!(blind.wait_all_with(mine.clone(), &impatient(PATIENCE)).all(|(_, ended)| ended.is_ok()));
+    assert_eq!((emulator.received("list_agents"), emulator.received("get_agent")), (5, 10));
+    emulator.clear_faults();
+
+    emulator.fault(Fault::on("list_agents", FaultKind::Api { status: 403, error: "no".into(), code: None }).forever());
+    assert!(nomic.wait_all_with(mine, &impatient(PATIENCE)).all(|(_, ended)| ended.is_ok()));
+    assert_eq!((emulator.received("list_agents"), emulator.received("get_agent")), (6, 15));
+}
+
+#[test]
+fn the_same_job_twice_comes_out_twice() {
+    let emulator = emulator();
+    let nomic = quick(&emulator);
+    let agent = nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
+    let jobs = vec![agent.id; 4];
+    assert_eq!(nomic.wait_all(jobs).filter(|(_, ended)| ended.is_ok()).count(), 4);
+}
+
+#[test]
+fn the_patience_ends_for_all_without_a_question_for_each() {
+    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_secs(3600)).start().unwrap();
+    // Five questions a second, as in the contract.
+    let nomic = nomic(&emulator);
+    let jobs: Vec<_> = (0..200).map(|_| submit(&nomic, &document(&nomic))).collect();
+    let began = Instant::now();
+    let outcomes: Vec<_> = nomic.wait_all_with(jobs, &Patience::of(Duration::from_secs(1))).collect();
+    assert!(outcomes.len() == 200 && outcomes.iter().all(|(_, outcome)| outcome.as_ref().unwrap_err().is_timeout()));
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+}
+
+/// Five seconds of the service pass in one: eight jobs end every fifth of a second, and are to be found within three
+/// fifths; 300 requests are allowed in twelve seconds.
+#[test]
+fn five_hundred_jobs_are_handed_out_as_they_end_inside_the_quota_while_an_upload_waits_for_nothing() {
+    const JOB_TIME: Duration = Duration::from_millis(200);
+    const DESKS: usize = 8;
+    let limits = Limits::contract(LimitModel::FullBurst).speed(5.0).tier("heavy", 1_000_000);
+    let emulator = Emulator::builder().limits(limits).job_time(JOB_TIME).desks(DESKS).start().unwrap();
+    let nomic = builder(&emulator).rate_window(Duration::from_secs(12)).build().unwrap();
+    let version = document(&nomic);
+    let mut free = [Instant::now(); DESKS];
+    let mut ends = Vec::new();
+    let jobs: Vec<_> = (0..500)
+        .map(|_| {
+            let job = submit(&nomic, &version);
+            let desk = free.iter_mut().min().unwrap();
+            *desk = Instant::now().max(*desk) + JOB_TIME;
+            ends.push(*desk);
+            job
+        })
+        .collect();
+    let places: std::collections::HashMap<_, _> =
+        jobs.iter().enumerate().map(|(place, job)| (job.task_id.clone(), place)).collect();
+    let uploads = std::thread::spawn({
+        let nomic = nomic.clone();
+        move || {
+            let upload = |_| {
+                std::thread::sleep(Duration::from_millis(100));
+                let began = Instant::now();
+                nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).unwrap();
+                began.elapsed()
+            };
+            (0..100).map(upload).max().unwrap()
+        }
+    });
+    let patience = Patience { first_pause: Duration::from_millis(200), ..Patience::default() };
+    let mut lags: Vec<Duration> = nomic
+        .wait_all_with(jobs, &patience)
+        .map(|(job, parsed)| {
+            assert!(parsed.is_ok());
+            Instant::now().saturating_duration_since(ends[places[&job.task_id]])
+        })
+        .collect();
+    lags.sort();
+    println!("longest lag {:?}, median {:?}, {} questions", lags[499], lags[250], emulator.received("get_parse"));
+    assert!(lags[499] <= Duration::from_millis(600), "{:?}", lags[499]);
+    assert_eq!(emulator.received("get_parse"), emulator.accepted("get_parse"), "no 429");
+    assert!(uploads.join().unwrap() < Duration::from_millis(200));
+}
