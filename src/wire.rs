@@ -2,13 +2,17 @@
 
 mod connector;
 mod names;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod tls;
+#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+#[path = "wire/no_tls.rs"]
+mod tls;
 
 use std::fmt;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use ureq::http::{HeaderMap, Request, Response, Uri};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, AsSendBody, Body, Error, Proxy, SendBody, Timeout};
 
 use self::connector::{Progress, connector};
@@ -144,12 +148,12 @@ impl Wire {
     pub(crate) fn new(base_url: &str, settings: &Settings) -> Result<Self, String> {
         let base: Uri =
             base_url.parse().map_err(|error| format!("the base URL {base_url:?} cannot be sent: {error}"))?;
-        let mut tls = TlsConfig::builder();
-        if let Some(pem) = &settings.roots {
-            tls = tls.root_certs(roots(pem)?);
-        }
-        let tls = tls.build();
         let proxy = proxy(&settings.proxy, &base)?;
+        for url in [Some(&base), proxy.as_ref().map(Proxy::uri)].into_iter().flatten() {
+            if let Some(objection) = tls::objection(url) {
+                return Err(objection.to_owned());
+            }
+        }
         let via = proxy.as_ref().map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
         let names = Names::default();
         let connect_timeout = settings.connect_timeout.min(NO_LIMIT);
@@ -163,13 +167,12 @@ impl Wire {
             .user_agent(settings.user_agent.as_str())
             .accept("application/json")
             .proxy(proxy)
-            .tls_config(tls)
             .timeout_resolve(Some(connect_timeout))
             .timeout_connect(Some(connect_timeout))
             .timeout_per_read(Some(stall_timeout))
-            .timeout_per_write(Some(stall_timeout))
-            .build();
-        let agent = Agent::with_parts(config, connector(), names.clone());
+            .timeout_per_write(Some(stall_timeout));
+        let config = tls::configure(config, settings.roots.as_deref())?;
+        let agent = Agent::with_parts(config.build(), connector(), names.clone());
         Ok(Self { agent, names, response_limit: settings.response_limit, via })
     }
 
@@ -297,21 +300,6 @@ fn named_proxy() -> Option<&'static str> {
         .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
-fn roots(pem: &[u8]) -> Result<RootCerts, String> {
-    let mut certificates: Vec<Certificate<'static>> = Vec::new();
-    for item in parse_pem(pem) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
-            Ok(_) => {}
-            Err(error) => return Err(format!("the root certificates are not PEM: {error}")),
-        }
-    }
-    if certificates.is_empty() {
-        return Err("there is no certificate among the root certificates".to_owned());
-    }
-    Ok(RootCerts::new_with_certs(&certificates))
-}
-
 /// Sorts `ureq`'s errors.
 fn cause(error: Error, progress: Progress) -> Cause {
     match error {
@@ -345,11 +333,11 @@ fn cause(error: Error, progress: Progress) -> Cause {
 /// An error in words, and whether time does not mend it.
 fn sentence(error: &Error) -> (String, bool) {
     use io::ErrorKind as Kind;
+    if let Some(sentence) = tls::sentence(error) {
+        return sentence;
+    }
     let words = match error {
         Error::HostNotFound => "the name is not known: is the domain right, and is there a network?".to_owned(),
-        // TLS speaks through I/O errors of this kind.
-        Error::Io(io) if io.kind() == Kind::InvalidData => return tls_sentence(&io.to_string()),
-        Error::Tls(_) | Error::Rustls(_) => return tls_sentence(&error.to_string()),
         Error::Io(io) => match io.kind() {
             Kind::ConnectionRefused => "connection refused: nobody listens there".to_owned(),
             Kind::ConnectionReset => "the connection was reset".to_owned(),
@@ -366,19 +354,6 @@ fn sentence(error: &Error) -> (String, bool) {
         other => other.to_string(),
     };
     (words, false)
-}
-
-/// What TLS says, and whether time does not mend it: what this side does not accept. An alert of the other side (an
-/// overloaded balancer's, say) may pass.
-fn tls_sentence(words: &str) -> (String, bool) {
-    if words.contains("InvalidContentType") {
-        ("it does not speak TLS: is it http:// and not https://?".to_owned(), true)
-    } else if words.contains("invalid peer certificate") {
-        (format!("no trust in the server: {words}"), true)
-    } else {
-        let lasting = words.contains("peer is incompatible") || words.contains("dns name");
-        (format!("TLS: {words}"), lasting || words.contains("HandshakeFailure") || words.contains("ProtocolVersion"))
-    }
 }
 
 /// Keeps the error of a body's source, which `ureq` would mix with the connection's; and once the server takes no

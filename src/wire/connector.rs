@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::time::Duration as Limit;
 use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, RustlsConnector,
-    Transport,
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
 };
 use ureq::{Error, Timeout};
+
+use super::tls::Tls;
 
 /// How long a write may block before it is looked whether the server has answered meanwhile.
 const LISTEN_EVERY: Duration = Duration::from_millis(200);
@@ -66,7 +67,7 @@ impl Drop for Outer {
 /// The whole chain: through a proxy if there is one, TCP, TLS where it is asked for.
 pub(super) fn connector() -> impl Connector {
     Watched(
-        ().chain(ConnectProxyConnector::default()).chain(Tcp::default()).chain(CachedTls(RustlsConnector::default())),
+        ().chain(ConnectProxyConnector::default()).chain(Tcp::default()).chain(Tls::default()),
     )
 }
 
@@ -360,32 +361,4 @@ fn is_timeout(error: &io::Error) -> bool {
 /// Whether the other side has closed, or broken off: it may have said why before.
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
-}
-
-/// `RustlsConnector` keeps its configuration (roots, session tickets) only for requests without settings of their
-/// own; every request here has a time limit, which concerns TLS in nothing.
-#[derive(Debug)]
-struct CachedTls(RustlsConnector);
-
-impl<In: Transport> Connector<In> for CachedTls {
-    type Out = <RustlsConnector as Connector<In>>::Out;
-
-    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
-        let Some(transport) = chained else {
-            return Ok(None);
-        };
-        let details = ConnectionDetails {
-            uri: details.uri,
-            addrs: details.addrs.clone(),
-            config: details.config,
-            request_level: false,
-            resolver: details.resolver,
-            now: details.now,
-            timeout: details.timeout,
-            current_time: details.current_time.clone(),
-            run_connector: details.run_connector.clone(),
-            register_shutdown: details.register_shutdown.clone(),
-        };
-        self.0.connect(&details, Some(transport))
-    }
 }
