@@ -60,6 +60,7 @@ fn a_missing_scope_is_named() {
 }
 
 #[test]
+#[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
 fn a_typo_in_the_domain() {
     let nomic = Nomic::builder("https://no-such-organization.invalid", "npk_x").attempts(1).build().unwrap();
     assert_eq!(
@@ -83,6 +84,7 @@ fn nobody_listening() {
 }
 
 #[test]
+#[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
 fn tls_where_there_is_none() {
     let emulator = emulator();
     let url = emulator.url().replace("http://", "https://");
@@ -361,6 +363,7 @@ fn an_answer_beyond_the_limit_is_not_read() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "gzip"), ignore = "needs the feature gzip")]
 fn a_compressed_answer_is_read() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
@@ -370,6 +373,7 @@ fn a_compressed_answer_is_read() {
 }
 
 #[test]
+#[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
 fn the_environment_is_asked_for_what_is_missing() {
     let run = |variables: &[(&str, &str)]| {
         let output = common::in_a_process("a_program_that_reads_the_environment", variables);

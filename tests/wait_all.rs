@@ -51,8 +51,8 @@ fn every_job_comes_out_once_with_its_own_result() {
 fn what_fails_what_is_unknown_and_what_never_ends_come_out_as_errors_with_their_jobs() {
     let emulator = emulator();
     let nomic = quick(&emulator);
-    let version = document(&nomic);
-    let extraction = || nomic.extract(&[version.clone()], &json!({"type": "object"}), &extract::Options::default());
+    let versions = [document(&nomic)];
+    let extraction = || nomic.extract(&versions, &json!({"type": "object"}), &extract::Options::default());
     let good = extraction().unwrap();
     emulator.fault(Fault::on("submit_extract", FaultKind::JobFails("page 7 cannot be read".into())));
     let failed = extraction().unwrap();

@@ -66,9 +66,7 @@ impl Drop for Outer {
 
 /// The whole chain: through a proxy if there is one, TCP, TLS where it is asked for.
 pub(super) fn connector() -> impl Connector {
-    Watched(
-        ().chain(ConnectProxyConnector::default()).chain(Tcp::default()).chain(Tls::default()),
-    )
+    Watched(().chain(ConnectProxyConnector::default()).chain(Tcp::default()).chain(Tls::default()))
 }
 
 /// Notes when a connection is being made, and when the request goes over it.
