@@ -113,8 +113,8 @@ impl Builder {
         self
     }
 
-    /// The longest time in which nothing at all moves on a connection, to a fifth of a second. A slow answer that keeps coming is not cut by it.
-    /// Defaults to [`DEFAULT_STALL_TIMEOUT`].
+    /// The longest time in which nothing at all moves on a connection, to a fifth of a second. A slow answer that keeps
+    /// coming is not cut by it. Defaults to [`DEFAULT_STALL_TIMEOUT`].
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.wire.stall_timeout = timeout;
         self
@@ -174,7 +174,8 @@ impl Builder {
         self
     }
 
-    /// The root certificates to trust, in PEM, instead of Mozilla's: a company's own, say.
+    /// The root certificates to trust, in PEM, and no others: a company's own, say. Defaults to Mozilla's; with the
+    /// feature `platform-verifier` or `native-tls` to those of the system.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.wire.roots = Some(pem.into());
         self
