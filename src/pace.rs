@@ -66,6 +66,8 @@ pub(crate) struct Place(u64);
 pub(crate) struct Pass {
     /// When it left, in the order of everything that happened here.
     event: u64,
+    /// When the one before it left.
+    before: Option<Instant>,
 }
 
 /// The state of one tier.
@@ -153,11 +155,11 @@ impl Bucket {
             return Turn::Wait(opens.saturating_add(behind).max(Duration::from_millis(1)));
         }
         self.queue.pop_front();
-        self.last_sent = Some(now);
+        let before = self.last_sent.replace(now);
         self.sent_in_window += 1.0;
         self.in_flight += 1;
         self.event += 1;
-        Turn::Go(Pass { event: self.event })
+        Turn::Go(Pass { event: self.event, before })
     }
 
     /// How long the server is known to accept nothing; zero if it is open.
@@ -204,6 +206,15 @@ impl Bucket {
 
     /// Takes in that no answer came.
     pub(crate) fn unanswered(&mut self, _pass: Pass) {
+        self.landed();
+    }
+
+    /// Takes in that nothing was sent: the turn goes to the next, unless others have had theirs since.
+    pub(crate) fn unsent(&mut self, pass: Pass) {
+        if self.event == pass.event {
+            self.last_sent = pass.before;
+        }
+        self.sent_in_window = (self.sent_in_window - 1.0).max(0.0);
         self.landed();
     }
 

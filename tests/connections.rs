@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
+#[path = "common/tls.rs"]
+mod tls;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,25 +15,8 @@ use common::{builder, emulator, in_a_process, variable};
 use nomic_client::agents::Launch;
 use nomic_client::files::Upload;
 use nomic_client::{Error, Nomic};
-use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-
-const AUTHORITY: &[u8] = include_bytes!("data/authority.pem");
-
-/// Accepts connections on a thread of its own, each served on another.
-fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let serve = Arc::new(serve);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let serve = Arc::clone(&serve);
-            std::thread::spawn(move || serve(stream.unwrap()));
-        }
-    });
-    address
-}
+use nomic_emulator::{Fault, FaultKind, StallPhase};
+use tls::{AUTHORITY, SERVER, listen};
 
 /// Copies both ways until one side ends.
 fn splice(a: TcpStream, b: TcpStream) {
@@ -44,45 +29,6 @@ fn splice(a: TcpStream, b: TcpStream) {
     let _ = io::copy(&mut b, &mut a);
     let _ = a.shutdown(Shutdown::Both);
     there.join().unwrap();
-}
-
-fn tls_config() -> Arc<rustls::ServerConfig> {
-    let certificates = vec![CertificateDer::from_pem_slice(include_bytes!("data/server.pem")).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("data/server.key")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    Arc::new(config.with_no_client_auth().with_single_cert(certificates, key).unwrap())
-}
-
-/// TLS before an emulator: unpacks what comes, and packs what goes back.
-fn tls_before(emulator: &Emulator) -> SocketAddr {
-    let (config, behind) = (tls_config(), emulator.address());
-    listen(move |outer| {
-        let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-        let (mut outer, mut inner) = (outer, TcpStream::connect(behind).unwrap());
-        if connection.complete_io(&mut outer).is_err() {
-            return;
-        }
-        let mut tls = rustls::StreamOwned::new(connection, outer);
-        // One request and its answer after the other: nothing here is sent both ways at once.
-        let mut piece = vec![0; 1 << 16];
-        tls.sock.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
-        inner.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
-        loop {
-            match tls.read(&mut piece) {
-                Ok(0) => return,
-                Ok(count) => inner.write_all(&piece[..count]).unwrap(),
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-                Err(_) => return,
-            }
-            match inner.read(&mut piece) {
-                Ok(0) => return,
-                Ok(count) => tls.write_all(&piece[..count]).unwrap(),
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-                Err(_) => return,
-            }
-        }
-    })
 }
 
 /// What a CONNECT proxy saw.
@@ -112,7 +58,7 @@ fn proxy(answer: &'static str, target: Option<SocketAddr>) -> (SocketAddr, Arc<S
 #[test]
 fn a_server_is_trusted_by_the_roots_that_are_given_and_by_no_others() {
     let emulator = emulator();
-    let url = format!("https://localhost:{}/api/v0", tls_before(&emulator).port());
+    let url = format!("https://localhost:{}/api/v0", tls::before(&emulator, SERVER).port());
     let nomic = Nomic::builder(&url, emulator.key()).root_certificates(AUTHORITY).build().unwrap();
     nomic.projects().next().unwrap().unwrap();
     let file = nomic.upload(Upload::from_bytes("a.bin", vec![7; 3 << 20])).unwrap();
@@ -138,7 +84,7 @@ fn a_server_is_trusted_by_the_roots_that_are_given_and_by_no_others() {
 )]
 fn a_server_is_trusted_by_the_roots_of_the_system() {
     let emulator = emulator();
-    let url = format!("https://localhost:{}/api/v0", tls_before(&emulator).port());
+    let url = format!("https://localhost:{}/api/v0", tls::before(&emulator, SERVER).port());
     let run = |roots: &str| {
         let roots = format!("{}/tests/data/{roots}", env!("CARGO_MANIFEST_DIR"));
         let variables = [("TEST_URL", url.as_str()), ("TEST_KEY", emulator.key()), ("SSL_CERT_FILE", &roots)];
@@ -157,7 +103,7 @@ fn a_program_that_trusts_the_system() {
 
 #[test]
 fn an_early_answer_is_heard_over_tls_too() {
-    let config = tls_config();
+    let config = tls::config(SERVER);
     let address = listen(move |stream| {
         let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = stream;
@@ -331,7 +277,7 @@ fn an_interim_answer_is_no_early_one() {
 #[test]
 fn session_tickets_are_no_early_answer_through_a_proxy_either() {
     // TLS that sends its tickets, and then takes its time: a slow uplink looks so.
-    let config = tls_config();
+    let config = tls::config(SERVER);
     let server = listen(move |stream| {
         let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = stream;

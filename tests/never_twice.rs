@@ -219,3 +219,11 @@ fn a_turn_that_cannot_come_in_time_is_told_at_once() {
     assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
     assert!(error.is_rate_limited() && error.retry_after().unwrap() > Duration::from_secs(20), "{error}");
 }
+
+#[test]
+fn what_never_left_takes_no_turn_of_the_pace() {
+    let nomic =
+        Nomic::builder("http://127.0.0.1:1", "npk_x").attempts(2).deadline(Duration::from_secs(2)).build().unwrap();
+    let error = launch(&nomic).unwrap_err();
+    assert!(error.is_unreachable() && !error.is_rate_limited(), "{error}");
+}

@@ -57,8 +57,10 @@ impl Nomic {
             let now = Instant::now();
             sent += 1;
             let report = outcome.as_ref().map(|answer| report(answer, SystemTime::now())).unwrap_or_default();
-            if let (Some(ticket), Ok(_)) = (ticket, &outcome) {
-                ticket.answered(now, report);
+            match (ticket, &outcome) {
+                (Some(ticket), Ok(_)) => ticket.answered(now, report),
+                (Some(ticket), Err(failure)) if !failure.handed_over => ticket.unsent(),
+                _ => {}
             }
             log::debug!(
                 target: "nomic_client",

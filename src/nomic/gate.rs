@@ -78,6 +78,14 @@ impl Ticket<'_> {
             self.gate.news.notify_all();
         }
     }
+
+    /// Gives the turn back: nothing was sent.
+    pub(super) fn unsent(mut self) {
+        if let Some(pass) = self.pass.take() {
+            self.gate.bucket().unsent(pass);
+            self.gate.news.notify_all();
+        }
+    }
 }
 
 impl Drop for Ticket<'_> {

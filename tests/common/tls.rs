@@ -1,0 +1,72 @@
+//! TLS before an emulator, which speaks none itself.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nomic_emulator::Emulator;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// Who vouches for [`SERVER`].
+pub(crate) const AUTHORITY: &[u8] = include_bytes!("../data/authority.pem");
+/// The certificate of `localhost`.
+pub(crate) const SERVER: &[u8] = include_bytes!("../data/server.pem");
+/// One that vouches for itself, for the same name and too long ago.
+#[allow(dead_code, reason = "not every test binary that speaks TLS looks at this")]
+pub(crate) const EXPIRED: &[u8] = include_bytes!("../data/expired.pem");
+
+/// Accepts connections on a thread of its own, each served on another.
+pub(crate) fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let serve = Arc::clone(&serve);
+            std::thread::spawn(move || serve(stream.unwrap()));
+        }
+    });
+    address
+}
+
+/// A server of this certificate; all of them have the same key.
+pub(crate) fn config(certificate: &[u8]) -> Arc<rustls::ServerConfig> {
+    let certificates = vec![CertificateDer::from_pem_slice(certificate).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../data/server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_no_client_auth().with_single_cert(certificates, key).unwrap())
+}
+
+/// Unpacks what comes to an emulator, and packs what goes back.
+pub(crate) fn before(emulator: &Emulator, certificate: &[u8]) -> SocketAddr {
+    let (config, behind) = (config(certificate), emulator.address());
+    listen(move |outer| {
+        let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let (mut outer, mut inner) = (outer, TcpStream::connect(behind).unwrap());
+        if connection.complete_io(&mut outer).is_err() {
+            return;
+        }
+        let mut tls = rustls::StreamOwned::new(connection, outer);
+        // One request and its answer after the other: nothing here is sent both ways at once.
+        let mut piece = vec![0; 1 << 16];
+        tls.sock.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        inner.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        loop {
+            match tls.read(&mut piece) {
+                Ok(0) => return,
+                Ok(count) => inner.write_all(&piece[..count]).unwrap(),
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                Err(_) => return,
+            }
+            match inner.read(&mut piece) {
+                Ok(0) => return,
+                Ok(count) => tls.write_all(&piece[..count]).unwrap(),
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                Err(_) => return,
+            }
+        }
+    })
+}
