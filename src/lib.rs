@@ -8,7 +8,7 @@
 //   2  call  acknowledged                            a request described, an answer read
 //   3  nomic                                         the client, and the one door through which everything leaves
 //   4  listing  job                                  what iterates and what waits
-//   5  api                                           the areas
+//   5  api  guide                                    the areas; pages for newcomers
 
 mod acknowledged;
 mod api;
@@ -16,6 +16,7 @@ mod base;
 mod bbox;
 mod call;
 mod error;
+pub mod guide;
 mod ids;
 mod image;
 pub mod job;

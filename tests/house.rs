@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 6] = [
     &["call", "acknowledged"],
     &["nomic"],
     &["listing", "job"],
-    &["api"],
+    &["api", "guide"],
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {
@@ -20,7 +20,7 @@ fn sources() -> Vec<(PathBuf, String)> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 walk(&path, found);
-            } else {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 found.push((path.clone(), fs::read_to_string(&path).unwrap()));
             }
         }
