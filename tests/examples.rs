@@ -89,6 +89,81 @@ fn an_export_that_is_killed_again_and_again_is_the_same_as_an_unbroken_one() {
     assert!(text(&again).contains("is complete"), "{}", text(&again));
 }
 
+/// So many documents, each with a text of its own.
+fn documents(folder: &Folder, count: usize) -> PathBuf {
+    let path = folder.0.join("documents");
+    std::fs::create_dir_all(&path).unwrap();
+    (0..count).for_each(|number| std::fs::write(path.join(format!("{number:03}.txt")), paragraph(number)).unwrap());
+    path
+}
+
+fn paragraph(number: usize) -> String {
+    format!("Permit number: OG-2026-{number}")
+}
+
+/// Whether the result of a document is there; what is there is whole, and its own.
+fn has_result(results: &Path, number: usize) -> bool {
+    let Ok(text) = std::fs::read_to_string(results.join(format!("{number:03}.txt.json"))) else { return false };
+    let result: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(result["chunks"][0]["content"], paragraph(number));
+    true
+}
+
+#[test]
+fn a_hundred_documents_are_parsed_in_one_run_and_none_again_in_the_next() {
+    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).start().unwrap();
+    let folder = Folder::new("batch");
+    let (documents, results) = (documents(&folder, 100), folder.0.join("results"));
+    let run = || on(&emulator, example("batch")).arg(&documents).arg(&results).output().unwrap();
+    let output = run();
+    assert!(
+        output.status.success() && text(&output).contains("100 documents, 0 without a result"),
+        "{}",
+        text(&output)
+    );
+    assert!((0..100).all(|number| has_result(&results, number)));
+    assert!(output.stderr.is_empty(), "no bars in a pipe: {}", text(&output));
+    let output = run();
+    assert!(output.status.success() && text(&output).contains("done before"), "{}", text(&output));
+    assert_eq!((emulator.accepted("upload_file"), emulator.accepted("submit_parse")), (100, 100));
+}
+
+#[test]
+fn a_batch_that_is_killed_again_and_again_submits_nothing_twice() {
+    const THREADS: usize = 4;
+    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(5)).start().unwrap();
+    let folder = Folder::new("killed-batch");
+    let (documents, results) = (documents(&folder, 100), folder.0.join("results"));
+    let batch = || {
+        let mut command = on(&emulator, example("batch"));
+        command.arg(&documents).arg(&results).arg(THREADS.to_string());
+        command
+    };
+    let mut kills = 0;
+    while kills < 10 {
+        let before = emulator.received("submit_parse");
+        let mut child = batch().stdout(Stdio::null()).spawn().unwrap();
+        let began = Instant::now();
+        while emulator.received("submit_parse") < before + 3 + kills && began.elapsed() < Duration::from_secs(20) {
+            std::hint::spin_loop();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    let last = text(&batch().output().unwrap());
+    let without: Vec<usize> = (0..100).filter(|number| !has_result(&results, *number)).collect();
+    // At every kill each thread may have been between the act and its note.
+    assert!(without.len() <= THREADS * kills as usize, "{last}");
+    for number in &without {
+        let line = last.lines().find(|line| line.starts_with(&format!("{number:03}.txt"))).unwrap();
+        assert!(line.contains("may have been submitted already"), "{line}");
+    }
+    let (uploads, jobs) = (emulator.accepted("upload_file"), emulator.accepted("submit_parse"));
+    assert!(jobs <= 100 && jobs >= 100 - without.len() as u64, "{jobs} jobs, {} unknown", without.len());
+    assert!(uploads <= 100 + (THREADS as u64) * kills, "{uploads}");
+}
+
 #[test]
 fn a_user_is_offboarded_with_proof() {
     let emulator = Emulator::builder().limits(Limits::off()).start().unwrap();
