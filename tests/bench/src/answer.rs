@@ -1,0 +1,113 @@
+//! A parse result of 100 MB: the whole exchange beside the decoding of bytes that are in memory already.
+//!
+//! Each way is a process of its own, so that its peak memory is its own; rounds are interleaved.
+
+use std::io::{BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use nomic_client::job::JobStatus;
+use nomic_client::parse::Parsed;
+use nomic_client::{Nomic, Poll};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::served::Server;
+use crate::table::{median, peak_memory, ratio};
+
+const ROUNDS: usize = 7;
+const MEGABYTES: &str = "100";
+const WAYS: [&str; 4] = ["from_slice alone", "read, then from_slice", "from_reader off the socket", "nomic-client"];
+
+/// What a parse job's answer is read into.
+#[derive(Deserialize)]
+struct Task {
+    status: JobStatus,
+    #[serde(default)]
+    result: Option<Parsed>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+pub fn run() -> ExitCode {
+    let server = Server::start(&["parse", MEGABYTES]);
+    let mut times = [const { Vec::new() }; WAYS.len()];
+    let mut memory = [const { Vec::<u64>::new() }; WAYS.len()];
+    for _ in 0..ROUNDS {
+        for (way, name) in WAYS.iter().enumerate() {
+            let mut program = Command::new(std::env::current_exe().expect("this program"));
+            let output = program.args(["answer-by", name, &server.address.to_string()]).output().expect("a process");
+            let text = String::from_utf8_lossy(&output.stdout);
+            let (micros, peak) = text.trim().split_once(' ').unwrap_or_else(|| panic!("{name}: {output:?}"));
+            times[way].push(Duration::from_micros(micros.parse().expect("a number")));
+            memory[way].push(peak.parse().expect("a number"));
+        }
+    }
+    println!("a parse result of {MEGABYTES} MB, median of {ROUNDS} rounds");
+    println!("{:28} {:>10} {:>7} {:>12} {:>7}", "", "time", "", "peak memory", "");
+    for (way, name) in WAYS.iter().enumerate() {
+        println!(
+            "{name:28} {:>7.1} ms {:>6.3}x {:>8.1} MiB {:>6.3}x",
+            median(&times[way]).as_secs_f64() * 1e3,
+            ratio(&times[way], &times[0]),
+            (median(&memory[way]) as f64) / 1024.0,
+            (median(&memory[way]) as f64) / (median(&memory[0]) as f64),
+        );
+    }
+    ExitCode::SUCCESS
+}
+
+/// One way, in a process of its own; prints microseconds and its peak memory in KiB.
+pub fn by(way: &str, address: &str) -> ExitCode {
+    let address: SocketAddr = address.parse().expect("an address");
+    let (took, chunks) = match way {
+        "nomic-client" => {
+            let nomic = Nomic::new(format!("http://{address}/api/v0"), "npk_bench").expect("a good URL and key");
+            let began = Instant::now();
+            let Ok(Poll::Done(parsed)) = nomic.poll(&nomic.parse_job("t")) else { return ExitCode::FAILURE };
+            (began.elapsed(), parsed.chunks.len())
+        }
+        "from_reader off the socket" => {
+            let began = Instant::now();
+            let (socket, length) = get(address);
+            let body = BufReader::with_capacity(64 << 10, socket.take(length));
+            let task: Task = serde_json::from_reader(body).expect("a task");
+            (began.elapsed(), chunks(&task))
+        }
+        _ => {
+            let mut began = Instant::now();
+            let (mut socket, length) = get(address);
+            let mut body = vec![0; usize::try_from(length).expect("it fits")];
+            socket.read_exact(&mut body).expect("a body");
+            if way == "from_slice alone" {
+                began = Instant::now();
+            }
+            let task: Task = serde_json::from_slice(&body).expect("a task");
+            (began.elapsed(), chunks(&task))
+        }
+    };
+    assert!(chunks > 1000);
+    println!("{} {}", took.as_micros(), peak_memory());
+    ExitCode::SUCCESS
+}
+
+fn chunks(task: &Task) -> usize {
+    assert!(task.status == JobStatus::Completed && task.rest.contains_key("taskId"));
+    task.result.as_ref().map_or(0, |parsed| parsed.chunks.len())
+}
+
+/// Asks, and reads the head of the answer; gives the rest and its length.
+fn get(address: SocketAddr) -> (TcpStream, u64) {
+    let mut socket = TcpStream::connect(address).expect("a connection");
+    socket.write_all(b"GET /api/v0/parse/t HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("a request");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte).expect("a head");
+        head.extend(byte);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+    (socket, length.parse().expect("a number"))
+}

@@ -1,0 +1,225 @@
+//! The soak: eight threads of mixed traffic with 2 % faults; what leaks, what is lost, and what is done twice.
+//!
+//! The emulator is in this process, the client in one of its own, so that the figures are the client's alone. Two
+//! hundred server minutes pass in one: the quotas are the contract's, so that the pace is at work, but they come back
+//! faster than this traffic uses them up. Figures are taken while no call is on its way.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use nomic_client::files::{Search, Upload};
+use nomic_client::job::Patience;
+use nomic_client::{Nomic, Result, agents, analytics, api_keys, audit_logs, codes, users};
+use nomic_emulator::{Chance, Emulator, LimitModel, Limits, routes};
+use serde_json::{Value, json};
+
+use crate::careful::{Account, Careful, Document, STEPS, Told, audit};
+
+const THREADS: u64 = 8;
+const FAULTS: f64 = 0.02;
+const SPEED: f64 = 200.0;
+/// The figures that a process shows of itself, in this order.
+const FIGURES: [&str; 5] = ["RSS KiB", "peak KiB", "sockets", "fds", "threads"];
+const TOLD: [Told; 3] = [Told::NotDone, Told::Unknown, Told::Done];
+
+/// Runs so many seconds, 10 minutes by default.
+pub fn run(seconds: &str) -> ExitCode {
+    let limits = Limits::contract(LimitModel::FullBurst).speed(SPEED);
+    let emulator =
+        Emulator::builder().limits(limits).job_time(Duration::from_millis(20)).files(40).start().expect("a free port");
+    emulator.leave_to_chance(FAULTS, Chance::new(0));
+    let mut client = Command::new(std::env::current_exe().expect("this program"))
+        .args(["soaked", emulator.url(), emulator.key(), seconds])
+        // Else glibc keeps for each thread what its largest document took: no leak, but it would hide one.
+        .envs([("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "65536"), ("MALLOC_TRIM_THRESHOLD_", "65536")])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a second process");
+    print!("{:>8}", "seconds");
+    FIGURES.iter().for_each(|name| print!("{name:>10}"));
+    println!("{:>10}{:>10}{:>10}", "requests", "refused", "errors");
+    let (mut rows, mut accounts) = (Vec::new(), Vec::new());
+    for line in BufReader::new(client.stdout.take().expect("it is piped")).lines() {
+        let line: Value = serde_json::from_str(&line.unwrap_or_default()).unwrap_or_default();
+        let Some(row) = line.as_array() else {
+            accounts.push(read_account(&line));
+            continue;
+        };
+        let row: Vec<u64> = row.iter().filter_map(Value::as_u64).collect();
+        let sum = |count: &dyn Fn(&str) -> u64| routes().iter().map(|route| count(route.operation)).sum::<u64>();
+        let requests = sum(&|operation| emulator.received(operation));
+        let refused = requests - sum(&|operation| emulator.accepted(operation));
+        let errors: usize = accounts.iter().map(|account: &Account| account.errors).sum();
+        print!("{:>8}", row[0]);
+        row[1..].iter().for_each(|figure| print!("{figure:>10}"));
+        println!("{requests:>10}{refused:>10}{errors:>10}");
+        rows.push(row);
+    }
+    let mut wrong = audit(&emulator, &accounts);
+    if !client.wait().is_ok_and(|status| status.success()) {
+        wrong.push("the client's process failed".to_owned());
+    }
+    wrong.extend(leaks(&rows));
+    let sum = |part: fn(&Account) -> usize| accounts.iter().map(part).sum::<usize>();
+    let told = |what| [0, 1, 2, 3].map(|step| accounts.iter().filter(|account| account.told[step] == what).count());
+    println!("\n{STEPS:?}: done {:?}, fate unknown {:?}", told(Told::Done), told(Told::Unknown));
+    let (results, failed) = (sum(|account| account.results), sum(|account| account.failed));
+    let unfinished = sum(|account| account.unfinished.len());
+    println!("{results} right results; {failed} jobs failed by a fault, {unfinished} that a fault keeps from ending");
+    for one in &wrong {
+        println!("WRONG: {one}");
+    }
+    if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What has grown that should not.
+fn leaks(rows: &[Vec<u64>]) -> Vec<String> {
+    let [first, .., last] = rows else { return vec!["there are no figures".to_owned()] };
+    let middle = &rows[rows.len() / 2];
+    // So many threads may leave an idle connection each.
+    let bounds = [middle[1] + middle[1] / 10 + 2048, u64::MAX, first[3] + THREADS, first[4] + THREADS, first[5] + 2];
+    let grown = FIGURES.iter().zip(&last[1..]).zip(bounds).filter(|((_, figure), bound)| *figure > bound);
+    grown.map(|((name, figure), bound)| format!("{name} is {figure} in the end, more than {bound}")).collect()
+}
+
+/// The client's process: works for so many seconds, and prints its figures and an account of each task, a line each.
+pub fn client(url: &str, key: &str, seconds: &str) -> ExitCode {
+    let Ok(seconds) = seconds.parse().map(Duration::from_secs) else { return ExitCode::from(2) };
+    let nomic = Nomic::builder(url, key)
+        .rate_window(Duration::from_secs(60).div_f64(SPEED))
+        .stall_timeout(Duration::from_millis(500))
+        .deadline(Duration::from_secs(20))
+        .upload_deadline(Duration::from_secs(20))
+        .response_limit(1 << 20)
+        .build()
+        .expect("a good URL and key");
+    let folder = std::env::temp_dir().join(format!("nomic-soak-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder for documents");
+    let (number, ended, working) = (AtomicU64::new(0), AtomicBool::new(false), RwLock::new(()));
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (nomic, folder, number, ended, working) = (nomic.clone(), &folder, &number, &ended, &working);
+            scope.spawn(move || {
+                let mut chance = Chance::new(thread);
+                while !ended.load(Ordering::Relaxed) {
+                    let _working = working.read().unwrap_or_else(PoisonError::into_inner);
+                    let account = task(&nomic, &mut chance, number.fetch_add(1, Ordering::Relaxed), folder);
+                    println!("{}", write_account(&account));
+                }
+            });
+        }
+        // The first after a warm-up, and ten more.
+        for tenth in 0..=10 {
+            let due = if tenth == 0 { seconds / 20 } else { seconds * tenth / 10 };
+            std::thread::sleep(due.saturating_sub(began.elapsed()));
+            let _nobody_works = working.write().unwrap_or_else(PoisonError::into_inner);
+            println!("{}", json!([&[began.elapsed().as_secs()][..], &figures()].concat()));
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+    let _ = fs::remove_dir_all(folder);
+    ExitCode::SUCCESS
+}
+
+fn figures() -> [u64; 5] {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+    };
+    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<_> = open.map(|entry| fs::read_link(entry.path()).unwrap_or_default()).collect();
+    let sockets = open.iter().filter(|target| target.to_string_lossy().starts_with("socket:")).count();
+    [of("VmRSS:"), of("VmHWM:"), sockets as u64, open.len() as u64, of("Threads:")]
+}
+
+/// A document that is worked on, or one that is put away, or a look around.
+fn task(nomic: &Nomic, chance: &mut Chance, number: u64, folder: &Path) -> Account {
+    let kind = chance.below(16);
+    // Of the larger ones there are fewer.
+    let size = if kind == 3 { 1 << (10 + chance.below(13).min(chance.below(13))) } else { chance.below(8000) };
+    let document = Document { number, size: size as usize };
+    let patience = Patience {
+        first_pause: Duration::from_millis(20),
+        eager_for: Duration::ZERO,
+        ..Patience::of(Duration::from_secs(1))
+    };
+    let mut caller = Careful::new(nomic, document, patience);
+    if kind > 3 {
+        look_around(&mut caller, chance);
+        return caller.account;
+    }
+    let (text, from) = (document.text(), chance.below(4));
+    let path = folder.join(document.name());
+    if from == 0 {
+        fs::write(&path, &text).expect("room for a document");
+    }
+    let there = caller.upload(|| match from {
+        0 => Upload::from_path(&path),
+        1 => Upload::from_reader(document.name(), text.as_bytes(), text.len() as u64),
+        2 => Upload::from_unsized_reader(document.name(), text.as_bytes().chain(std::io::empty())),
+        _ => Upload::from_bytes(document.name(), text.as_str()),
+    });
+    let _ = fs::remove_file(path);
+    if let Some(agent) = (there && kind < 3).then(|| caller.work()).flatten().filter(|_| number.is_multiple_of(2)) {
+        match nomic.delete_agent(&agent.id) {
+            Ok(_) if nomic.agent(&agent.id).is_ok() => {
+                caller.account.wrong.push("its agent was not deleted".to_owned())
+            }
+            Ok(_) => {}
+            Err(error) => caller.note("delete_agent", &error),
+        }
+    }
+    caller.account
+}
+
+fn look_around(caller: &mut Careful<'_>, chance: &mut Chance) {
+    fn count<T>(items: impl Iterator<Item = Result<T>>) -> Result<()> {
+        items.take(120).try_for_each(|item| item.map(drop))
+    }
+    let _ = match chance.below(9) {
+        0 => caller.read("list_agents", |nomic| count(nomic.agents(&agents::Filter::default()).page_size(50))),
+        1 => caller.read("search_files", |nomic| count(nomic.search_files("permit", &Search::default()).page_size(50))),
+        2 => caller.read("list_users", |nomic| count(nomic.users(&users::Filter::default()).page_size(10))),
+        3 => caller.read("list_api_keys", |nomic| count(nomic.api_keys(&api_keys::Filter::default()))),
+        4 => caller.read("list_audit_logs", |nomic| count(nomic.audit_logs(&audit_logs::Filter::default()))),
+        5 => caller.read("list_user_analytics", |nomic| count(nomic.user_analytics(&analytics::Filter::default()))),
+        6 => caller.read("list_projects", |nomic| count(nomic.projects())),
+        7 => caller.read("list_workflows", |nomic| count(nomic.workflows())),
+        _ => caller.read("search_codes", |nomic| {
+            nomic.search_codes("door", "texas", "building", &codes::Options::default()).map(drop)
+        }),
+    };
+}
+
+fn write_account(account: &Account) -> Value {
+    json!({
+        "number": account.document.number, "size": account.document.size, "file": account.file,
+        "version": account.version, "told": account.told.map(|told| told as u8),
+        "counts": [account.results, account.failed, account.errors], "unfinished": account.unfinished,
+        "wrong": account.wrong,
+    })
+}
+
+fn read_account(line: &Value) -> Account {
+    let number = |value: &Value| value.as_u64().unwrap_or_default() as usize;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let wrong = line["wrong"].as_array().map(|wrong| wrong.iter().filter_map(text).collect());
+    Account {
+        document: Document { number: number(&line["number"]) as u64, size: number(&line["size"]) },
+        file: text(&line["file"]).map(Into::into),
+        version: text(&line["version"]).map(Into::into),
+        told: [0, 1, 2, 3].map(|step| TOLD[number(&line["told"][step])]),
+        results: number(&line["counts"][0]),
+        failed: number(&line["counts"][1]),
+        errors: number(&line["counts"][2]),
+        unfinished: serde_json::from_value(line["unfinished"].clone()).unwrap_or_default(),
+        wrong: wrong.unwrap_or_else(|| vec!["what the client printed cannot be read".to_owned()]),
+    }
+}

@@ -1,0 +1,106 @@
+//! 1 GiB of uploads in files of 100 MiB: ours beside other blocking clients, and a file copied into a bare socket.
+//!
+//! Each way is a process of its own, so that its peak memory is its own; rounds are interleaved.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use nomic_client::Nomic;
+
+use crate::served::Server;
+use crate::table::{median, peak_memory, ratio};
+
+const ROUNDS: usize = 7;
+const FILES: usize = 11;
+const SIZE: u64 = 100 << 20;
+const WAYS: [&str; 5] = ["bare socket", "nomic-client", "ureq, no form", "reqwest blocking", "attohttpc, no form"];
+
+pub fn run() -> ExitCode {
+    let server = Server::start(&["uploaded"]);
+    let file = std::env::temp_dir().join(format!("nomic-bench-{}.bin", std::process::id()));
+    let mut written = File::create(&file).expect("a file");
+    (0..SIZE >> 20).for_each(|_| written.write_all(&[7; 1 << 20]).expect("room on the disk"));
+    let mut times = [const { Vec::new() }; WAYS.len()];
+    let mut memory = [0_u64; WAYS.len()];
+    for _ in 0..ROUNDS {
+        for (way, name) in WAYS.iter().enumerate() {
+            let mut program = Command::new(std::env::current_exe().expect("this program"));
+            let program = program.args(["upload-by", name, &server.address.to_string()]).arg(&file);
+            let output = program.output().expect("a process");
+            let text = String::from_utf8_lossy(&output.stdout);
+            let (micros, peak) = text.trim().split_once(' ').unwrap_or_else(|| panic!("{name}: {output:?}"));
+            times[way].push(Duration::from_micros(micros.parse().expect("a number")));
+            memory[way] = memory[way].max(peak.parse().expect("a number"));
+        }
+    }
+    let _ = std::fs::remove_file(&file);
+    println!("{FILES} uploads of 100 MiB, median of {ROUNDS} rounds");
+    println!("{:28} {:>10} {:>18} {:>9}", "", "rate", "of the bare socket", "peak");
+    for (way, name) in WAYS.iter().enumerate() {
+        println!(
+            "{name:28} {:>5.2} GiB/s {:>17.3}x {:>5.1} MiB",
+            (FILES as u64 * SIZE) as f64 / f64::from(1 << 30) / median(&times[way]).as_secs_f64(),
+            1.0 / ratio(&times[way], &times[0]),
+            memory[way] as f64 / 1024.0,
+        );
+    }
+    ExitCode::SUCCESS
+}
+
+/// One way, in a process of its own; prints microseconds and its peak memory in KiB.
+pub fn by(way: &str, address: &str, file: &str) -> ExitCode {
+    let address: SocketAddr = address.parse().expect("an address");
+    let file = Path::new(file);
+    let url = format!("http://{address}/api/v0/files/upload");
+    let mut upload: Box<dyn FnMut()> = match way {
+        "bare socket" => {
+            let mut socket = TcpStream::connect(address).expect("a connection");
+            Box::new(move || copy(&mut socket, file))
+        }
+        "nomic-client" => {
+            let nomic = Nomic::new(format!("http://{address}/api/v0"), "npk_bench").expect("a good URL and key");
+            Box::new(move || drop(nomic.upload_file(file).expect("an upload")))
+        }
+        "reqwest blocking" => {
+            let client = reqwest::blocking::Client::builder().no_proxy().timeout(None).build().expect("a client");
+            Box::new(move || {
+                let form = reqwest::blocking::multipart::Form::new().file("file", file).expect("a form");
+                let answer = client.post(&url).multipart(form).send().expect("an answer");
+                answer.bytes().expect("a body");
+            })
+        }
+        "attohttpc, no form" => Box::new(move || {
+            let body = File::open(file).expect("a file");
+            let answer = attohttpc::post(&url).file(body).send().expect("an answer");
+            answer.bytes().expect("a body");
+        }),
+        _ => {
+            let agent = ureq::Agent::new_with_defaults();
+            Box::new(move || {
+                let body = File::open(file).expect("a file");
+                let mut answer = agent.post(&url).send(body).expect("an answer");
+                answer.body_mut().read_to_vec().expect("a body");
+            })
+        }
+    };
+    let began = Instant::now();
+    (0..FILES).for_each(|_| upload());
+    println!("{} {}", began.elapsed().as_micros(), peak_memory());
+    ExitCode::SUCCESS
+}
+
+/// The file into the socket, in pieces of the size that the standard library copies by.
+fn copy(socket: &mut TcpStream, path: &Path) {
+    let mut file = File::open(path).expect("a file");
+    let head = format!("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: {SIZE}\r\n\r\n");
+    socket.write_all(head.as_bytes()).expect("a head");
+    std::io::copy(&mut file, socket).expect("a body");
+    let (mut answer, mut filled) = ([0; 1024], 0);
+    while !answer[..filled].ends_with(b"}") {
+        filled += socket.read(&mut answer[filled..]).expect("an answer");
+    }
+}

@@ -1,0 +1,143 @@
+//! Inside an async runtime: the client is made, used and dropped on its threads, and nothing panics.
+//!
+//! A blocking client that has an async one inside (`reqwest::blocking`) owns a runtime, and tokio panics where one
+//! runtime is waited for or dropped within another: "Cannot drop a runtime in a context where blocking is not allowed".
+//! This one owns none: it blocks the thread that it is called on, as `std::fs` does, and that is all.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use nomic_client::agents::{Filter, Launch};
+use nomic_client::files::Upload;
+use nomic_client::{Builder, Nomic, parse};
+use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
+use tokio::runtime::{self, Runtime};
+
+fn emulator() -> Emulator {
+    Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).start().unwrap()
+}
+
+fn builder(emulator: &Emulator) -> Builder {
+    Nomic::builder(emulator.url(), emulator.key())
+}
+
+/// One with worker threads, and one whose only thread is that which waits for it.
+fn runtimes() -> [Runtime; 2] {
+    let (mut many, mut one) = (runtime::Builder::new_multi_thread(), runtime::Builder::new_current_thread());
+    [many.worker_threads(2).build().unwrap(), one.build().unwrap()]
+}
+
+/// Works as a task of the runtime, which is over before this returns.
+fn in_a_task<T: Send + 'static>(runtime: &Runtime, work: impl FnOnce() -> T + Send + 'static) -> T {
+    runtime.block_on(runtime.spawn(async { work() })).expect("no panic")
+}
+
+/// A call of every kind.
+fn use_all(nomic: &Nomic) {
+    let file = nomic.upload(Upload::from_bytes("permit.txt", "Permit number: OG-2026-114\n")).unwrap();
+    let job = nomic.parse(&file.file_version_id, &parse::Options::default()).unwrap();
+    assert!(nomic.wait(&job).unwrap().text().contains("OG-2026-114"));
+    let launched: Vec<_> = (0..3).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap()).collect();
+    let mut listed = nomic.agents(&Filter::default()).page_size(2).map(|agent| agent.unwrap().id);
+    assert!(listed.any(|id| id == launched[0].id), "on a page after the first");
+    assert!(nomic.wait_all(launched).all(|(_, agent)| agent.is_ok()));
+}
+
+#[test]
+fn every_kind_of_call_does_in_a_task_what_it_does_elsewhere() {
+    for runtime in runtimes() {
+        let emulator = emulator();
+        let building = builder(&emulator);
+        // Made, used and dropped there.
+        in_a_task(&runtime, move || use_all(&building.build().unwrap()));
+        let nomic = builder(&emulator).build().unwrap();
+        let clone = nomic.clone();
+        runtime.block_on(async { use_all(&nomic) });
+        runtime.block_on(runtime.spawn_blocking(move || use_all(&clone))).unwrap();
+        assert_eq!(emulator.accepted("launch_agent"), 9);
+    }
+}
+
+#[test]
+fn every_kind_of_trouble_is_an_error_in_a_task_too() {
+    for runtime in runtimes() {
+        let emulator = emulator();
+        let quick =
+            |url: &str, key: &str| Nomic::builder(url, key).attempts(2).deadline(Duration::from_secs(3)).build();
+        // A port that nobody is given by chance; a name that is looked up on a thread of its own.
+        for url in ["http://127.0.0.1:1", "https://no-such-host.invalid"] {
+            let nomic = quick(url, "npk_x").unwrap();
+            let error = in_a_task(&runtime, move || nomic.projects().next().unwrap().unwrap_err());
+            assert!(error.is_unreachable(), "{error}");
+        }
+        // It waits for its turn, and then knows that the turn comes too late.
+        let delays =
+            [Some("1"), Some("60")].map(|delay| FaultKind::RateLimited { retry_after: delay.map(str::to_owned) });
+        delays.into_iter().for_each(|kind| emulator.fault(Fault::any(kind)));
+        let nomic = quick(emulator.url(), emulator.key()).unwrap();
+        let began = Instant::now();
+        let error = in_a_task(&runtime, move || nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err());
+        assert!(error.is_rate_limited() && error.retry_after() >= Some(Duration::from_secs(50)), "{error}");
+        let took = began.elapsed();
+        assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(3), "{took:?}");
+        assert_eq!((emulator.received("launch_agent"), emulator.accepted("launch_agent")), (2, 0));
+    }
+}
+
+#[test]
+fn the_last_clone_may_be_dropped_on_any_thread_while_others_call() {
+    for runtime in runtimes() {
+        let emulator = emulator();
+        let nomic = builder(&emulator).build().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        // Each is in the middle of an answer when its caller lets go of the client.
+        emulator.fault(Fault::any(FaultKind::Delay(Duration::from_millis(200))).times(4));
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let (nomic, sender) = (nomic.clone(), sender.clone());
+                runtime.spawn_blocking(move || {
+                    sender.send(()).unwrap();
+                    nomic.launch_agent(&Launch::prompt("Go.")).map(drop)
+                })
+            })
+            .collect();
+        receiver.iter().take(4).for_each(drop);
+        in_a_task(&runtime, move || drop(nomic));
+        for task in tasks {
+            runtime.block_on(task).unwrap().unwrap();
+        }
+        // The last one of all, with idle connections and a listing that holds another clone.
+        let nomic = builder(&emulator).build().unwrap();
+        let mut agents = nomic.agents(&Filter::default()).page_size(1);
+        agents.next().unwrap().unwrap();
+        in_a_task(&runtime, move || drop(nomic));
+        in_a_task(&runtime, move || {
+            agents.next().unwrap().unwrap();
+            drop(agents);
+        });
+        assert_eq!(emulator.accepted("launch_agent"), 4);
+    }
+}
+
+#[test]
+fn a_client_outlives_the_runtime_that_it_was_made_in() {
+    for runtime in runtimes() {
+        let emulator = emulator();
+        let building = builder(&emulator);
+        let nomic = in_a_task(&runtime, move || {
+            let nomic = building.build().unwrap();
+            use_all(&nomic);
+            nomic
+        });
+        // A task that never ends holds a clone, which goes with the runtime.
+        let held = nomic.clone();
+        runtime.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        });
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        use_all(&nomic);
+        drop(nomic);
+    }
+}
