@@ -1,11 +1,12 @@
 //! One request, described and not sent: a value that can be looked at, and sent twice.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::error::{Error, Name, Result};
@@ -110,16 +111,16 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Path and query.
-    pub(crate) fn target(&self) -> String {
+    /// The whole URL, below this base.
+    pub(crate) fn url(&self, base: &str) -> String {
         match self.query.as_str() {
-            "" => self.path.clone(),
-            query => format!("{}?{query}", self.path),
+            "" => [base, &self.path].concat(),
+            query => [base, &self.path, "?", query].concat(),
         }
     }
 }
 
-fn encoded(text: &str) -> impl fmt::Display + '_ {
+fn encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, RESERVED)
 }
 
@@ -134,7 +135,7 @@ pub(crate) fn encoded_id(operation: &str, id: &str) -> Result<String> {
     } else if id.len() > LONGEST_ID {
         format!("the id has {} bytes; no id has more than {LONGEST_ID}", id.len())
     } else {
-        return Ok(encoded(id).to_string());
+        return Ok(Cow::from(encoded(id)).into_owned());
     };
     Err(Error::refused(operation.to_owned(), reason))
 }
@@ -216,11 +217,11 @@ mod tests {
     #[test]
     fn a_call_is_a_value_that_can_be_read() {
         let call = Call::to(&operations::GET_ARTIFACT, &["a/b", "ü?#"]).unwrap();
-        assert_eq!(call.target(), "/agents/a%2Fb/artifacts/%C3%BC%3F%23");
+        assert_eq!(call.url(""), "/agents/a%2Fb/artifacts/%C3%BC%3F%23");
         let call =
             Call::to(&operations::SEARCH_FILES, &[]).unwrap().query("query", "a b&c=d+e").query_if("limit", Some(7));
-        assert_eq!(call.target(), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
-        assert_eq!(call.query_if("cursor", None::<&str>).target(), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
+        assert_eq!(call.url(""), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
+        assert_eq!(call.query_if("cursor", None::<&str>).url(""), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
     }
 
     #[test]

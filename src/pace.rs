@@ -279,6 +279,11 @@ impl Bucket {
         }
     }
 
+    /// Whether anybody waits for a turn.
+    pub(crate) fn is_queued_at(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Whether no answer is awaited, so that only time can open it.
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight == 0

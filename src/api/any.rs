@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     fn target(request: Request) -> crate::error::Result<String> {
-        request.describe().map(|call| call.target())
+        request.describe().map(|call| call.url(""))
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Nomic {
             _ => inner.deadline,
         };
         let deadline = began + call.deadline.map_or(own, |limit| limit.min(own)).min(CENTURY);
-        let url = format!("{}{}", inner.base_url, call.target());
+        let url = call.url(&inner.base_url);
         // Repetitions of a refusal are counted apart: the server asked for them.
         let (mut sent, mut refusals) = (0, 0);
         let mut last = None;
@@ -348,9 +348,9 @@ fn report(answer: &Incoming, now: SystemTime) -> Report {
         limit: number("x-ratelimit-limit").filter(|limit| *limit > 0),
         remaining: number("x-ratelimit-remaining"),
         refused: answer.status == 429,
-        retry_after: answer
-            .headers
-            .get("retry-after")
+        retry_after: Some("retry-after")
+            .filter(|_| answer.status >= 300)
+            .and_then(|name| answer.headers.get(name))
             .and_then(|value| retry::retry_after(value, answer.headers.get("date"), now)),
     }
 }

@@ -42,6 +42,15 @@ impl Gate {
         self.bucket().interval()
     }
 
+    /// Tells those who wait, if there are any, that something changed.
+    fn tell(&self, bucket: MutexGuard<'_, Bucket>) {
+        let anybody = bucket.is_queued_at();
+        drop(bucket);
+        if anybody {
+            self.news.notify_all();
+        }
+    }
+
     /// Waits until the pace lets a request go, in the order of arrival.
     pub(super) fn wait(&self, deadline: Instant) -> Result<Ticket<'_>, Closed> {
         let mut bucket = self.bucket();
@@ -50,8 +59,7 @@ impl Gate {
             let now = Instant::now();
             let pause = match bucket.turn(place, now) {
                 Turn::Go(pass) => {
-                    drop(bucket);
-                    self.news.notify_all();
+                    self.tell(bucket);
                     return Ok(Ticket { gate: self, pass: Some(pass) });
                 }
                 Turn::Wait(pause) => pause,
@@ -61,8 +69,7 @@ impl Gate {
             let hopeless = shut > left || (bucket.is_idle() && bucket.opens_in(now) > left);
             if left.is_zero() || hopeless {
                 bucket.leave(place);
-                drop(bucket);
-                self.news.notify_all();
+                self.tell(bucket);
                 return Err(Closed(shut.max(pause)));
             }
             bucket = self.news.wait_timeout(bucket, pause.min(left)).unwrap_or_else(PoisonError::into_inner).0;
@@ -74,16 +81,18 @@ impl Ticket<'_> {
     /// Tells the pace what an answer said.
     pub(super) fn answered(mut self, now: Instant, report: Report) {
         if let Some(pass) = self.pass.take() {
-            self.gate.bucket().answered(pass, now, report);
-            self.gate.news.notify_all();
+            let mut bucket = self.gate.bucket();
+            bucket.answered(pass, now, report);
+            self.gate.tell(bucket);
         }
     }
 
     /// Gives the turn back: nothing was sent.
     pub(super) fn unsent(mut self) {
         if let Some(pass) = self.pass.take() {
-            self.gate.bucket().unsent(pass);
-            self.gate.news.notify_all();
+            let mut bucket = self.gate.bucket();
+            bucket.unsent(pass);
+            self.gate.tell(bucket);
         }
     }
 }
@@ -91,8 +100,9 @@ impl Ticket<'_> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         if let Some(pass) = self.pass.take() {
-            self.gate.bucket().unanswered(pass);
-            self.gate.news.notify_all();
+            let mut bucket = self.gate.bucket();
+            bucket.unanswered(pass);
+            self.gate.tell(bucket);
         }
     }
 }

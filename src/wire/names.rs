@@ -1,6 +1,5 @@
 //! Names, resolved once and remembered for a while: `ureq` resolves before it looks into its pool.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -16,9 +15,16 @@ use ureq::unversioned::transport::NextTimeout;
 /// How long a name is remembered; a failed connection forgets it at once.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-/// The names that are known, shared by the agents of one client.
+/// The names that are known, shared by the agents of one client: that of the server, or of the proxy before it.
 #[derive(Clone, Default)]
-pub(super) struct Names(Arc<Mutex<HashMap<String, (Instant, ResolvedSocketAddrs)>>>);
+pub(super) struct Names(Arc<Mutex<Vec<Known>>>);
+
+struct Known {
+    scheme: String,
+    authority: String,
+    until: Instant,
+    addresses: ResolvedSocketAddrs,
+}
 
 impl fmt::Debug for Names {
     /// A proxy's authority may hold a password.
@@ -33,33 +39,33 @@ impl Names {
         self.known().clear();
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<String, (Instant, ResolvedSocketAddrs)>> {
+    fn known(&self) -> MutexGuard<'_, Vec<Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Resolver for Names {
     fn resolve(&self, uri: &Uri, config: &Config, mut timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
-        let system = DefaultResolver::default();
-        let host = uri.host().unwrap_or_default();
-        if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+        let (scheme, authority) = (uri.scheme_str().unwrap_or(""), uri.authority().map_or("", |name| name.as_str()));
+        let same = |known: &Known| known.authority == authority && known.scheme == scheme;
+        let now = Instant::now();
+        if let Some(known) = self.known().iter().find(|known| same(known) && known.until > now) {
+            return Ok(known.addresses.clone());
+        }
+        if uri.host().unwrap_or_default().trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
             // With a time limit the system's resolver starts a thread; an address needs none.
             timeout.after = NextTimeout::default().after;
-            return system.resolve(uri, config, timeout);
-        }
-        let name = format!("{} {}", uri.scheme_str().unwrap_or(""), uri.authority().map_or("", |name| name.as_str()));
-        let now = Instant::now();
-        match self.known().get(&name) {
-            Some((until, addresses)) if *until > now => return Ok(addresses.clone()),
-            _ => {}
         }
         // The lock is not held while the system is asked.
-        let addresses = system.resolve(uri, config, timeout).map_err(|error| match error {
+        let addresses = DefaultResolver::default().resolve(uri, config, timeout).map_err(|error| match error {
             // What the system's resolver says of a name has no kind of its own.
             Error::Io(error) if !is_of_the_machine(&error) => Error::HostNotFound,
             other => other,
         })?;
-        self.known().insert(name, (now + LIFETIME, addresses.clone()));
+        let mut all = self.known();
+        all.retain(|known| !same(known));
+        let (scheme, authority) = (scheme.to_owned(), authority.to_owned());
+        all.push(Known { scheme, authority, until: now + LIFETIME, addresses: addresses.clone() });
         Ok(addresses)
     }
 }

@@ -52,6 +52,15 @@ pub fn run() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// One way alone, to be watched by a profiler.
+pub fn alone(name: &str, calls: &str) -> ExitCode {
+    let server = Server::start(&["agent"]);
+    let way = ways(&server).into_iter().find(|(way, _)| *way == name);
+    let (Some((_, mut get)), Ok(calls)) = (way, calls.parse::<u32>()) else { return ExitCode::from(2) };
+    (0..calls).for_each(|_| drop(get()));
+    ExitCode::SUCCESS
+}
+
 const RAW: &str = "ureq, no timeouts";
 
 fn ways(server: &Server) -> Vec<Way> {

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     match words[..] {
         [] => speed(),
         ["get"] => pinned(get::run),
+        ["get", way, calls] => get::alone(way, calls),
         ["upload"] => upload::run(),
         ["answer"] => answer::run(),
         ["listing"] => listing::run(),
