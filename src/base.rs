@@ -7,12 +7,21 @@ use std::net::IpAddr;
 const SERVICE: &str = ".nomic.ai";
 /// What stands between the host and the operations there.
 const PREFIX: &str = "/api/v0";
+/// The longest name of a host, in bytes.
+const LONGEST_HOST: usize = 253;
 
 /// Reads a base URL or a domain in any sensible form. The error is a sentence.
 pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
         return Err("the domain is empty; give one like `acme` or `https://acme.nomic.ai`".to_owned());
+    }
+    // Before anything else: what is said below shows the text.
+    if text.to_ascii_lowercase().contains("npk_") {
+        return Err("the domain looks like an API key: are the two arguments swapped?".to_owned());
+    }
+    if text.contains('@') {
+        return Err("the base URL holds a user name or a password; the key is all that is needed".to_owned());
     }
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
@@ -25,14 +34,8 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
         Some(at) => rest.split_at(at),
         None => (rest, ""),
     };
-    if authority.contains('@') {
-        return Err("the base URL holds a user name or a password; the key is all that is needed".to_owned());
-    }
     // A name may end with the root's dot; keys and pools would take it for another one.
     let authority = authority.trim_end_matches('.').to_ascii_lowercase();
-    if authority.starts_with("npk_") {
-        return Err("the domain looks like an API key: are the two arguments swapped?".to_owned());
-    }
     let (host, port) = host_and_port(&authority).ok_or_else(|| format!("{text:?} has no host that can be read"))?;
     // `acme` and `acme.drive` are domains of the service; a host of your own is written with scheme or port.
     let short =
@@ -46,6 +49,9 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
         return Err("the organization's name is missing before nomic.ai, as in acme.nomic.ai".to_owned());
     }
     let host = if short { format!("{host}{SERVICE}") } else { host.to_owned() };
+    if host.len() > LONGEST_HOST {
+        return Err(format!("{text:?} has no host that can be read"));
+    }
     let scheme = match scheme {
         Some(scheme) => scheme,
         None if is_loopback(&host) => "http".to_owned(),
@@ -90,7 +96,7 @@ fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let valid = match host.strip_prefix('[') {
         Some(rest) => rest.trim_end_matches(']').parse::<IpAddr>().is_ok(),
         None => {
-            host.len() <= 253
+            host.len() <= LONGEST_HOST
                 && host.split('.').all(|label| {
                     let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
                     !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && label.bytes().all(inner)

@@ -100,7 +100,7 @@ pub enum Error {
     },
 
     /// A listing's server handed out a cursor that it had handed out before: going on would never end.
-    #[error("{operation}: the server sent the cursor {cursor:?} twice; the listing would never end")]
+    #[error("{operation}: the server sent the cursor {:?} twice; the listing would never end", shortened(cursor))]
     #[non_exhaustive]
     RepeatedCursor {
         /// The operation.
@@ -145,16 +145,17 @@ pub struct Issue {
 impl fmt::Display for Issue {
     /// As `options.pages[2]: Required`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, step) in self.path.iter().enumerate() {
+        let mut path = String::new();
+        for step in &self.path {
             match step {
-                Value::Number(index) => write!(f, "[{index}]")?,
-                Value::String(name) if at == 0 => write!(f, "{}", one_line(name))?,
-                Value::String(name) => write!(f, ".{}", one_line(name))?,
-                other => write!(f, ".{other}")?,
+                Value::Number(index) => path.push_str(&format!("[{index}]")),
+                Value::String(name) if path.is_empty() => path.push_str(name),
+                Value::String(name) => path.push_str(&format!(".{name}")),
+                other => path.push_str(&format!(".{other}")),
             }
         }
-        if !self.path.is_empty() {
-            f.write_str(": ")?;
+        if !path.is_empty() {
+            write!(f, "{}: ", shortened(&one_line(&path)))?;
         }
         f.write_str(&shortened(&one_line(&self.message)))
     }
@@ -187,14 +188,12 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.operation, self.status)?;
         if let Some(code) = &self.code {
-            write!(f, " {}", one_line(code.as_str()))?;
+            write!(f, " {}", shortened(&one_line(code.as_str())))?;
         }
         write!(f, ": {}", shortened(&one_line(&self.message)))?;
-        for (at, issue) in self.issues.iter().enumerate() {
-            write!(f, "{}{issue}", if at == 0 { " (" } else { "; " })?;
-        }
         if !self.issues.is_empty() {
-            f.write_str(")")?;
+            let issues: Vec<String> = self.issues.iter().map(Issue::to_string).collect();
+            write!(f, " ({})", shortened(&issues.join("; ")))?;
         }
         if let Some(scope) = self.scope {
             write!(f, "; this operation needs the scope {scope}")?;
@@ -232,14 +231,14 @@ impl fmt::Display for ForeignAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}, not an answer of the API", self.operation, self.status)?;
         if let Some(location) = &self.location {
-            write!(f, "; it redirects to {:?}, which is not followed: is the base URL right?", location)?;
+            write!(f, "; it redirects to {:?}, which is not followed: is the base URL right?", shortened(location))?;
         }
-        let kind = self.content_type.as_deref().unwrap_or("no media type");
+        let kind = shortened(&one_line(self.content_type.as_deref().unwrap_or("no media type")));
         let said = one_line(&self.body);
         if said.is_empty() {
-            write!(f, " ({}, empty)", one_line(kind))?;
+            write!(f, " ({kind}, empty)")?;
         } else {
-            write!(f, " ({}): {said}", one_line(kind))?;
+            write!(f, " ({kind}): {said}")?;
         }
         write!(f, "{}", self.fate)
     }
@@ -364,11 +363,12 @@ pub enum JobRef {
 
 impl fmt::Display for JobRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Parse(id) => write!(f, "parse job {id}"),
-            Self::Extract(id) => write!(f, "extract job {id}"),
-            Self::Agent(id) => write!(f, "agent {id}"),
-        }
+        let (kind, id) = match self {
+            Self::Parse(id) => ("parse job", id.as_str()),
+            Self::Extract(id) => ("extract job", id.as_str()),
+            Self::Agent(id) => ("agent", id.as_str()),
+        };
+        write!(f, "{kind} {}", shortened(&one_line(id)))
     }
 }
 
@@ -405,7 +405,7 @@ pub enum JobFailure {
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (job, after) = (&self.job, Span(self.elapsed));
-        let status = one_line(self.status.as_deref().unwrap_or("unknown"));
+        let status = shortened(&one_line(self.status.as_deref().unwrap_or("unknown")));
         match &self.reason {
             JobFailure::Failed(words) if words.is_empty() => {
                 write!(f, "{}: {job} failed after {after} (status {status})", self.operation)
@@ -450,8 +450,8 @@ impl fmt::Display for MismatchError {
             f,
             "{}: the value does not fit the wanted type at {}: {}",
             self.operation,
-            one_line(&self.path),
-            one_line(&self.message)
+            shortened(&one_line(&self.path)),
+            shortened(&one_line(&self.message))
         )
     }
 }

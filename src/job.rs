@@ -135,6 +135,19 @@ pub enum Poll<T> {
     },
 }
 
+impl<T> Poll<T> {
+    /// Without the key: the words go into errors and logs.
+    fn redacted(self, nomic: &Nomic) -> Self {
+        match self {
+            Self::Pending { status } => Self::Pending { status: nomic.redacted(status) },
+            Self::Failed { status, message } => {
+                Self::Failed { status: nomic.redacted(status), message: nomic.redacted(message) }
+            }
+            done => done,
+        }
+    }
+}
+
 /// Something that runs on the server and can be waited for: a parse job, an extract job, an agent.
 ///
 /// Plain data, to be stored and picked up again by another process: [`ParseJob`](crate::parse::ParseJob) gives
@@ -229,7 +242,7 @@ impl Nomic {
     ///
     /// Those of the question. A job that failed is no error here, but [`Poll::Failed`].
     pub fn poll<J: Job>(&self, job: &J) -> Result<Poll<J::Output>> {
-        job.ask(self, Duration::MAX)
+        job.ask(self, Duration::MAX).map(|poll| poll.redacted(self))
     }
 
     /// The questions and their answers one by one, for those who want to show progress or to leave the loop. It pauses
@@ -366,7 +379,7 @@ impl<J: Job> Iterator for Polls<J> {
         }
         let elapsed = self.began.map(|began| began.elapsed()).unwrap_or_default();
         let left = self.patience.limit.saturating_sub(elapsed).max(LAST_QUESTION);
-        let poll = self.job.ask(&self.nomic, left);
+        let poll = self.job.ask(&self.nomic, left).map(|poll| poll.redacted(&self.nomic));
         match &poll {
             Ok(Poll::Pending { .. }) => {}
             Err(error) if passes(error) => self.asked_for = error.retry_after(),

@@ -193,6 +193,7 @@ impl<T: DeserializeOwned> Iterator for Pages<T> {
         // A server that runs in a circle, however wide, is found out before it is asked again.
         let repeated = self.cursor.clone().filter(|cursor| !self.seen.insert(self.hashes.hash_one(cursor)));
         if let Some(cursor) = repeated {
+            let cursor = self.nomic.redacted(cursor);
             return Some(Err(Error::RepeatedCursor { operation: call.operation, cursor }));
         }
         let page: Result<Page<T>> = self.request(call.clone()).and_then(|call| self.nomic.fetch(&call));

@@ -14,7 +14,7 @@ use self::gate::Gate;
 use crate::acknowledged::Acknowledged;
 use crate::base::{self, Key};
 use crate::call::Call;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use crate::json;
 use crate::operations::Tier;
 use crate::retry::Budget;
@@ -102,7 +102,9 @@ pub struct Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("base_url", &self.base_url).field("wire", &self.wire).finish_non_exhaustive()
+        // What is no base URL may be a key or hold a password.
+        let base_url = base::base_url(&self.base_url, true).unwrap_or_default();
+        f.debug_struct("Builder").field("base_url", &base_url).field("wire", &self.wire).finish_non_exhaustive()
     }
 }
 
@@ -207,8 +209,9 @@ impl Builder {
     ///
     /// [`Error::Config`] says which setting is wrong. The key is never shown.
     pub fn build(self) -> Result<Nomic> {
-        let base_url = base::base_url(&self.base_url, self.allow_plain_http).map_err(Error::Config)?;
         let key = Key::new(&self.key).map_err(Error::Config)?;
+        let base_url = base::base_url(&self.base_url, self.allow_plain_http)
+            .map_err(|reason| Error::Config(shortened(&reason)))?;
         for (name, time) in [
             ("connect_timeout", self.wire.connect_timeout),
             ("stall_timeout", self.wire.stall_timeout),
@@ -231,7 +234,7 @@ impl Builder {
             // A company's proxy leads to the world, not to this machine.
             settings.proxy = ProxyChoice::None;
         }
-        let wire = Wire::new(&base_url, &settings).map_err(Error::Config)?;
+        let wire = Wire::new(&base_url, &settings).map_err(|reason| Error::Config(shortened(&reason)))?;
         Ok(Nomic {
             inner: Arc::new(Inner {
                 base_url,

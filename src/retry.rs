@@ -78,6 +78,10 @@ fn pause(tries: u32, jitter: f64) -> Duration {
 /// Reads `Retry-After`: seconds, whole or with a fraction, or an HTTP date. A date is measured against the answer's own
 /// `Date`, so that the two clocks need not agree; without one against `now`.
 pub(crate) fn retry_after(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than can be counted is for ever.
+        return Some(value.parse().map_or(Duration::MAX, Duration::from_secs));
+    }
     if let Ok(seconds) = value.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
     }

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::{Call, Document, ProgressFn, Source};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, one_line, shortened};
 use crate::ids::{FileId, FileVersionId};
 use crate::listing::Listing;
 use crate::multipart::Form;
@@ -125,11 +125,12 @@ impl<'a> Upload<'a> {
 
     /// Looks at everything that can be looked at before a connection is opened.
     fn describe(self) -> Result<Document<'a>> {
-        let refused = |reason: String| Err(Error::refused(UPLOAD_FILE.name, reason));
+        let refused = |reason: String| Err(Error::refused(UPLOAD_FILE.name, shortened(&reason)));
         let label = match (&self.from, &self.name) {
             (From::Path(path), _) => path.display().to_string(),
             (_, name) => name.clone().unwrap_or_default(),
         };
+        let label = shortened(&one_line(&label));
         let read_error = |error: &io::Error| Error::document(UPLOAD_FILE.name, label.clone(), error);
         let (source, length, own_name) = match self.from {
             From::Path(path) => {

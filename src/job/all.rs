@@ -9,6 +9,9 @@ use super::{Job, Patience, Poll, Watch, passes};
 use crate::error::{Error, Result};
 use crate::nomic::Nomic;
 
+/// As good as for ever, and within what clocks can count.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 impl Nomic {
     /// Waits for many jobs at once, [`DEFAULT_PATIENCE`](super::DEFAULT_PATIENCE) at the most for each, and hands each
     /// out with its result as it ends.
@@ -104,6 +107,7 @@ impl<J: Job> WaitAll<J> {
     /// Takes in how a job is; gives whether that was the last of it.
     fn take(&mut self, place: usize, poll: Result<Poll<J::Output>>) -> bool {
         let Some((job, watch)) = self.jobs.get_mut(&place) else { return false };
+        let poll = poll.map(|poll| poll.redacted(&self.nomic));
         let outcome = watch.take(job, poll, &self.patience);
         outcome.is_some_and(|outcome| self.hand_out(place, outcome))
     }
@@ -117,7 +121,8 @@ impl<J: Job> WaitAll<J> {
 
     fn leave_alone(&mut self, now: Instant, error: &Error) {
         if let Some(pause) = error.retry_after().filter(|_| passes(error)) {
-            self.not_before = now.checked_add(pause);
+            // A delay that no clock can count outlasts every patience.
+            self.not_before = Some(now.checked_add(pause).unwrap_or(now + self.patience.limit.min(CENTURY)));
         }
     }
 

@@ -158,7 +158,7 @@ impl Nomic {
     }
 
     /// An answer that is no success, as an error.
-    fn refusal(&self, call: &Call<'_>, mut answer: Incoming, report: Report) -> (Option<Attempt>, Error) {
+    fn refusal(&self, call: &Call<'_>, answer: Incoming, report: Report) -> (Option<Attempt>, Error) {
         #[derive(Deserialize)]
         struct Envelope {
             error: Value,
@@ -168,8 +168,8 @@ impl Nomic {
             issues: Option<Value>,
         }
         let status = answer.status;
-        answer.body = self.inner.key.redact(answer.body);
-        let envelope = json::decode::<Envelope>(&answer.body).ok().filter(|envelope| !envelope.error.is_null());
+        let body = json::decode::<Value>(&answer.body).map(|body| self.redacted_value(body)).unwrap_or_default();
+        let envelope = json::decode_value::<Envelope>(&body).ok().filter(|envelope| !envelope.error.is_null());
         let attempt = Attempt::Answer { status, from_api: envelope.is_some(), retry_after: report.retry_after };
         let fate = match status {
             // A server may say so after it has acted: look over there.
@@ -191,7 +191,7 @@ impl Nomic {
                 issues: issues(envelope.issues),
                 retry_after: report.retry_after,
                 scope: call.scope.filter(|_| status == 403),
-                body: json::decode(&answer.body).unwrap_or_default(),
+                body,
                 fate,
             })),
             None => Error::Foreign(Box::new(self.foreign(call, answer, report, fate))),
@@ -318,7 +318,20 @@ impl Nomic {
         beginning(&self.inner.key.redact(some))
     }
 
-    fn redacted(&self, text: String) -> String {
+    /// JSON without the key. Done after reading: JSON has more than one way to write a character.
+    fn redacted_value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.redacted(text)),
+            Value::Array(items) => items.into_iter().map(|item| self.redacted_value(item)).collect(),
+            Value::Object(fields) => {
+                let clean = |(name, value)| (self.redacted(name), self.redacted_value(value));
+                Value::Object(fields.into_iter().map(clean).collect())
+            }
+            other => other,
+        }
+    }
+
+    pub(crate) fn redacted(&self, text: String) -> String {
         String::from_utf8_lossy(&self.inner.key.redact(text.into_bytes())).into_owned()
     }
 }
