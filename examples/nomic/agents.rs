@@ -1,0 +1,156 @@
+//! Agents: launching them, asking for more, stopping them, and what they made.
+
+use std::fs;
+use std::path::Path;
+
+use nomic_client::AgentId;
+use nomic_client::agents::{Agent, AgentStatus, Artifact, Filter, Launch, MAX_AGENTS_PAGE};
+use nomic_client::files::Upload;
+use serde_json::json;
+
+use crate::args::{AgentCommand, AgentList, Agents, Limit, Run};
+use crate::failure::Failure;
+use crate::output::{cell, fields};
+use crate::session::{Session, Submitted};
+use crate::terminal::confirm;
+
+/// The service names no largest page for lists of these.
+const PAGE: u32 = 100;
+
+pub(crate) fn run(session: &Session, agents: Agents) -> Result<(), Failure> {
+    let nomic = &session.nomic;
+    match agents.command.unwrap_or(AgentCommand::List(agents.list)) {
+        AgentCommand::List(filter) => list(session, filter),
+        AgentCommand::Show { id } => show(session, &nomic.agent(&id)?),
+        AgentCommand::Run(arguments) => launch(session, arguments),
+        AgentCommand::FollowUp { id, prompt, waiting } => {
+            session.submit(&waiting, || nomic.follow_up_agent(&id, prompt).map(|agent| agent.id))
+        }
+        AgentCommand::Stop { id } => {
+            let said = session.act("stopping the agent", || nomic.stop_agent(&id))?;
+            session.output.value(&said.raw, || format!("agent {id} is stopped"))
+        }
+        AgentCommand::Delete { id, sure } => {
+            confirm(&format!("Delete agent {id} with its conversation and all that it has made?"), sure.yes)?;
+            let said = session.act("deleting the agent", || nomic.delete_agent(&id))?;
+            session.output.value(&said.raw, || format!("agent {id} is deleted"))
+        }
+        AgentCommand::Artifacts { id, content: false, save: None } => {
+            let columns = [("id", 36), ("type", 8), ("title", 0)];
+            session.output.list(nomic.artifacts(&id), columns, |artifact| {
+                [artifact.id.to_string(), cell(artifact.kind.as_ref()), cell(artifact.title.as_ref())]
+            })
+        }
+        AgentCommand::Artifacts { id, save, .. } => contents(session, &id, save.as_deref()),
+    }
+}
+
+fn list(session: &Session, AgentList { status, workflow, limit }: AgentList) -> Result<(), Failure> {
+    let filter = Filter { status: status.map(Into::into), workflow_id: workflow };
+    let agents = session.nomic.agents(&filter);
+    let columns = [("id", 36), ("status", 13), ("created", 24), ("summary", 0)];
+    session.output.list(limit.of(agents, MAX_AGENTS_PAGE), columns, |agent| {
+        let Agent { id, status, created_at, summary, .. } = agent;
+        [id.to_string(), status.to_string(), cell(created_at.as_ref()), cell(summary.as_ref())]
+    })
+}
+
+fn launch(session: &Session, arguments: Run) -> Result<(), Failure> {
+    let mut launch = Launch {
+        prompt: arguments.prompt.map(Into::into),
+        workflow_id: arguments.workflow,
+        project_id: arguments.project,
+        file_ids: arguments.file_id,
+        ..Launch::default()
+    };
+    for (slot, file) in arguments.input {
+        launch.inputs.entry(slot).or_default().push(file);
+    }
+    for file in &arguments.file {
+        launch.file_ids.push(session.upload(file, Upload::from_path(file))?.id);
+    }
+    session.submit(&arguments.waiting, || session.nomic.launch_agent(&launch).map(|agent| agent.id))
+}
+
+fn show(session: &Session, agent: &Agent) -> Result<(), Failure> {
+    let artifacts = agent.artifacts.iter().map(|artifact| {
+        let Artifact { id, kind, title, .. } = artifact;
+        ("artifact", Some(format!("{id}  {:8}  {}", cell(kind.as_ref()), cell(title.as_ref()))))
+    });
+    session.output.value(agent, || {
+        let mut lines = vec![
+            ("id", Some(agent.id.to_string())),
+            ("status", Some(agent.status.to_string())),
+            ("created", agent.created_at.as_ref().map(ToString::to_string)),
+            ("summary", agent.summary.clone()),
+            ("url", agent.url.clone()),
+        ];
+        lines.extend(artifacts);
+        fields(&lines)
+    })
+}
+
+impl Submitted for AgentId {
+    const KIND: &'static str = "agent";
+    const NAME: &'static str = "agent";
+
+    fn id(&self) -> &str {
+        self.as_str()
+    }
+
+    /// One that was stopped has not done what was asked.
+    fn show(session: &Session, agent: &Agent) -> Result<(), Failure> {
+        show(session, agent)?;
+        if agent.status == AgentStatus::Stopped { Err(Failure::Stopped) } else { Ok(()) }
+    }
+}
+
+/// Prints the contents of what an agent has made, or writes them into files.
+fn contents(session: &Session, id: &AgentId, save: Option<&Path>) -> Result<(), Failure> {
+    for artifact in session.nomic.artifacts(id) {
+        let artifact = session.nomic.artifact(id, &artifact?.id)?;
+        let Some(folder) = save else {
+            session.output.value(&artifact, || format!("{}\n", rendered(&artifact).1.trim_end()))?;
+            continue;
+        };
+        let (extension, content) = rendered(&artifact);
+        // Names come from outside: none leads to another folder, and two alike do not meet.
+        let title: String = artifact.title.as_deref().unwrap_or("artifact").chars().take(80).collect();
+        let name: String =
+            format!("{title}-{}", artifact.id).chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+        let path = folder.join(format!("{name}.{extension}"));
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&path, content))
+            .map_err(|error| Failure::Local(format!("{}: {error}", path.display())))?;
+        session.output.value(&json!({ "id": artifact.id, "path": path }), || path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// An artifact as a file: its extension, and what stands in it.
+fn rendered(artifact: &Artifact) -> (&'static str, String) {
+    if let Some(table) = artifact.table() {
+        let mut csv = Vec::new();
+        if table.write_csv(&mut csv).is_ok() {
+            return ("csv", String::from_utf8_lossy(&csv).into_owned());
+        }
+    }
+    match artifact.markdown() {
+        Some(text) => ("md", text.to_owned()),
+        None => ("json", artifact.content.as_ref().map(ToString::to_string).unwrap_or_default()),
+    }
+}
+
+pub(crate) fn workflows(session: &Session, limit: Limit) -> Result<(), Failure> {
+    let columns = [("id", 36), ("slots", 24), ("name", 0)];
+    session.output.list(limit.of(session.nomic.workflows(), PAGE), columns, |workflow| {
+        let slots = workflow.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(",");
+        [workflow.id.to_string(), cell(Some(slots).filter(|slots| !slots.is_empty())), cell(workflow.name.as_ref())]
+    })
+}
+
+pub(crate) fn projects(session: &Session, limit: Limit) -> Result<(), Failure> {
+    session.output.list(limit.of(session.nomic.projects(), PAGE), [("id", 36), ("name", 0)], |project| {
+        [project.id.to_string(), cell(project.name.as_ref())]
+    })
+}

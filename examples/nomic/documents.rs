@@ -1,0 +1,138 @@
+//! Documents: upload, search, parse, extract, and the building codes.
+
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nomic_client::extract::{ExtractJob, Extracted};
+use nomic_client::files::{MAX_SEARCH_PAGE, Search, Upload};
+use nomic_client::parse::{ParseJob, Parsed};
+use nomic_client::{FileId, FileVersionId, codes, extract, parse};
+use serde_json::Value;
+
+use crate::args::{Codes, Extract, Limit, Parse};
+use crate::failure::Failure;
+use crate::output::{cell, fields};
+use crate::session::{Session, Submitted};
+
+pub(crate) fn upload(
+    session: &Session,
+    file: &Path,
+    path: Option<String>,
+    parent: Option<FileId>,
+) -> Result<(), Failure> {
+    let mut upload = Upload::from_path(file);
+    if let Some(path) = path {
+        upload = upload.path(path);
+    }
+    if let Some(parent) = parent {
+        upload = upload.parent(parent);
+    }
+    let stored = session.upload(file, upload)?;
+    session.output.value(&stored, || {
+        fields(&[
+            ("id", Some(stored.id.to_string())),
+            ("version", Some(stored.file_version_id.to_string())),
+            ("name", Some(stored.name.clone())),
+            ("bytes", stored.size.map(|size| size.to_string())),
+        ])
+    })
+}
+
+pub(crate) fn search(session: &Session, query: &str, integration: Option<String>, limit: Limit) -> Result<(), Failure> {
+    let found = session.nomic.search_files(query, &Search { integration_id: integration });
+    session.output.list(limit.of(found, MAX_SEARCH_PAGE), [("id", 36), ("path", 0)], |file| {
+        [file.id.to_string(), file.decoded_path().unwrap_or_else(|| file.name.clone())]
+    })
+}
+
+pub(crate) fn parse(session: &Session, arguments: &Parse) -> Result<(), Failure> {
+    let options = parse::Options {
+        ocr_language: arguments.ocr_language.as_deref().map(Into::into),
+        figure_summary: arguments.figure_summary.then_some(true),
+        table_summary: arguments.table_summary.then_some(true),
+        summary_word_limit: arguments.summary_words,
+        embed_chunks: arguments.embed_chunks.then_some(true),
+    };
+    // Either a file or a version: clap has seen to it.
+    for version in versions(session, arguments.file.as_slice(), arguments.file_version.as_slice())? {
+        session.submit(&arguments.waiting, || session.nomic.parse(&version, &options))?;
+    }
+    Ok(())
+}
+
+impl Submitted for ParseJob {
+    const KIND: &'static str = "parse";
+    const NAME: &'static str = "parse job";
+
+    fn id(&self) -> &str {
+        self.task_id.as_str()
+    }
+
+    fn show(session: &Session, parsed: &Parsed) -> Result<(), Failure> {
+        session.output.value(parsed, || parsed.text())
+    }
+}
+
+pub(crate) fn extract(session: &Session, arguments: &Extract) -> Result<(), Failure> {
+    let unusable = |error: &dyn Display| Failure::Local(format!("{}: {error}", arguments.schema.display()));
+    let schema = fs::read(&arguments.schema).map_err(|error| unusable(&error))?;
+    let schema: Value = serde_json::from_slice(&schema).map_err(|error| unusable(&error))?;
+    let versions = versions(session, &arguments.files, &arguments.file_version)?;
+    let options = extract::Options { citations: arguments.citations };
+    session.submit(&arguments.waiting, || session.nomic.extract(&versions, &schema, &options))
+}
+
+/// The versions that are there already, and those of the files that are uploaded now.
+fn versions(session: &Session, files: &[PathBuf], versions: &[FileVersionId]) -> Result<Vec<FileVersionId>, Failure> {
+    let mut versions = versions.to_vec();
+    for file in files {
+        versions.push(session.upload(file, Upload::from_path(file))?.file_version_id);
+    }
+    Ok(versions)
+}
+
+impl Submitted for ExtractJob {
+    const KIND: &'static str = "extract";
+    const NAME: &'static str = "extract job";
+
+    fn id(&self) -> &str {
+        self.task_id.as_str()
+    }
+
+    fn show(session: &Session, extracted: &Extracted) -> Result<(), Failure> {
+        session.output.value(extracted, || {
+            let Value::Object(properties) = &extracted.value else { return text(&extracted.value) };
+            let lines = properties.iter().map(|(name, value)| {
+                let places = extracted.citations_of(name);
+                let pages: Vec<_> = places.iter().filter_map(|place| Some(place.page?.to_string())).collect();
+                let place = if pages.is_empty() { String::new() } else { format!("  (page {})", pages.join(", ")) };
+                (name.as_str(), Some(text(value) + &place))
+            });
+            fields(&lines.collect::<Vec<_>>())
+        })
+    }
+}
+
+/// A value as people read it.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+pub(crate) fn codes(session: &Session, arguments: Codes) -> Result<(), Failure> {
+    let Codes { query, jurisdiction, code_type, year, keyword, limit } = arguments;
+    let options = codes::Options { year, limit, keywords: keyword };
+    let sections = session.nomic.search_codes(&query, &jurisdiction, &code_type, &options)?;
+    for section in sections {
+        session.output.value(&section, || {
+            let title = section.file.as_ref().and_then(|file| file.document_title.as_deref()).unwrap_or("a code");
+            let page = section.page_number.map(|page| format!(", page {page}")).unwrap_or_default();
+            format!("{title}{page} [{}]\n{}\n", cell(section.citation_id.as_ref()), section.text())
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Why a command ended badly: what is said of it, and the exit code.
+
+use std::io;
+
+use nomic_client::Error;
+
+/// Why a command ended badly.
+pub(crate) enum Failure {
+    /// What the client says.
+    Client(Error),
+    /// The environment does not say where to go, or with which key.
+    Settings(Error),
+    /// The command line asks for what does not go.
+    Usage(String),
+    /// There is no such thing.
+    NotFound(String),
+    /// A file on this machine.
+    Local(String),
+    /// Standard output.
+    Output(io::Error),
+    /// The agent was stopped before it had finished; the agent was shown.
+    Stopped,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl Failure {
+    /// As the help lists them.
+    pub(crate) fn exit_code(&self) -> u8 {
+        let error = match self {
+            // Who reads has had enough: `nomic audit | head`.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return 0,
+            Self::Output(_) | Self::Local(_) => return 1,
+            Self::Settings(_) | Self::Usage(_) => return 2,
+            Self::NotFound(_) => return 4,
+            Self::Stopped => return 7,
+            Self::Client(error) => error,
+        };
+        match error {
+            Error::Config(_) | Error::Refused { .. } => 2,
+            _ if error.is_job_failed() => 7,
+            _ if error.is_unauthorized() || error.is_forbidden() => 3,
+            _ if error.is_not_found() => 4,
+            _ if error.may_have_been_carried_out() => 6,
+            Error::Job(_) if error.is_transient() => 8,
+            _ if error.is_transient() || error.is_rate_limited() => 5,
+            _ => 1,
+        }
+    }
+
+    /// What to tell; nothing if nobody has to be told.
+    pub(crate) fn words(&self) -> Option<String> {
+        match self {
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
+            Self::Output(error) => Some(format!("cannot write: {error}")),
+            Self::Client(error) => Some(error.to_string()),
+            Self::Settings(error) => Some(format!(
+                "{error}\n\
+                 Set NOMIC_API_KEY to a key from Nomic's Developer Console, and NOMIC_DOMAIN to your domain, such as acme;\n\
+                 or try it on a Nomic in a box, with --demo."
+            )),
+            Self::Usage(words) | Self::NotFound(words) | Self::Local(words) => Some(words.clone()),
+            Self::Stopped => Some("the agent was stopped".to_owned()),
+        }
+    }
+}

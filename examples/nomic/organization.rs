@@ -1,0 +1,120 @@
+//! The organization: users, API keys, the audit log.
+
+use nomic_client::{Timestamp, UserId, api_keys, audit_logs, users};
+
+use crate::args::{KeyCommand, KeyList, Keys, Limit, UserCommand, UserList, Users};
+use crate::failure::Failure;
+use crate::output::{cell, fields};
+use crate::session::Session;
+use crate::terminal::confirm;
+
+/// The service names no largest page for lists of these.
+const PAGE: u32 = 100;
+
+pub(crate) fn users(session: &Session, arguments: Users) -> Result<(), Failure> {
+    let nomic = &session.nomic;
+    match arguments.command.unwrap_or(UserCommand::List(arguments.list)) {
+        UserCommand::List(UserList { email, limit }) => {
+            let users = nomic.users(&users::Filter { email });
+            let columns = [("id", 36), ("state", 8), ("email", 32), ("name", 0)];
+            session.output.list(limit.of(users, PAGE), columns, |user| {
+                [user.id.to_string(), state(user.disabled), user.email.clone(), cell(user.name.as_ref())]
+            })
+        }
+        UserCommand::Show { user } => {
+            let details = nomic.user(&user_id(session, &user)?)?;
+            session.output.value(&details, || {
+                let user = &details.user;
+                fields(&[
+                    ("id", Some(user.id.to_string())),
+                    ("email", Some(user.email.clone())),
+                    ("name", user.name.clone()),
+                    ("state", Some(state(user.disabled))),
+                    ("disabled", details.disabled_at.as_ref().map(ToString::to_string)),
+                    ("created", user.created_at.as_ref().map(ToString::to_string)),
+                    ("API keys", details.api_key_count.map(|count| count.to_string())),
+                    ("sessions", details.session_count.map(|count| count.to_string())),
+                ])
+            })
+        }
+        UserCommand::Disable { user, reason, sure } => {
+            confirm(&format!("Shut {user} out, and revoke the user's API keys for good?"), sure.yes)?;
+            let id = user_id(session, &user)?;
+            let said = session.act("disabling the user", || nomic.disable_user(&id, reason.as_deref()))?;
+            let revoked = said.value.as_ref().and_then(|state| state.revoked_api_keys);
+            session.output.value(&said.raw, || match revoked {
+                Some(revoked) => format!("{user} is disabled; {revoked} API keys were revoked"),
+                None => format!("{user} is disabled"),
+            })
+        }
+        UserCommand::Enable { user } => {
+            let id = user_id(session, &user)?;
+            let said = session.act("enabling the user", || nomic.enable_user(&id))?;
+            session.output.value(&said.raw, || format!("{user} is enabled"))
+        }
+    }
+}
+
+fn state(disabled: Option<bool>) -> String {
+    cell(disabled.map(|disabled| if disabled { "disabled" } else { "enabled" }))
+}
+
+/// The user with an ID, or with just this address.
+fn user_id(session: &Session, user: &str) -> Result<UserId, Failure> {
+    if !user.contains('@') {
+        return Ok(user.into());
+    }
+    for found in session.nomic.users(&users::Filter::email(user)) {
+        let found = found?;
+        // The filter finds parts of addresses too.
+        if found.email.eq_ignore_ascii_case(user) {
+            return Ok(found.id);
+        }
+    }
+    Err(Failure::NotFound(format!("nobody has the address {user}")))
+}
+
+pub(crate) fn keys(session: &Session, arguments: Keys) -> Result<(), Failure> {
+    match arguments.command.unwrap_or(KeyCommand::List(arguments.list)) {
+        KeyCommand::List(KeyList { user, revoked, limit }) => {
+            let user_id = user.map(|user| user_id(session, &user)).transpose()?;
+            let keys = session.nomic.api_keys(&api_keys::Filter { user_id, include_revoked: revoked });
+            let columns = [("id", 36), ("key", 12), ("state", 7), ("last used", 24), ("owner", 32), ("name", 0)];
+            session.output.list(limit.of(keys, PAGE), columns, |key| {
+                [
+                    key.id.to_string(),
+                    format!("{}…", key.key_prefix),
+                    if key.revoked_at.is_some() { "revoked" } else { "alive" }.to_owned(),
+                    cell(key.last_used_at.as_ref()),
+                    cell(key.user.as_ref().and_then(|user| user.email.as_ref())),
+                    cell(key.name.as_ref()),
+                ]
+            })
+        }
+        KeyCommand::Revoke { id, sure } => {
+            confirm(&format!("Revoke the API key {id} for good?"), sure.yes)?;
+            let said = session.act("revoking the key", || session.nomic.revoke_api_key(&id))?;
+            session.output.value(&said.raw, || format!("{id} is revoked"))
+        }
+    }
+}
+
+pub(crate) fn audit(
+    session: &Session,
+    since: Option<Timestamp>,
+    action: Option<audit_logs::Action>,
+    limit: Limit,
+) -> Result<(), Failure> {
+    let entries = session.nomic.audit_logs(&audit_logs::Filter { action, since });
+    let columns = [("time", 24), ("action", 18), ("actor", 24), ("targets", 0)];
+    session.output.list(limit.of(entries, audit_logs::MAX_PAGE), columns, |entry| {
+        let name = |party: &audit_logs::Party| party.name.clone().unwrap_or_else(|| party.id.clone());
+        let targets: Vec<_> = entry.targets.iter().map(name).collect();
+        [
+            entry.occurred_at.to_string(),
+            entry.action.to_string(),
+            cell(entry.actor.as_ref().map(name)),
+            targets.join(", "),
+        ]
+    })
+}

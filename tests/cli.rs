@@ -1,0 +1,410 @@
+//! The command line as a program of its own: what it prints, its exit codes, Ctrl-C, a terminal and a pipe.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+mod common;
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use common::{document, emulator, nomic, permit_pdf};
+use nomic_client::{agents, extract, parse};
+use nomic_emulator::{Emulator, Fault, FaultKind};
+use serde_json::Value;
+
+/// The program, built from what stands there now.
+fn program() -> &'static PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "nomic"]).output().unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples");
+        folder.join(format!("nomic{}", std::env::consts::EXE_SUFFIX))
+    })
+}
+
+fn without_account(mut command: Command) -> Command {
+    for variable in ["NOMIC_API_KEY", "NOMIC_DOMAIN", "NOMIC_BASE_URL", "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"] {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+fn on(emulator: &Emulator, command: Command) -> Command {
+    let mut command = without_account(command);
+    command.env("NOMIC_BASE_URL", emulator.url()).env("NOMIC_API_KEY", emulator.key());
+    command
+}
+
+/// What a command said, and how it ended.
+#[derive(Debug)]
+struct Said {
+    code: i32,
+    out: String,
+    error: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            error: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// Runs a command in pipes, where nothing of a terminal may be seen.
+fn run(emulator: &Emulator, arguments: &[&str]) -> Said {
+    let said = Said::from(on(emulator, Command::new(program())).args(arguments).output().unwrap());
+    let steers = |text: &str| text.chars().any(|c| c.is_control() && c != '\n');
+    assert!(!steers(&said.out) && !steers(&said.error), "{said:?}");
+    said
+}
+
+fn json(emulator: &Emulator, arguments: &[&str]) -> Vec<Value> {
+    let said = run(emulator, &[arguments, &["--json"]].concat());
+    assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
+    said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A folder with a schema in it, that is gone with its value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("nomic-cli-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        let schema = r#"{"type": "object", "properties": {"permitNumber": {"type": "string"}}}"#;
+        std::fs::write(path.join("schema.json"), schema).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn every_command_speaks_to_people_and_in_json() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let folder = Folder::new("every");
+    let (pdf, schema) = (permit_pdf(), folder.0.join("schema.json"));
+    let (pdf, schema) = (pdf.to_str().unwrap(), schema.to_str().unwrap());
+    let stored = nomic.upload_file(pdf).unwrap();
+    let (file, version) = (stored.id.as_str(), stored.file_version_id.as_str());
+    let parsed = nomic.parse(&stored.file_version_id, &parse::Options::default()).unwrap().task_id;
+    let value = serde_json::from_slice(&std::fs::read(schema).unwrap()).unwrap();
+    let versions = [stored.file_version_id.clone()];
+    let extracted = nomic.extract(&versions, &value, &extract::Options::default()).unwrap().task_id;
+    let agent = nomic.launch_agent(&agents::Launch::prompt("List the doors.").files([file])).unwrap();
+    let agent = nomic.wait(&agent).unwrap().id;
+    let agent = agent.as_str();
+    let project = nomic.projects().next().unwrap().unwrap().id;
+    let workflow = |slots: bool| nomic.workflows().map(Result::unwrap).find(|found| found.inputs.is_empty() != slots);
+    let (sheets, review) = (workflow(false).unwrap().id, workflow(true).unwrap().id);
+    let inputs = [format!("submittal={file}"), format!("specification={file}")];
+    let key = nomic.api_keys(&Default::default()).nth(1).unwrap().unwrap().id;
+
+    // The command, words that people read, fields of each line of JSON.
+    let cases: &[(&[&str], &str, &[&str])] = &[
+        (&["upload", pdf], "version  ", &["id", "fileVersionId", "size"]),
+        (&["upload", pdf, "--path", "a/b.pdf"], "name     b.pdf", &["name"]),
+        (&["search", "PERMIT", "--limit", "1"], "permit.pdf", &["id", "name", "path"]),
+        (&["parse", pdf, "--table-summary"], "PH-2026-0417", &["chunks"]),
+        (&["parse", "--file-version", version, "--no-wait"], "-", &["kind", "id"]),
+        (&["wait", "parse", parsed.as_str()], "PH-2026-0417", &["chunks"]),
+        (&["extract", pdf, "--schema", schema], "permitNumber  PH-2026-0417", &["result"]),
+        (
+            &["extract", "--file-version", version, "--schema", schema, "--citations"],
+            "permitNumber  PH-2026-0417  (page 1",
+            &["result", "citations"],
+        ),
+        (&["wait", "extract", extracted.as_str()], "permitNumber  PH-2026-0417", &["result"]),
+        (&["agents"], "finished", &["id", "status"]),
+        (&["agent", "list", "--status", "finished", "--limit", "5"], agent, &["id", "status"]),
+        (&["agent", "show", agent], "artifact  ", &["id", "artifacts"]),
+        (&["agent", "run", "List the doors.", "--file", pdf, "--project", project.as_str()], "finished", &["id"]),
+        (&["agent", "run", "List the doors.", "--file-id", file, "--no-wait"], "-", &["kind", "id"]),
+        (&["agent", "run", "--workflow", sheets.as_str()], "status    finished", &["id", "workflowId"]),
+        (
+            &["agent", "run", "--workflow", review.as_str(), "--input", &inputs[0], "--input", &inputs[1]],
+            "finished",
+            &["id", "workflowId"],
+        ),
+        (&["agent", "follow-up", agent, "And the rooms?"], "status    finished", &["id", "status"]),
+        (&["wait", "agent", agent], "finished", &["id", "status"]),
+        (&["agent", "artifacts", agent], "markdown", &["id", "type", "title"]),
+        (&["agent", "artifacts", agent, "--content"], "#", &["id", "content"]),
+        (&["agent", "artifacts", agent, "--save", folder.0.to_str().unwrap()], ".md", &["id", "path"]),
+        (&["workflows"], "submittal,specification  ", &["id", "inputs"]),
+        (&["projects", "--limit", "1"], project.as_str(), &["id", "name"]),
+        (
+            &["codes", "sprinkler", "--jurisdiction", "texas", "--limit", "2", "--year", "2021"],
+            "International Building Code, page",
+            &["id", "content"],
+        ),
+        (&["users", "--email", "bob@"], "enabled   bob@example.com", &["id", "email"]),
+        (&["users", "list", "--limit", "3"], "alice@example.com", &["id", "email"]),
+        (&["users", "show", "bob@example.com"], "API keys  ", &["email", "apiKeyCount"]),
+        (&["users", "disable", "bob@example.com", "--reason", "left", "--yes"], "is disabled", &["id"]),
+        (&["users", "enable", "bob@example.com"], "bob@example.com is enabled", &["id"]),
+        (&["keys", "--revoked", "--user", "bob@example.com"], "revoked", &["id", "keyPrefix", "revokedAt"]),
+        (&["keys", "list"], "npk_", &["id", "keyPrefix", "scopes"]),
+        (&["keys", "revoke", key.as_str(), "--yes"], "is revoked", &["id"]),
+        (&["audit", "--since", "24h", "--action", "user.disabled"], "Bob Smith", &["id", "occurredAt", "targets"]),
+        (&["audit", "--limit", "5"], "api_key.revoked", &["id", "action"]),
+    ];
+    for (arguments, words, fields) in cases {
+        let said = run(&emulator, arguments);
+        assert!(said.code == 0 && said.out.contains(words), "{arguments:?}: {said:?}");
+        let lines = json(&emulator, arguments);
+        assert!(!lines.is_empty(), "{arguments:?}");
+        for line in lines {
+            assert!(fields.iter().all(|field| line.get(field).is_some()), "{arguments:?}: {line}");
+        }
+    }
+    let saved: Vec<_> = std::fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(saved.iter().any(|path| path.extension().is_some_and(|extension| extension == "csv")), "{saved:?}");
+}
+
+#[test]
+fn an_agent_is_stopped_and_deleted() {
+    let emulator = emulator();
+    for json in [&[] as &[&str], &["--json"]] {
+        emulator.fault(Fault::on("launch_agent", FaultKind::NeverEnds));
+        let agent = nomic(&emulator).launch_agent(&agents::Launch::prompt("Count the doors.")).unwrap().id;
+        for (command, words) in [("stop", "is stopped"), ("delete", "is deleted")] {
+            let yes = if command == "delete" { &["--yes"] as &[&str] } else { &[] };
+            let said = run(&emulator, &[&["agent", command, agent.as_str()], json, yes].concat());
+            let words = if json.is_empty() { words } else { r#""id":"# };
+            assert!(said.code == 0 && said.out.contains(words) && said.out.contains(agent.as_str()), "{said:?}");
+        }
+        assert_eq!(run(&emulator, &["agent", "show", agent.as_str()]).code, 4);
+    }
+}
+
+#[test]
+fn exit_codes_say_what_to_do() {
+    let emulator = emulator();
+    let code = |arguments: &[&str], words: &str| {
+        let said = run(&emulator, arguments);
+        assert!(said.out.is_empty() && said.error.contains(words), "{arguments:?}: {said:?}");
+        said.code
+    };
+    let version = document(&nomic(&emulator));
+    let parse = ["parse", "--file-version", version.as_str()];
+
+    assert_eq!(code(&["parse", "no-such.pdf"], "no-such.pdf"), 1);
+    let schema = ["extract", "--file-version", "v", "--schema", "README.md"];
+    assert_eq!(code(&schema, "README.md: "), 1);
+    for usage in [&[] as &[&str], &["fly"], &["parse"], &["agent", "run"]] {
+        assert_eq!(code(usage, "Usage: nomic"), 2, "{usage:?}");
+    }
+    assert_eq!(code(&["audit", "--since", "yesterday"], "90m, 24h, 7d"), 2);
+    assert_eq!(code(&["agent", "run", "--workflow", "w", "--file", "a.pdf"], "cannot be used with"), 2);
+    assert_eq!(code(&["parse", "--file-version", "v", "--summary-words", "5"], "10 to 100"), 2);
+    assert_eq!(code(&["agent", "show", "01a20aec-c811-7006-be54-40a4e414d1d6"], "404"), 4);
+    assert_eq!(code(&["users", "show", "ob@example.com"], "nobody has the address"), 4);
+    assert_eq!(code(&["wait", "parse", "01a20aec-c811-7006-be54-40a4e414d1d6"], "404"), 4);
+
+    emulator.fault(Fault::on("submit_parse", FaultKind::RateLimited { retry_after: None }));
+    assert_eq!(code(&parse, "429"), 5);
+    emulator.fault(Fault::on("submit_parse", FaultKind::ResetAfter));
+    assert_eq!(code(&parse, "may have been carried out"), 6);
+    emulator.fault(Fault::on("submit_parse", FaultKind::JobFails("no text in it".to_owned())));
+    assert_eq!(code(&parse, "no text in it"), 7);
+    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    assert_eq!(code(&[&parse as &[_], &["--timeout", "0"]].concat(), " wait parse "), 8);
+
+    let mut wrong = on(&emulator, Command::new(program()));
+    let wrong = Said::from(wrong.env("NOMIC_API_KEY", "npk_wrong").arg("users").output().unwrap());
+    assert!(wrong.code == 3 && wrong.error.contains("401"), "{wrong:?}");
+    let mut narrow = on(&emulator, Command::new(program()));
+    let narrow = narrow.env("NOMIC_API_KEY", emulator.issue_key(&["developer:files"])).arg("users");
+    let narrow = Said::from(narrow.output().unwrap());
+    assert!(narrow.code == 3 && narrow.error.contains("needs the scope admin:users:read"), "{narrow:?}");
+}
+
+#[test]
+fn without_an_account_it_says_what_to_set_and_the_demo_needs_none() {
+    let run = |argument: &str| {
+        let mut command = without_account(Command::new(program()));
+        Said::from(command.args(["users", "--limit", "2", argument]).output().unwrap())
+    };
+    let said = run("--json");
+    assert_eq!(said.code, 2);
+    assert!(["NOMIC_API_KEY", "NOMIC_DOMAIN", "--demo"].iter().all(|word| said.error.contains(word)), "{said:?}");
+    let demo = run("--demo");
+    assert!(demo.code == 0 && demo.out.lines().count() == 2, "{demo:?}");
+}
+
+#[test]
+fn what_destroys_is_not_done_without_a_yes() {
+    let emulator = emulator();
+    for arguments in
+        [&["users", "disable", "bob@example.com"] as &[&str], &["keys", "revoke", "k"], &["agents", "delete", "a"]]
+    {
+        let said = run(&emulator, arguments);
+        assert!(said.code == 2 && said.error.contains("give --yes"), "{said:?}");
+    }
+    assert!(emulator.requests().is_empty());
+}
+
+#[test]
+fn what_comes_from_outside_does_not_steer_the_terminal() {
+    let emulator = emulator();
+    let folder = Folder::new("steers");
+    let path = folder.0.join("note.txt");
+    std::fs::write(&path, "Permit\u{1b}[31m number: 7\n").unwrap();
+    // `run` looks at every character.
+    assert!(run(&emulator, &["parse", path.to_str().unwrap()]).out.contains("Permit"));
+}
+
+#[cfg(unix)]
+mod signals {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use nomic_client::FileVersionId;
+    use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
+
+    use super::{Folder, Said, document, emulator, nomic, on, program, run};
+
+    fn spawn(emulator: &Emulator, arguments: &[&str]) -> Child {
+        let mut command = on(emulator, Command::new(program()));
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn until(so: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !so() {
+            assert!(began.elapsed() < Duration::from_secs(60), "it never was so");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Presses Ctrl-C; gives what was said and how it ended.
+    fn interrupt(child: Child) -> Said {
+        let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        child.wait_with_output().unwrap().into()
+    }
+
+    /// Interrupts a command when its job has been asked after.
+    fn interrupt_the_wait(emulator: &Emulator, arguments: &[&str], asked: &str) -> Said {
+        let child = spawn(emulator, arguments);
+        until(|| emulator.received(asked) > 0);
+        interrupt(child)
+    }
+
+    /// Types the command that was shown last, with something behind it.
+    fn type_again(emulator: &Emulator, said: &Said, more: &str) -> Said {
+        let shown = said.error.lines().last().unwrap();
+        on(emulator, Command::new("sh")).args(["-c", &format!("{shown} {more}")]).output().unwrap().into()
+    }
+
+    fn never_ending(emulator: &Emulator, operation: &str) -> FileVersionId {
+        emulator.fault(Fault::on(operation, FaultKind::NeverEnds));
+        document(&nomic(emulator))
+    }
+
+    #[test]
+    fn ctrl_c_says_which_job_still_runs_and_the_command_shown_picks_it_up() {
+        let emulator = emulator();
+        let version = never_ending(&emulator, "submit_parse");
+        let said = interrupt_the_wait(&emulator, &["parse", "--file-version", version.as_str()], "get_parse");
+        assert_eq!((said.code, said.out.as_str()), (130, ""), "{said:?}");
+        assert!(said.error.contains("interrupted; parse job ") && said.error.contains("still runs"), "{said:?}");
+        let again = type_again(&emulator, &said, "--timeout 0");
+        assert!(again.code == 8 && again.error.ends_with("it goes on, and can be waited for again\n"), "{again:?}");
+        assert_eq!(emulator.accepted("submit_parse"), 1);
+    }
+
+    #[test]
+    fn an_agent_that_was_left_is_picked_up_with_its_result() {
+        let emulator = emulator();
+        emulator.fault(Fault::on("launch_agent", FaultKind::NeverEnds));
+        let said = interrupt_the_wait(&emulator, &["agent", "run", "Count the doors.", "--json"], "get_agent");
+        assert_eq!(said.code, 130, "{said:?}");
+        let nomic = nomic(&emulator);
+        let agent = nomic.agents(&Default::default()).next().unwrap().unwrap();
+        nomic.stop_agent(&agent.id).unwrap();
+        let again = type_again(&emulator, &said, "");
+        // Stopped is not done.
+        assert_eq!(again.code, 7, "{again:?}");
+        let shown: nomic_client::agents::Agent = serde_json::from_str(&again.out).unwrap();
+        assert_eq!(shown.id, agent.id);
+        // Asked for more, it runs to its end.
+        nomic.follow_up_agent(&agent.id, "Go on.").unwrap();
+        assert_eq!(type_again(&emulator, &said, "").code, 0);
+    }
+
+    #[test]
+    fn ctrl_c_in_an_upload_says_that_nothing_was_submitted() {
+        let emulator = emulator();
+        emulator.fault(Fault::on("upload_file", FaultKind::Stall(StallPhase::BeforeRead)));
+        let folder = Folder::new("upload");
+        let path = folder.0.join("large.pdf");
+        std::fs::File::create(&path).unwrap().set_len(64 << 20).unwrap();
+        let child = spawn(&emulator, &["parse", path.to_str().unwrap()]);
+        until(|| emulator.connections() > 0);
+        let said = interrupt(child);
+        assert_eq!(said.code, 130);
+        assert!(said.error.contains("was broken off: it is not stored, and nothing was submitted"), "{said:?}");
+        assert!(emulator.uploads().is_empty() && emulator.received("submit_parse") == 0);
+    }
+
+    #[test]
+    fn ctrl_c_in_a_submission_says_that_it_may_have_been_carried_out() {
+        let emulator = emulator();
+        emulator.fault(Fault::on("launch_agent", FaultKind::Stall(StallPhase::BeforeHead)));
+        let said = interrupt_the_wait(&emulator, &["agent", "run", "Go."], "launch_agent");
+        assert!(said.code == 130 && said.error.contains("may have been carried out"), "{said:?}");
+    }
+
+    #[test]
+    fn a_reader_that_has_had_enough_ends_it_quietly() {
+        let emulator = Emulator::builder().audit_logs(20_000).start().unwrap();
+        let mut child = spawn(&emulator, &["audit"]);
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut error = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+        assert_eq!((child.wait().unwrap().code(), error.as_str()), (Some(0), ""));
+        assert!(line.ends_with('\n'));
+        assert!(emulator.received("list_audit_logs") < 20, "it went on reading");
+    }
+
+    /// Runs a command on a terminal of its own, and types an answer.
+    #[cfg(target_os = "linux")]
+    fn on_a_terminal(emulator: &Emulator, command: &str, answer: &str) -> String {
+        use std::io::Write;
+        let command = format!("{} {command}", program().display());
+        let mut script = on(emulator, Command::new("script"));
+        let script = script.args(["-qec", &command, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = script.spawn().expect("script, of util-linux");
+        child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn on_a_terminal_there_are_progress_and_heads_and_questions() {
+        let emulator = emulator();
+        emulator.fault(Fault::on("get_parse", FaultKind::Delay(Duration::from_millis(300))));
+        let version = document(&nomic(&emulator));
+        let said = on_a_terminal(&emulator, &format!("parse --file-version {version}"), "");
+        assert!(said.contains("waiting for parse job") && said.contains("Gulf Star"), "{said:?}");
+        assert!(on_a_terminal(&emulator, "users --limit 1", "").starts_with("ID  "));
+        assert!(on_a_terminal(&emulator, "users disable bob@example.com", "n\n").contains("nothing was done"));
+        assert_eq!(emulator.received("disable_user"), 0);
+        assert!(on_a_terminal(&emulator, "users disable bob@example.com", "y\n").contains("is disabled"));
+        assert!(run(&emulator, &["users", "show", "bob@example.com"]).out.contains("disabled"));
+    }
+}
