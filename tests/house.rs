@@ -90,3 +90,21 @@ fn the_drawing_in_the_facade_is_the_house() {
         assert!(line.contains(&rooms.join("  ")), "{line}");
     }
 }
+
+#[test]
+fn every_promise_of_the_readme_names_tests_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let promises = readme.split("<!-- promises -->").nth(1).unwrap();
+    let mut named = 0;
+    for line in promises.lines().filter(|line| line.contains("](tests/")) {
+        let (_, file) = line.split_once("](").unwrap();
+        let (file, tests) = file.split_once(')').unwrap();
+        let source = fs::read_to_string(root.join(file)).unwrap();
+        for test in tests.split('`').skip(1).step_by(2) {
+            assert!(source.contains(&format!("fn {test}()")), "{file} has no test {test}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named}");
+}
