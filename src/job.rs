@@ -371,10 +371,15 @@ impl<J: Job> Iterator for Polls<J> {
                 }
                 let pause = self.patience.pause(elapsed, self.pause);
                 self.pause = Some(pause);
-                let pause = Patience::blurred(pause, Nomic::chance()).max(self.asked_for.take().unwrap_or_default());
+                let asked_for = self.asked_for.take().unwrap_or_default();
+                let pause = Patience::blurred(pause, Nomic::chance()).max(asked_for);
                 let (wait, last) = step(pause, elapsed, self.patience.limit);
                 std::thread::sleep(wait);
                 self.ended = last;
+                // No last question to a server that asked to be left alone for longer.
+                if asked_for > wait {
+                    return None;
+                }
             }
         }
         let elapsed = self.began.map(|began| began.elapsed()).unwrap_or_default();

@@ -159,6 +159,19 @@ fn agents_that_the_list_does_not_show_are_asked_after_one_by_one() {
 }
 
 #[test]
+fn a_server_that_asked_to_be_left_alone_is_not_asked_once_more_when_the_patience_ends() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).pacing(false).build().unwrap();
+    emulator.fault(Fault::any(FaultKind::RateLimited { retry_after: Some("60".into()) }).forever());
+    let patience = impatient(Duration::from_millis(200));
+    let jobs = [nomic.parse_job("a"), nomic.parse_job("b")];
+    assert!(nomic.wait_with(&jobs[0], &patience).unwrap_err().is_timeout());
+    assert_eq!(emulator.received("get_parse"), 1);
+    assert!(nomic.wait_all_with(jobs, &patience).all(|(_, outcome)| outcome.unwrap_err().is_timeout()));
+    assert_eq!(emulator.received("get_parse"), 2);
+}
+
+#[test]
 fn the_same_job_twice_comes_out_twice() {
     let emulator = emulator();
     let nomic = quick(&emulator);

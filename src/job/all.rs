@@ -157,8 +157,9 @@ impl<J: Job> Iterator for WaitAll<J> {
                 return None;
             }
             let now = Instant::now();
+            let quiet = self.not_before.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
             if let Some((place, again)) = self.rounds.overdue(now) {
-                if again {
+                if again && quiet.is_zero() {
                     self.ask(place, super::LAST_QUESTION);
                 } else if let Some((job, watch)) = self.jobs.get_mut(&place) {
                     let error = watch.give_up(job);
@@ -167,7 +168,6 @@ impl<J: Job> Iterator for WaitAll<J> {
                 continue;
             }
             let left = self.rounds.patience_left(now);
-            let quiet = self.not_before.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
             let turn = match quiet {
                 Duration::ZERO => self.rounds.turn(now, self.nomic.interval(J::OPERATION.tier), Nomic::chance()),
                 quiet => Turn::Wait(quiet),

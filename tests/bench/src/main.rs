@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         // One way of these, in a process of its own.
         ["upload-by", way, address, file] => upload::by(way, address, file),
         ["answer-by", way, address] => answer::by(way, address),
-        ["pace"] => pace::run(),
+        ["pace", ref only @ ..] => pace::run(only),
         // A server for some of the others.
         ["serve", ref what @ ..] => served::serve(what),
         ["wait"] => wait::run(),
@@ -41,7 +41,9 @@ fn main() -> ExitCode {
         // The process that `soak` watches.
         ["soaked", url, key, seconds] => soak::client(url, key, seconds),
         _ => {
-            eprintln!("usage: nomic-bench [get | upload | answer | listing | size | pace | wait | soak [SECONDS]]");
+            eprintln!(
+                "usage: nomic-bench [get | upload | answer | listing | size | pace [WORD..] | wait | soak [SECONDS]]"
+            );
             ExitCode::from(2)
         }
     }
