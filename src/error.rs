@@ -155,9 +155,9 @@ impl fmt::Display for Issue {
             }
         }
         if !path.is_empty() {
-            write!(f, "{}: ", shortened(&one_line(&path)))?;
+            write!(f, "{}: ", brief(&path))?;
         }
-        f.write_str(&shortened(&one_line(&self.message)))
+        f.write_str(&brief(&self.message))
     }
 }
 
@@ -188,9 +188,9 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.operation, self.status)?;
         if let Some(code) = &self.code {
-            write!(f, " {}", shortened(&one_line(code.as_str())))?;
+            write!(f, " {}", brief(code.as_str()))?;
         }
-        write!(f, ": {}", shortened(&one_line(&self.message)))?;
+        write!(f, ": {}", brief(&self.message))?;
         if !self.issues.is_empty() {
             let issues: Vec<String> = self.issues.iter().map(Issue::to_string).collect();
             write!(f, " ({})", shortened(&issues.join("; ")))?;
@@ -233,7 +233,7 @@ impl fmt::Display for ForeignAnswer {
         if let Some(location) = &self.location {
             write!(f, "; it redirects to {:?}, which is not followed: is the base URL right?", shortened(location))?;
         }
-        let kind = shortened(&one_line(self.content_type.as_deref().unwrap_or("no media type")));
+        let kind = brief(self.content_type.as_deref().unwrap_or("no media type"));
         let said = one_line(&self.body);
         if said.is_empty() {
             write!(f, " ({kind}, empty)")?;
@@ -368,7 +368,7 @@ impl fmt::Display for JobRef {
             Self::Extract(id) => ("extract job", id.as_str()),
             Self::Agent(id) => ("agent", id.as_str()),
         };
-        write!(f, "{kind} {}", shortened(&one_line(id)))
+        write!(f, "{kind} {}", brief(id))
     }
 }
 
@@ -405,13 +405,13 @@ pub enum JobFailure {
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (job, after) = (&self.job, Span(self.elapsed));
-        let status = shortened(&one_line(self.status.as_deref().unwrap_or("unknown")));
+        let status = brief(self.status.as_deref().unwrap_or("unknown"));
         match &self.reason {
             JobFailure::Failed(words) if words.is_empty() => {
                 write!(f, "{}: {job} failed after {after} (status {status})", self.operation)
             }
             JobFailure::Failed(words) => {
-                write!(f, "{}: {job} failed after {after}: {}", self.operation, shortened(&one_line(words)))
+                write!(f, "{}: {job} failed after {after}: {}", self.operation, brief(words))
             }
             JobFailure::TimedOut(trouble) => {
                 write!(f, "{}: {job} did not end within {after} (status {status})", self.operation)?;
@@ -450,8 +450,8 @@ impl fmt::Display for MismatchError {
             f,
             "{}: the value does not fit the wanted type at {}: {}",
             self.operation,
-            shortened(&one_line(&self.path)),
-            shortened(&one_line(&self.message))
+            brief(&self.path),
+            brief(&self.message)
         )
     }
 }
@@ -728,6 +728,11 @@ pub(crate) fn one_line(text: &str) -> String {
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// Text from outside, on one line of such a length.
+pub(crate) fn brief(text: &str) -> String {
+    shortened(&one_line(text))
 }
 
 /// Text of a length that fits into a line of a log.

@@ -28,6 +28,8 @@ const LEAST: f64 = 0.2;
 const GAIN: f64 = 0.005;
 /// How often the time between two knocks at a shut door is doubled.
 const KNOCKS: u32 = 4;
+/// As good as for ever, and within what clocks can count.
+pub(crate) const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// A longer window than this is none.
 const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
 /// What is left of a quota's first part when others use it too: a server that says that nothing is left earlier counts
@@ -262,9 +264,7 @@ impl Bucket {
     }
 
     fn shut(&mut self, now: Instant, delay: Duration) {
-        // A delay that no clock can count is as good as one for ever.
-        let until = now.checked_add(delay).or_else(|| now.checked_add(Duration::from_secs(100 * 365 * 86_400)));
-        self.shut_until = self.shut_until.max(until);
+        self.shut_until = self.shut_until.max(now.checked_add(delay.min(CENTURY)));
     }
 
     /// A new window brings the whole quota back.

@@ -138,6 +138,18 @@ fn many_agents_are_looked_after_in_the_list() {
 }
 
 #[test]
+fn what_a_list_showed_before_it_broke_off_comes_out_once_too() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).attempts(1).rate_window(Duration::from_millis(100)).build().unwrap();
+    let agents: Vec<_> = (0..120).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap().id).collect();
+    // The first page comes, the second never does.
+    emulator.fault(Fault::on("list_agents", FaultKind::ResetBefore).skip(1).forever());
+    let ended: HashSet<_> =
+        nomic.wait_all_with(agents, &impatient(PATIENCE)).map(|(_, ended)| ended.unwrap().id).collect();
+    assert_eq!((ended.len(), emulator.received("get_agent")), (120, 20));
+}
+
+#[test]
 fn agents_that_the_list_does_not_show_are_asked_after_one_by_one() {
     let emulator = emulator();
     let nomic = quick(&emulator);

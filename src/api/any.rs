@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::{Body, Call, encoded_id};
-use crate::error::{Error, one_line, shortened};
+use crate::error::{Error, brief};
 use crate::nomic::Nomic;
 use crate::operations::{Method, Tier};
 
@@ -81,7 +81,7 @@ impl Request {
     }
 
     fn describe(&self) -> crate::error::Result<Call<'static>> {
-        let name = format!("{} {}", self.method, shortened(&one_line(&self.path)));
+        let name = format!("{} {}", self.method, brief(&self.path));
         let refused = |reason: &str| Err(Error::refused(name.clone(), reason));
         if self.path.contains("://") || self.path.starts_with("//") {
             return refused("the path is a URL; the key goes to the base URL only, give the path below it");

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::{Call, Document, ProgressFn, Source};
-use crate::error::{Error, Result, one_line, shortened};
+use crate::error::{Error, Result, brief, shortened};
 use crate::ids::{FileId, FileVersionId};
 use crate::listing::Listing;
 use crate::multipart::Form;
@@ -130,7 +130,7 @@ impl<'a> Upload<'a> {
             (From::Path(path), _) => path.display().to_string(),
             (_, name) => name.clone().unwrap_or_default(),
         };
-        let label = shortened(&one_line(&label));
+        let label = brief(&label);
         let read_error = |error: &io::Error| Error::document(UPLOAD_FILE.name, label.clone(), error);
         let (source, length, own_name) = match self.from {
             From::Path(path) => {

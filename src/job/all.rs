@@ -8,9 +8,7 @@ use super::rounds::{Rounds, Turn};
 use super::{Job, Patience, Poll, Watch, passes};
 use crate::error::{Error, Result};
 use crate::nomic::Nomic;
-
-/// As good as for ever, and within what clocks can count.
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+use crate::pace::CENTURY;
 
 impl Nomic {
     /// Waits for many jobs at once, [`DEFAULT_PATIENCE`](super::DEFAULT_PATIENCE) at the most for each, and hands each
@@ -113,7 +111,6 @@ impl<J: Job> WaitAll<J> {
     }
 
     fn hand_out(&mut self, place: usize, outcome: Result<J::Output>) -> bool {
-        self.rounds.remove(place);
         let Some((job, _)) = self.jobs.remove(&place) else { return false };
         self.ready.push_back((job, outcome));
         true
@@ -121,8 +118,7 @@ impl<J: Job> WaitAll<J> {
 
     fn leave_alone(&mut self, now: Instant, error: &Error) {
         if let Some(pause) = error.retry_after().filter(|_| passes(error)) {
-            // A delay that no clock can count outlasts every patience.
-            self.not_before = Some(now.checked_add(pause).unwrap_or(now + self.patience.limit.min(CENTURY)));
+            self.not_before = now.checked_add(pause.min(CENTURY));
         }
     }
 
@@ -139,6 +135,7 @@ impl<J: Job> WaitAll<J> {
             Some(error) => {
                 log::warn!(target: "nomic_client", "looking over the list: {error}");
                 self.leave_alone(now, &error);
+                found.iter().filter(|(_, ended)| *ended).for_each(|(place, _)| self.rounds.remove(*place));
                 self.rounds.not_looked_over(now, !passes(&error));
             }
         }
@@ -164,6 +161,7 @@ impl<J: Job> Iterator for WaitAll<J> {
                 } else if let Some((job, watch)) = self.jobs.get_mut(&place) {
                     let error = watch.give_up(job);
                     self.hand_out(place, Err(error));
+                    self.rounds.remove(place);
                 }
                 continue;
             }

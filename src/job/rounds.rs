@@ -70,9 +70,14 @@ struct Waiting {
 
 impl Waiting {
     fn due_in(&self, now: Instant) -> Duration {
-        let due = self.last.and_then(|last| last.checked_add(self.pause.unwrap_or_default()));
-        due.map_or(Duration::ZERO, |due| due.saturating_duration_since(now))
+        left(self.last, self.pause, now)
     }
+}
+
+/// What is left of a pause after the last time.
+fn left(last: Option<Instant>, pause: Option<Duration>, now: Instant) -> Duration {
+    let over = last.and_then(|last| last.checked_add(pause.unwrap_or_default()));
+    over.map_or(Duration::ZERO, |over| over.saturating_duration_since(now))
 }
 
 /// The jobs that are waited for, by place, and what was learnt of them.
@@ -172,8 +177,7 @@ impl Rounds {
     }
 
     fn look_in(&self, now: Instant) -> Duration {
-        let due = self.looked.and_then(|looked| looked.checked_add(self.look_pause.unwrap_or_default()));
-        due.map_or(Duration::ZERO, |due| due.saturating_duration_since(now))
+        left(self.looked, self.look_pause, now)
     }
 
     /// Whom a way chooses, of those whose pause is over.

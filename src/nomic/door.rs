@@ -18,12 +18,9 @@ use crate::error::{
 };
 use crate::json;
 use crate::operations::{Method, Tier};
-use crate::pace::Report;
+use crate::pace::{CENTURY, Report};
 use crate::retry::{self, Attempt, Budget, Verdict};
 use crate::wire::{Cause, Content, Failure, Incoming, Outgoing};
-
-/// As good as no limit, and within what clocks can count.
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// An answer of success.
 pub(crate) struct Answer {
@@ -169,7 +166,7 @@ impl Nomic {
         }
         let status = answer.status;
         let body = json::decode::<Value>(&answer.body).map(|body| self.redacted_value(body)).unwrap_or_default();
-        let envelope = json::decode_value::<Envelope>(&body).ok().filter(|envelope| !envelope.error.is_null());
+        let envelope = Envelope::deserialize(&body).ok().filter(|envelope| !envelope.error.is_null());
         let attempt = Attempt::Answer { status, from_api: envelope.is_some(), retry_after: report.retry_after };
         let fate = match status {
             // A server may say so after it has acted: look over there.
