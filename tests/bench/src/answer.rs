@@ -4,8 +4,8 @@
 
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
+use std::time::Instant;
 
 use nomic_client::job::JobStatus;
 use nomic_client::parse::Parsed;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::served::Server;
-use crate::table::{median, peak_memory, ratio};
+use crate::table::{in_turns, median, peak_memory, ratio};
 
 const ROUNDS: usize = 7;
 const MEGABYTES: &str = "100";
@@ -32,27 +32,17 @@ struct Task {
 
 pub fn run() -> ExitCode {
     let server = Server::start(&["parse", MEGABYTES]);
-    let mut times = [const { Vec::new() }; WAYS.len()];
-    let mut memory = [const { Vec::<u64>::new() }; WAYS.len()];
-    for _ in 0..ROUNDS {
-        for (way, name) in WAYS.iter().enumerate() {
-            let mut program = Command::new(std::env::current_exe().expect("this program"));
-            let output = program.args(["answer-by", name, &server.address.to_string()]).output().expect("a process");
-            let text = String::from_utf8_lossy(&output.stdout);
-            let (micros, peak) = text.trim().split_once(' ').unwrap_or_else(|| panic!("{name}: {output:?}"));
-            times[way].push(Duration::from_micros(micros.parse().expect("a number")));
-            memory[way].push(peak.parse().expect("a number"));
-        }
-    }
+    let address = server.address.to_string();
+    let measured = in_turns(&WAYS, ROUNDS, |way| ["answer-by", way, &address].map(str::to_owned).into());
     println!("a parse result of {MEGABYTES} MB, median of {ROUNDS} rounds");
     println!("{:28} {:>10} {:>7} {:>12} {:>7}", "", "time", "", "peak memory", "");
-    for (way, name) in WAYS.iter().enumerate() {
+    for (name, (times, peaks)) in WAYS.iter().zip(&measured) {
         println!(
             "{name:28} {:>7.1} ms {:>6.3}x {:>8.1} MiB {:>6.3}x",
-            median(&times[way]).as_secs_f64() * 1e3,
-            ratio(&times[way], &times[0]),
-            (median(&memory[way]) as f64) / 1024.0,
-            (median(&memory[way]) as f64) / (median(&memory[0]) as f64),
+            median(times).as_secs_f64() * 1e3,
+            ratio(times, &measured[0].0),
+            median(peaks) as f64 / 1024.0,
+            median(peaks) as f64 / median(&measured[0].1) as f64,
         );
     }
     ExitCode::SUCCESS

@@ -6,13 +6,13 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
+use std::time::Instant;
 
 use nomic_client::Nomic;
 
 use crate::served::Server;
-use crate::table::{median, peak_memory, ratio};
+use crate::table::{in_turns, median, peak_memory, ratio};
 
 const ROUNDS: usize = 7;
 const FILES: usize = 11;
@@ -24,28 +24,18 @@ pub fn run() -> ExitCode {
     let file = std::env::temp_dir().join(format!("nomic-bench-{}.bin", std::process::id()));
     let mut written = File::create(&file).expect("a file");
     (0..SIZE >> 20).for_each(|_| written.write_all(&[7; 1 << 20]).expect("room on the disk"));
-    let mut times = [const { Vec::new() }; WAYS.len()];
-    let mut memory = [0_u64; WAYS.len()];
-    for _ in 0..ROUNDS {
-        for (way, name) in WAYS.iter().enumerate() {
-            let mut program = Command::new(std::env::current_exe().expect("this program"));
-            let program = program.args(["upload-by", name, &server.address.to_string()]).arg(&file);
-            let output = program.output().expect("a process");
-            let text = String::from_utf8_lossy(&output.stdout);
-            let (micros, peak) = text.trim().split_once(' ').unwrap_or_else(|| panic!("{name}: {output:?}"));
-            times[way].push(Duration::from_micros(micros.parse().expect("a number")));
-            memory[way] = memory[way].max(peak.parse().expect("a number"));
-        }
-    }
+    let address = server.address.to_string();
+    let path = file.display().to_string();
+    let measured = in_turns(&WAYS, ROUNDS, |way| ["upload-by", way, &address, &path].map(str::to_owned).into());
     let _ = std::fs::remove_file(&file);
     println!("{FILES} uploads of 100 MiB, median of {ROUNDS} rounds");
     println!("{:28} {:>10} {:>18} {:>9}", "", "rate", "of the bare socket", "peak");
-    for (way, name) in WAYS.iter().enumerate() {
+    for (name, (times, peaks)) in WAYS.iter().zip(&measured) {
         println!(
             "{name:28} {:>5.2} GiB/s {:>17.3}x {:>5.1} MiB",
-            (FILES as u64 * SIZE) as f64 / f64::from(1 << 30) / median(&times[way]).as_secs_f64(),
-            1.0 / ratio(&times[way], &times[0]),
-            memory[way] as f64 / 1024.0,
+            (FILES as u64 * SIZE) as f64 / f64::from(1 << 30) / median(times).as_secs_f64(),
+            1.0 / ratio(times, &measured[0].0),
+            peaks.iter().copied().max().unwrap_or_default() as f64 / 1024.0,
         );
     }
     ExitCode::SUCCESS
