@@ -10,12 +10,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use self::door::Answer;
 use self::gate::Gate;
 use crate::acknowledged::Acknowledged;
 use crate::base::{self, Key};
 use crate::call::Call;
 use crate::error::{Error, Result, shortened};
 use crate::json;
+use crate::json::pieces::{self, Piecewise};
 use crate::operations::Tier;
 use crate::retry::Budget;
 use crate::wire::{ProxyChoice, Settings, Wire};
@@ -330,18 +332,35 @@ impl Nomic {
 
     /// As [`fetch`](Self::fetch), for an object that comes bare or inside `{data}`.
     pub(crate) fn fetch_data<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
+        let answer = self.send(call)?;
+        self.bare_or_wrapped(call, &answer)
+    }
+
+    /// As [`fetch_data`](Self::fetch_data), for an answer that may be large: it is decoded while it comes.
+    pub(crate) fn fetch_large<T: Piecewise>(&self, call: &Call<'_>) -> Result<T> {
+        let mut value = None;
+        let answer = self.send_for(call, &mut |body, announced| {
+            let (text, read) = pieces::read(body, announced, pieces::WINDOW)?;
+            value = read;
+            Ok(text)
+        })?;
+        match value {
+            Some(value) => value.map_err(|mismatch| self.undecodable(call, &answer, mismatch)),
+            None => self.bare_or_wrapped(call, &answer),
+        }
+    }
+
+    fn bare_or_wrapped<T: DeserializeOwned>(&self, call: &Call<'_>, answer: &Answer) -> Result<T> {
         #[derive(Deserialize)]
         struct Wrapped<T> {
             data: T,
         }
-        let answer = self.send(call)?;
-        // Bare first: large answers come bare, and are read only once.
         json::decode(&answer.body)
             .or_else(|bare| match json::decode::<Wrapped<T>>(&answer.body) {
                 Ok(wrapped) => Ok(wrapped.data),
                 Err(wrapped) => Err(if wrapped.path.starts_with("data") { wrapped } else { bare }),
             })
-            .map_err(|mismatch| self.undecodable(call, &answer, mismatch))
+            .map_err(|mismatch| self.undecodable(call, answer, mismatch))
     }
 
     /// As [`fetch`](Self::fetch), where an answer without a body reads as `null`.

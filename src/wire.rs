@@ -70,6 +70,17 @@ pub(crate) struct Outgoing<'a, 'b> {
     pub(crate) body: Content<'b>,
 }
 
+/// Reads the body of a success, of which so much was announced; gives it, or as much as is to be kept of it. It may be
+/// called again for another attempt.
+pub(crate) type Reading<'a> = dyn FnMut(&mut dyn Read, u64) -> io::Result<Vec<u8>> + 'a;
+
+/// Reads the whole body.
+pub(crate) fn whole(body: &mut dyn Read, announced: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(usize::try_from(announced.min(RESERVED)).unwrap_or(0));
+    body.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// The body of what is sent.
 pub(crate) enum Content<'a> {
     None,
@@ -77,7 +88,7 @@ pub(crate) enum Content<'a> {
     Reader { media_type: &'a str, reader: &'a mut dyn Read, length: u64 },
 }
 
-/// An answer: a whole one if its status is 2xx, else as much of it as came.
+/// An answer: if its status is 2xx with what its reader gave, else with as much of the body as came.
 pub(crate) struct Incoming {
     pub(crate) status: u16,
     pub(crate) headers: Headers,
@@ -185,12 +196,13 @@ impl Wire {
     pub(crate) fn exchange(
         &self,
         outgoing: Outgoing<'_, '_>,
+        reading: &mut Reading<'_>,
         now: Instant,
         deadline: Instant,
     ) -> Result<Incoming, Failure> {
         let _outer = Progress::begin();
         let (mut source, mut status) = (None, None);
-        let answer = self.send(outgoing, deadline.saturating_duration_since(now), &mut source, &mut status);
+        let answer = self.send(outgoing, reading, deadline.saturating_duration_since(now), &mut source, &mut status);
         answer.map_err(|error| {
             let progress = Progress::get();
             if progress.connecting || !progress.handed_over {
@@ -207,6 +219,7 @@ impl Wire {
     fn send(
         &self,
         outgoing: Outgoing<'_, '_>,
+        reading: &mut Reading<'_>,
         time: Duration,
         source: &mut Option<io::Error>,
         answered: &mut Option<u16>,
@@ -238,24 +251,23 @@ impl Wire {
         let status = response.status();
         *answered = Some(status.as_u16());
         let (head, body) = response.into_parts();
-        let body = if status.is_success() { self.whole(body)? } else { beginning(body) };
+        let body = if status.is_success() { self.limited(body, reading)? } else { beginning(body) };
         Ok(Incoming { status: status.as_u16(), headers: Headers(head.headers), body, early })
     }
 
-    /// Reads a body to its end, or up to the limit.
-    fn whole(&self, body: Body) -> Result<Vec<u8>, Error> {
+    /// Has a body read, up to the limit.
+    fn limited(&self, body: Body, reading: &mut Reading<'_>) -> Result<Vec<u8>, Error> {
         let limit = self.response_limit;
         let announced = body.content_length().unwrap_or(0);
         if announced > limit {
             return Err(Error::BodyExceedsLimit(limit));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(announced.min(RESERVED)).unwrap_or(0));
-        let mut reader = body.into_with_config().limit(u64::MAX).reader().take(limit.saturating_add(1));
-        reader.read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit {
+        let mut body = body.into_with_config().limit(u64::MAX).reader().take(limit.saturating_add(1));
+        let read = reading(&mut body, announced);
+        if body.limit() == 0 {
             return Err(Error::BodyExceedsLimit(limit));
         }
-        Ok(bytes)
+        Ok(read?)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::json;
 use crate::operations::{Method, Tier};
 use crate::pace::{CENTURY, Report};
 use crate::retry::{self, Attempt, Budget, Verdict};
-use crate::wire::{Cause, Content, Failure, Incoming, Outgoing};
+use crate::wire::{self, Cause, Content, Failure, Incoming, Outgoing, Reading};
 
 /// An answer of success.
 pub(crate) struct Answer {
@@ -31,6 +31,11 @@ pub(crate) struct Answer {
 impl Nomic {
     /// Waits for the turn, sends, decides; gives the body of a success, or the error.
     pub(crate) fn send(&self, call: &Call<'_>) -> Result<Answer> {
+        self.send_for(call, &mut wire::whole)
+    }
+
+    /// As [`send`](Self::send), with a reader for the body of the success.
+    pub(crate) fn send_for(&self, call: &Call<'_>, reading: &mut Reading<'_>) -> Result<Answer> {
         let inner = &*self.inner;
         let began = Instant::now();
         let own = match call.body {
@@ -50,7 +55,7 @@ impl Nomic {
                 Err(Closed(pause)) => return Err(closed(call, began.elapsed(), pause, last)),
             };
             let sending = Instant::now();
-            let outcome = self.attempt(call, &url, deadline);
+            let outcome = self.attempt(call, &url, reading, deadline);
             let now = Instant::now();
             sent += 1;
             let report = outcome.as_ref().map(|answer| report(answer, SystemTime::now())).unwrap_or_default();
@@ -96,25 +101,27 @@ impl Nomic {
     }
 
     /// One exchange.
-    fn attempt(&self, call: &Call<'_>, url: &str, deadline: Instant) -> Result<Incoming, Failure> {
+    fn attempt(
+        &self,
+        call: &Call<'_>,
+        url: &str,
+        reading: &mut Reading<'_>,
+        deadline: Instant,
+    ) -> Result<Incoming, Failure> {
+        let mut exchange = |body: Content<'_>| {
+            let authorization = self.inner.key.authorization();
+            let outgoing = Outgoing { method: call.method.as_str(), url, authorization, body };
+            self.inner.wire.exchange(outgoing, reading, Instant::now(), deadline)
+        };
         match &call.body {
-            Body::None => self.exchange(call, url, Content::None, deadline),
-            Body::Json(bytes) => {
-                self.exchange(call, url, Content::Bytes { media_type: "application/json", bytes }, deadline)
-            }
+            Body::None => exchange(Content::None),
+            Body::Json(bytes) => exchange(Content::Bytes { media_type: "application/json", bytes }),
             Body::Form(document) => document
                 .send(|reader, length| {
-                    let body = Content::Reader { media_type: document.form.content_type(), reader, length };
-                    self.exchange(call, url, body, deadline)
+                    exchange(Content::Reader { media_type: document.form.content_type(), reader, length })
                 })
                 .unwrap_or_else(|error| Err(Failure { handed_over: false, status: None, cause: Cause::Source(error) })),
         }
-    }
-
-    fn exchange(&self, call: &Call<'_>, url: &str, body: Content<'_>, deadline: Instant) -> Result<Incoming, Failure> {
-        let authorization = self.inner.key.authorization();
-        let outgoing = Outgoing { method: call.method.as_str(), url, authorization, body };
-        self.inner.wire.exchange(outgoing, Instant::now(), deadline)
     }
 
     fn gate(&self, tier: Tier) -> &Gate {

@@ -1,0 +1,125 @@
+//! Answers of more than a window: decoded while they come, and in all the same as if they had been read first.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+mod common;
+
+use common::{builder, emulator, nomic};
+use nomic_client::files::Upload;
+use nomic_client::parse::{Options, ParseJob, Parsed};
+use nomic_client::{Error, Nomic, Poll, Request};
+use nomic_emulator::{Emulator, Fault, FaultKind};
+use serde_json::{Value, json};
+
+/// The paragraphs of a document whose parse result has some megabytes.
+const PARAGRAPHS: usize = 10_000;
+
+/// A job that is done, with a large result.
+fn large_job(nomic: &Nomic) -> ParseJob {
+    let paragraph =
+        |number| format!("§ {number}: the \"permit\" lapses\tif no work has begun within 180 days. ⛰ \\ 🦀\n\n");
+    let text: String = (0..PARAGRAPHS).map(paragraph).collect();
+    let version = nomic.upload(Upload::from_bytes("code.txt", text)).unwrap().file_version_id;
+    nomic.parse(&version, &Options::default()).unwrap()
+}
+
+fn done(nomic: &Nomic, job: &ParseJob) -> Parsed {
+    match nomic.poll(job) {
+        Ok(Poll::Done(parsed)) => parsed,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Has the next question after a parse job answered with this.
+fn answers(emulator: &Emulator, body: &Value) {
+    let content_type = "application/json".to_owned();
+    let kind =
+        FaultKind::Status { status: 200, body: body.to_string(), content_type, headers: Vec::new(), acted: false };
+    emulator.fault(Fault::on("get_parse", kind));
+}
+
+#[test]
+fn a_large_result_is_what_its_text_says_however_it_comes() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let job = large_job(&nomic);
+    let raw: Value = nomic.call(&Request::get("/parse").segment(&job.task_id)).unwrap();
+    assert!(raw.to_string().len() > 1 << 20, "{}", raw.to_string().len());
+    let expected: Parsed = serde_json::from_value(raw["result"].clone()).unwrap();
+    assert!(expected.text().contains("§ 9999: the \"permit\" lapses"), "{}", expected.text().len());
+    assert_eq!(done(&nomic, &job), expected);
+    for kind in [FaultKind::Wrapped, FaultKind::Gzip, FaultKind::UpperCase] {
+        emulator.fault(Fault::on("get_parse", kind.clone()));
+        assert_eq!(done(&nomic, &job), expected, "{kind:?}");
+    }
+    emulator.fault(Fault::on("get_parse", FaultKind::Future));
+    let future = done(&nomic, &job);
+    assert_eq!((future.text(), future.pages()), (expected.text(), expected.pages()));
+    assert_ne!(future, expected, "what was added is kept");
+}
+
+#[test]
+fn a_large_answer_that_breaks_is_asked_for_again_and_nothing_of_the_first_is_left() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let job = large_job(&nomic);
+    let expected = done(&nomic, &job);
+    for kind in [FaultKind::ResetInBody, FaultKind::CloseInBody] {
+        let before = emulator.received("get_parse");
+        emulator.fault(Fault::on("get_parse", kind.clone()));
+        assert_eq!(done(&nomic, &job), expected, "{kind:?}");
+        assert_eq!(emulator.received("get_parse") - before, 2, "{kind:?}");
+    }
+    emulator.fault(Fault::on("get_parse", FaultKind::TruncatedJson));
+    let error = nomic.poll(&job).unwrap_err();
+    assert!(matches!(&error, Error::Decode(error) if error.status == 200), "{error}");
+    assert!(error.is_transient() && !error.may_have_been_carried_out(), "{error}");
+}
+
+#[test]
+fn what_does_not_fit_is_named_with_its_place_in_a_large_answer_too() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let mut chunks = vec![json!({"content": "A paragraph of some words, and of some more.", "blocks": []}); 20_000];
+    chunks[19_000]["blocks"] = json!([{"content": "a"}, {"content": "b", "bbox": {"page": "two"}}]);
+    let task = json!({"status": "COMPLETED", "result": {"chunks": chunks}});
+    for (body, place) in [(task.clone(), ""), (json!({"data": task}), "data.")] {
+        answers(&emulator, &body);
+        let error = nomic.poll(&nomic.parse_job("a")).unwrap_err();
+        let Error::Decode(inside) = &error else { panic!("{error}") };
+        assert_eq!(inside.path, format!("{place}result.chunks[19000].blocks[1].bbox.page"));
+        assert!(error.to_string().len() < 600 && !error.is_transient(), "{error}");
+        assert!(inside.body.starts_with('{') && inside.body.len() <= nomic_client::KEPT_OF_BODY, "{}", inside.body);
+    }
+}
+
+#[test]
+fn a_large_answer_that_is_more_than_what_is_known_loses_nothing() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let chunks = vec![json!({"content": "A paragraph of some words, and of some more."}); 20_000];
+    let result = json!({"chunks": chunks, "blocks": [{"content": "top"}], "language": "de"});
+    // A task of the shape that is known, beside data that is not.
+    answers(&emulator, &json!({"status": "COMPLETED", "data": {"result": result, "more": 7}, "result": null}));
+    let parsed = done(&nomic, &nomic.parse_job("a"));
+    assert_eq!(parsed.extra["data"]["result"]["chunks"].as_array().unwrap().len(), chunks.len());
+    assert_eq!(parsed.extra["data"]["more"], 7);
+    answers(&emulator, &json!({"status": "COMPLETED", "result": result, "data": null, "error": null}));
+    let parsed = done(&nomic, &nomic.parse_job("a"));
+    assert_eq!((parsed.chunks.len(), parsed.top_level_blocks.len()), (chunks.len(), 1));
+    assert_eq!(parsed.extra["language"], "de");
+    answers(&emulator, &json!({"status": "FAILED", "error": "x".repeat(1 << 20), "result": {"chunks": null}}));
+    assert!(matches!(nomic.poll(&nomic.parse_job("a")), Ok(Poll::Failed { message, .. }) if message.len() == 1 << 20));
+}
+
+#[test]
+fn the_limit_of_an_answer_holds_while_it_is_decoded() {
+    let emulator = emulator();
+    let job = large_job(&nomic(&emulator));
+    let narrow = builder(&emulator).response_limit(1 << 20).build().unwrap();
+    for kind in [None, Some(FaultKind::Gzip)] {
+        // Packed, its size is known only when it was read.
+        kind.into_iter().for_each(|kind| emulator.fault(Fault::on("get_parse", kind)));
+        let error = narrow.poll(&job).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { limit: 1_048_576, .. }), "{error}");
+    }
+}
