@@ -22,9 +22,8 @@ impl<T: DeserializeOwned> Acknowledged<T> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self { value: None, raw: None });
         }
-        let raw = json::decode::<Value>(body)?;
-        let data = raw.get("data").filter(|data| data.is_object()).unwrap_or(&raw);
-        Ok(Self { value: json::decode_value(data).ok(), raw: Some(raw) })
+        let raw = json::decode(body)?;
+        Ok(Self { value: json::decode_data(body).ok(), raw: Some(raw) })
     }
 }
 

@@ -7,9 +7,11 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, JobError, JobFailure, Result};
+use crate::json::Mismatch;
+use crate::json::pieces::{Pieces, Trouble};
 use crate::nomic::Nomic;
 use crate::words::open_enum;
 
@@ -45,14 +47,62 @@ open_enum! {
     }
 }
 
-impl JobStatus {
-    /// What a task of this status comes to. A word that is not known means that it goes on.
-    pub(crate) fn poll<T>(self, error: Option<Value>, result: impl FnOnce() -> T) -> Poll<T> {
-        match self {
-            Self::Completed => Poll::Done(result()),
-            Self::Failed => Poll::Failed {
-                status: self.to_string(),
-                message: match error {
+/// What the service says of a parse or extract job.
+#[derive(Debug)]
+pub(crate) struct Task<T> {
+    status: JobStatus,
+    error: Option<Value>,
+    result: Option<T>,
+    /// All else.
+    rest: Map<String, Value>,
+}
+
+impl<T> Task<T> {
+    /// Takes a task, bare or inside `data`; and its result by `result`, which may leave it to the rest.
+    pub(crate) fn take(
+        pieces: &mut Pieces<'_>,
+        result: impl Fn(&mut Pieces<'_>) -> Result<Option<T>, Trouble>,
+    ) -> Result<Self, Trouble> {
+        let (mut taken, mut data) = (None, None);
+        let mut field = |key: &str, pieces: &mut Pieces<'_>| {
+            let found = if key == "result" { result(pieces)? } else { None };
+            let is_it = found.is_some();
+            taken = found.or(taken.take());
+            Ok(is_it)
+        };
+        let mut rest = pieces.object(&mut |key, pieces| {
+            let wrapped = key == "data" && pieces.peek()? == Some(b'{');
+            if wrapped {
+                data = Some(pieces.object(&mut field)?);
+            }
+            Ok(wrapped || field(key, pieces)?)
+        })?;
+        // What has a status is the task, wherever it is; else what stands in `data` is kept with the rest.
+        let place = match data {
+            Some(task) if task.contains_key("status") => {
+                rest = task;
+                "data"
+            }
+            data => {
+                rest.extend(data.map(|data| ("data".to_owned(), Value::Object(data))));
+                "$"
+            }
+        };
+        let status = match rest.remove("status") {
+            Some(Value::String(status)) => status.into(),
+            Some(_) => return Err(Trouble::from(Mismatch::at("status", "it is no text")).within(place)),
+            None => return Err(Mismatch::at("$", "missing field `status`").into()),
+        };
+        Ok(Self { status, error: rest.remove("error"), result: taken, rest })
+    }
+
+    /// What it comes to: `finish` makes it of the result and the rest. A status that is not known means that it goes on.
+    pub(crate) fn poll<U>(self, finish: impl FnOnce(Option<T>, Map<String, Value>) -> U) -> Poll<U> {
+        match self.status {
+            JobStatus::Completed => Poll::Done(finish(self.result, self.rest)),
+            JobStatus::Failed => Poll::Failed {
+                status: self.status.to_string(),
+                message: match self.error {
                     None | Some(Value::Null) => String::new(),
                     Some(Value::String(message)) => message,
                     Some(other) => other.to_string(),

@@ -3,7 +3,7 @@
 pub(crate) mod pieces;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// Why a text is not what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,14 +16,84 @@ pub(crate) struct Mismatch {
     pub(crate) broken: bool,
 }
 
+impl Mismatch {
+    /// Something that was expected is not there, or is something else.
+    pub(crate) fn at(place: &str, message: &str) -> Self {
+        Self { path: place.to_owned(), message: message.to_owned(), broken: false }
+    }
+
+    /// It is not JSON.
+    fn broken(message: &str) -> Self {
+        Self { broken: true, ..Self::at("$", message) }
+    }
+
+    /// The same, of a value that stands at `place` (`key` or `[index]`) of another.
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        self.path = match self.path.as_str() {
+            "$" => place.to_owned(),
+            inner if inner.starts_with('[') => format!("{place}{inner}"),
+            inner => format!("{place}.{inner}"),
+        };
+        self
+    }
+}
+
 /// Reads a value from JSON text.
 pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, Mismatch> {
-    // A text that was found valid as a whole costs less than one that is looked at string by string.
-    let value = match std::str::from_utf8(text) {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(text),
-    };
-    value.map_err(|error| explain(text, &error))
+    parse(valid(text)?)
+}
+
+/// Reads an object that comes bare or inside `{data}`.
+pub(crate) fn decode_data<T: DeserializeOwned>(text: &[u8]) -> Result<T, Mismatch> {
+    let text = valid(text)?;
+    match data(text) {
+        None => parse(text),
+        Some(inner) => parse(inner).or_else(|mismatch| parse(text).map_err(|_| mismatch.within("data"))),
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Mismatch> {
+    serde_json::from_str(text).map_err(|error| explain(text.as_bytes(), &error))
+}
+
+/// Text, if it is. One that was found valid as a whole costs less than one whose strings are looked at one by one.
+fn valid(text: &[u8]) -> Result<&str, Mismatch> {
+    std::str::from_utf8(text).map_err(|error| Mismatch {
+        path: path_at(text, error.valid_up_to()),
+        ..Mismatch::broken("invalid unicode code point")
+    })
+}
+
+/// The object in the field `data` of an object.
+fn data(text: &str) -> Option<&str> {
+    // Most objects that come bare have no such field, and need not be looked through.
+    if !text.contains("\"data\"") {
+        return None;
+    }
+    let (mut rest, mut found) = (text.trim_start().strip_prefix('{')?, None);
+    loop {
+        let key: String = skip(&mut rest)?;
+        rest = rest.trim_start().strip_prefix(':')?.trim_start();
+        let value = rest;
+        skip::<IgnoredAny>(&mut rest)?;
+        if key == "data" {
+            found = value.get(..value.len() - rest.len()).filter(|value| value.starts_with('{'));
+        }
+        rest = rest.trim_start();
+        match rest.strip_prefix(',') {
+            Some(more) => rest = more,
+            // Of a text that was cut nothing is taken.
+            None => return found.filter(|_| rest.trim_end() == "}"),
+        }
+    }
+}
+
+/// Goes over a value.
+fn skip<T: DeserializeOwned>(text: &mut &str) -> Option<T> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
+    let value = values.next()?.ok()?;
+    *text = text.get(values.byte_offset()..)?;
+    Some(value)
 }
 
 /// Reads a value from a JSON value. On failure the value is written out and read again, to learn where.
@@ -32,7 +102,7 @@ pub(crate) fn decode_value<T: DeserializeOwned>(value: &serde_json::Value) -> Re
         let text = encode(value);
         match decode::<T>(&text) {
             Err(mismatch) => mismatch,
-            Ok(_) => Mismatch { path: "$".to_owned(), message: error.to_string(), broken: false },
+            Ok(_) => Mismatch::at("$", &error.to_string()),
         }
     })
 }
@@ -171,12 +241,32 @@ mod tests {
         assert_eq!(error.path, "data[0].id");
         assert!(decode::<Page>(b"").unwrap_err().broken);
         assert!(decode::<Page>(b"<html>").unwrap_err().broken);
+        let error = decode::<Page>(b"{\"data\": [{\"id\": \"a\xff\"}]}").unwrap_err();
+        assert!(error.broken);
+        assert_eq!(error.path, "data[0].id");
     }
 
     #[test]
     fn a_value_tells_its_path_as_a_text_does() {
         let value = serde_json::json!({"data": [{"id": "a"}, {"id": null}]});
         assert_eq!(decode_value::<Page>(&value).unwrap_err().path, "data[1].id");
+    }
+
+    #[test]
+    fn an_object_is_read_bare_or_inside_data_whatever_stands_beside() {
+        let read = |text: &str| decode_data::<Item>(text.as_bytes()).map(|item| item.id);
+        assert_eq!(read(r#"{"id": "a"}"#).unwrap(), "a");
+        assert_eq!(read(r#" { "data" : {"id": "a"} } "#).unwrap(), "a");
+        assert_eq!(read(r#"{"id": "request", "more": [1, {"data": 2}], "data": {"id": "a"}, "x": 1}"#).unwrap(), "a");
+        assert_eq!(read(r#"{"id": "a", "data": null}"#).unwrap(), "a");
+        assert_eq!(read(r#"{"id": "a", "data": {"pages": 3}}"#).unwrap(), "a", "it is the thing's own");
+        assert_eq!(read(r#"{"id": "a", "text": "\"data\""}"#).unwrap(), "a");
+        assert_eq!(read(r#"{"data": {"id": 7}}"#).unwrap_err().path, "data.id");
+        assert_eq!(read(r#"{"data": {"size": 7}}"#).unwrap_err().path, "data");
+        assert_eq!(read(r#"{"data": [], "id": 7}"#).unwrap_err().path, "id");
+        for cut in 0..r#"{"data": {"id": "a"}}"#.len() {
+            assert!(read(&r#"{"data": {"id": "a"}}"#[..cut]).unwrap_err().broken, "{cut}");
+        }
     }
 
     #[test]

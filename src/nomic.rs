@@ -7,17 +7,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use self::door::Answer;
 use self::gate::Gate;
 use crate::acknowledged::Acknowledged;
 use crate::base::{self, Key};
 use crate::call::Call;
 use crate::error::{Error, Result, shortened};
-use crate::json;
-use crate::json::pieces::{self, Piecewise};
+use crate::json::pieces::{self, Pieces, Trouble};
+use crate::json::{self, Mismatch};
 use crate::operations::Tier;
 use crate::retry::Budget;
 use crate::wire::{ProxyChoice, Settings, Wire};
@@ -333,34 +331,22 @@ impl Nomic {
     /// As [`fetch`](Self::fetch), for an object that comes bare or inside `{data}`.
     pub(crate) fn fetch_data<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
         let answer = self.send(call)?;
-        self.bare_or_wrapped(call, &answer)
+        json::decode_data(&answer.body).map_err(|mismatch| self.undecodable(call, &answer, mismatch))
     }
 
-    /// As [`fetch_data`](Self::fetch_data), for an answer that may be large: it is decoded while it comes.
-    pub(crate) fn fetch_large<T: Piecewise>(&self, call: &Call<'_>) -> Result<T> {
-        let mut value = None;
+    /// As [`fetch`](Self::fetch), for an answer that may be large: it is decoded while it comes.
+    pub(crate) fn fetch_in_pieces<T>(
+        &self,
+        call: &Call<'_>,
+        take: impl Fn(&mut Pieces<'_>) -> Result<T, Trouble>,
+    ) -> Result<T> {
+        let mut value = Err(Mismatch::at("$", "there is no body"));
         let answer = self.send_for(call, &mut |body, announced| {
-            let (text, read) = pieces::read(body, announced, pieces::WINDOW)?;
-            value = read;
-            Ok(text)
+            let kept;
+            (value, kept) = pieces::read(body, announced, pieces::WINDOW, &take)?;
+            Ok(kept)
         })?;
-        match value {
-            Some(value) => value.map_err(|mismatch| self.undecodable(call, &answer, mismatch)),
-            None => self.bare_or_wrapped(call, &answer),
-        }
-    }
-
-    fn bare_or_wrapped<T: DeserializeOwned>(&self, call: &Call<'_>, answer: &Answer) -> Result<T> {
-        #[derive(Deserialize)]
-        struct Wrapped<T> {
-            data: T,
-        }
-        json::decode(&answer.body)
-            .or_else(|bare| match json::decode::<Wrapped<T>>(&answer.body) {
-                Ok(wrapped) => Ok(wrapped.data),
-                Err(wrapped) => Err(if wrapped.path.starts_with("data") { wrapped } else { bare }),
-            })
-            .map_err(|mismatch| self.undecodable(call, answer, mismatch))
+        value.map_err(|mismatch| self.undecodable(call, &answer, mismatch))
     }
 
     /// As [`fetch`](Self::fetch), where an answer without a body reads as `null`.

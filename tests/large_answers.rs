@@ -98,11 +98,16 @@ fn a_large_answer_that_is_more_than_what_is_known_loses_nothing() {
     let nomic = nomic(&emulator);
     let chunks = vec![json!({"content": "A paragraph of some words, and of some more."}); 20_000];
     let result = json!({"chunks": chunks, "blocks": [{"content": "top"}], "language": "de"});
-    // A task of the shape that is known, beside data that is not.
-    answers(&emulator, &json!({"status": "COMPLETED", "data": {"result": result, "more": 7}, "result": null}));
+    // The status outside, the result inside.
+    answers(&emulator, &json!({"status": "COMPLETED", "data": {"more": 7, "result": result}, "result": null}));
+    assert_eq!(done(&nomic, &nomic.parse_job("a")).chunks.len(), chunks.len());
+    // Something inside that is no task.
+    answers(&emulator, &json!({"data": {"more": chunks}, "status": "COMPLETED"}));
     let parsed = done(&nomic, &nomic.parse_job("a"));
-    assert_eq!(parsed.extra["data"]["result"]["chunks"].as_array().unwrap().len(), chunks.len());
-    assert_eq!(parsed.extra["data"]["more"], 7);
+    assert_eq!(parsed.extra["data"]["more"].as_array().unwrap().len(), chunks.len());
+    // An envelope with a status of its own.
+    answers(&emulator, &json!({"status": "success", "data": {"result": result, "status": "completed"}}));
+    assert_eq!(done(&nomic, &nomic.parse_job("a")).chunks.len(), chunks.len());
     answers(&emulator, &json!({"status": "COMPLETED", "result": result, "data": null, "error": null}));
     let parsed = done(&nomic, &nomic.parse_job("a"));
     assert_eq!((parsed.chunks.len(), parsed.top_level_blocks.len()), (chunks.len(), 1));

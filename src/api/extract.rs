@@ -37,7 +37,7 @@ use crate::bbox::Bbox;
 use crate::call::Call;
 use crate::error::{Error, JobRef, MismatchError, Result};
 use crate::ids::{FileVersionId, TaskId};
-use crate::job::{JobStatus, Poll, sealed};
+use crate::job::{Poll, Task, sealed};
 use crate::json;
 use crate::nomic::Nomic;
 use crate::operations::{GET_EXTRACT, Operation, SUBMIT_EXTRACT};
@@ -137,7 +137,7 @@ impl Extracted {
     /// citations were not asked for, or the value is absent.
     #[must_use]
     pub fn citations_of(&self, property: &str) -> Vec<Citation> {
-        let read = |value: &Value| Citation::deserialize(value).ok();
+        let read = |value: &Value| json::decode::<Citation>(&json::encode(value)).ok();
         let steps = |citations| property.split('.').try_fold(citations, |value: &Value, step| value.get(step));
         let found = self.citations.as_ref().and_then(|citations| citations.get(property).or_else(|| steps(citations)));
         match found {
@@ -206,16 +206,13 @@ impl sealed::Asked for ExtractJob {
     }
 
     fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Extracted>> {
-        #[derive(Deserialize)]
-        struct Task {
-            status: JobStatus,
-            #[serde(default)]
-            error: Option<Value>,
-            #[serde(flatten)]
-            extracted: Extracted,
-        }
-        let task: Task = nomic.fetch_data(&Call::to(&GET_EXTRACT, &[self.task_id.as_str()])?.within(limit))?;
-        Ok(task.status.poll(task.error, || task.extracted))
+        let call = Call::to(&GET_EXTRACT, &[self.task_id.as_str()])?.within(limit);
+        let task = nomic.fetch_in_pieces(&call, |pieces| Task::take(pieces, |pieces| pieces.value().map(Some)))?;
+        Ok(task.poll(|value, mut rest| Extracted {
+            value: value.unwrap_or_default(),
+            citations: rest.remove("citations").filter(|citations| !citations.is_null()),
+            extra: rest,
+        }))
     }
 }
 

@@ -24,8 +24,8 @@ use crate::bbox::Bbox;
 use crate::call::Call;
 use crate::error::{Error, JobRef, Result};
 use crate::ids::{FileVersionId, TaskId};
-use crate::job::{JobStatus, Poll, sealed};
-use crate::json::pieces::{self, Pieces, Piecewise, Trouble};
+use crate::job::{Poll, Task, sealed};
+use crate::json::pieces::{Pieces, Trouble};
 use crate::nomic::Nomic;
 use crate::operations::{GET_PARSE, Operation, SUBMIT_PARSE};
 use crate::words::{null_is_default, open_enum};
@@ -289,85 +289,29 @@ impl sealed::Asked for ParseJob {
     }
 
     fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Parsed>> {
-        let task: Task = nomic.fetch_large(&Call::to(&GET_PARSE, &[self.task_id.as_str()])?.within(limit))?;
+        let call = Call::to(&GET_PARSE, &[self.task_id.as_str()])?.within(limit);
+        let result = |pieces: &mut Pieces<'_>| match pieces.peek()? {
+            Some(b'{') => Parsed::take(pieces).map(Some),
+            _ => Ok(None),
+        };
+        let task = nomic.fetch_in_pieces(&call, |pieces| Task::take(pieces, result))?;
         // The place of the result is a guess: where it is not there, nothing of what came instead is lost.
-        let (result, rest) = (task.result, task.rest);
-        Ok(task.status.poll(task.error, || result.unwrap_or_else(|| Parsed { extra: rest, ..Parsed::default() })))
+        Ok(task.poll(|result, rest| result.unwrap_or_else(|| Parsed { extra: rest, ..Parsed::default() })))
     }
 }
 
-/// What the service says of a parse job.
-#[derive(Debug, PartialEq, Deserialize)]
-struct Task {
-    status: JobStatus,
-    #[serde(default)]
-    result: Option<Parsed>,
-    #[serde(default)]
-    error: Option<Value>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
-}
-
-/// The fields of a task; apart from them the result, if it is an object, since it may be large.
-type Fields = (Map<String, Value>, Option<Parsed>);
-
-impl Task {
-    fn of((fields, result): Fields) -> Result<Self, Trouble> {
-        pieces::rest::<Self>(fields).map(|task| Self { result: result.or(task.result), ..task })
-    }
-}
-
-impl Piecewise for Task {
-    /// Bare, or inside `data`; what stands in `data` beside a bare one is kept.
+impl Parsed {
     fn take(pieces: &mut Pieces<'_>) -> Result<Self, Trouble> {
-        fn result(key: &str, pieces: &mut Pieces<'_>, result: &mut Option<Parsed>) -> Result<bool, Trouble> {
-            let is_it = key == "result" && pieces.peek()? == Some(b'{');
-            if is_it {
-                *result = Some(Parsed::take(pieces)?);
-            }
-            Ok(is_it)
-        }
-        let (mut outer, mut data) = (None, None);
-        let fields = pieces.object(&mut |key, pieces| {
-            if key != "data" || pieces.peek()? != Some(b'{') {
-                return result(key, pieces, &mut outer);
-            }
-            let mut inner = None;
-            let fields = pieces.object(&mut |key, pieces| result(key, pieces, &mut inner))?;
-            data = Some((fields, inner));
-            Ok(true)
-        })?;
-        match (Self::of((fields, outer)), data) {
-            (Ok(mut task), Some((mut fields, result))) => {
-                fields.extend(
-                    result.map(|result| ("result".to_owned(), serde_json::to_value(result).unwrap_or_default())),
-                );
-                task.rest.insert("data".to_owned(), Value::Object(fields));
-                Ok(task)
-            }
-            (Err(_), Some(data)) => Self::of(data).map_err(|trouble| trouble.within("data")),
-            (task, None) => task,
-        }
-    }
-}
-
-impl Piecewise for Parsed {
-    fn take(pieces: &mut Pieces<'_>) -> Result<Self, Trouble> {
-        let (mut chunks, mut blocks) = (None, None);
-        let fields = pieces.object(&mut |key, pieces| {
-            match (key, pieces.peek()?) {
-                ("chunks", Some(b'[')) => chunks = Some(pieces.list()?),
-                ("blocks", Some(b'[')) => blocks = Some(pieces.list()?),
+        let mut parsed = Self::default();
+        parsed.extra = pieces.object(&mut |key, pieces| {
+            match key {
+                "chunks" => parsed.chunks = pieces.list()?,
+                "blocks" => parsed.top_level_blocks = pieces.list()?,
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        let parsed = pieces::rest::<Self>(fields)?;
-        Ok(Self {
-            chunks: chunks.unwrap_or(parsed.chunks),
-            top_level_blocks: blocks.unwrap_or(parsed.top_level_blocks),
-            extra: parsed.extra,
-        })
+        Ok(parsed)
     }
 }
 

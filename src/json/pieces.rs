@@ -5,21 +5,15 @@
 
 use std::io::{self, Read};
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
-use super::{Mismatch, decode_value, explain, offset};
+use super::{Mismatch, explain, offset};
 
 /// How much is read at once, in bytes.
 pub(crate) const WINDOW: usize = 512 << 10;
-/// How much of a large text is kept, in bytes: what errors show of it, and more.
+/// How much of the text is kept, in bytes: what errors show of it, and more.
 const KEPT: usize = 8 << 10;
-
-/// What can be put together from the values of its text.
-pub(crate) trait Piecewise: DeserializeOwned {
-    /// Takes itself, an object.
-    fn take(pieces: &mut Pieces<'_>) -> Result<Self, Trouble>;
-}
 
 /// Why there is no value.
 #[derive(Debug)]
@@ -30,45 +24,53 @@ pub(crate) enum Trouble {
     Mismatch(Mismatch),
 }
 
-impl Trouble {
-    fn mismatch(message: &str) -> Self {
-        Self::Mismatch(Mismatch { path: "$".to_owned(), message: message.to_owned(), broken: true })
-    }
-
-    /// The same, of a value that stands at `place` (`key` or `[index]`) of another.
-    pub(crate) fn within(self, place: &str) -> Self {
-        let Self::Mismatch(mut mismatch) = self else { return self };
-        mismatch.path = match mismatch.path.as_str() {
-            "$" => place.to_owned(),
-            inner if inner.starts_with('[') => format!("{place}{inner}"),
-            inner => format!("{place}.{inner}"),
-        };
+impl From<Mismatch> for Trouble {
+    fn from(mismatch: Mismatch) -> Self {
         Self::Mismatch(mismatch)
     }
 }
 
-/// A text that was read: all of a small one; the beginning of a large one, with what it was put together to.
-pub(crate) type ReadText<T> = (Vec<u8>, Option<Result<T, Mismatch>>);
-
-/// Reads a text. It is a large one if it has a window's size or more.
-pub(crate) fn read<T: Piecewise>(source: &mut dyn Read, announced: u64, window: usize) -> io::Result<ReadText<T>> {
-    let mut text = Vec::with_capacity(usize::try_from(announced).unwrap_or(window).min(window));
-    (&mut *source).take(window as u64).read_to_end(&mut text)?;
-    if text.len() < window {
-        return Ok((text, None));
+impl Trouble {
+    fn broken(message: &str) -> Self {
+        Self::Mismatch(Mismatch::broken(message))
     }
-    let kept = text[..text.len().min(KEPT)].to_vec();
-    let whole = Pieces::begun(text, source).and_then(|mut pieces| {
-        let value = match pieces.peek()? {
-            Some(b'{') => T::take(&mut pieces)?,
-            _ => pieces.value()?,
-        };
-        pieces.end()?;
-        Ok(value)
+
+    /// The same, of a value that stands at `place` of another.
+    pub(crate) fn within(self, place: &str) -> Self {
+        match self {
+            Self::Mismatch(mismatch) => Self::Mismatch(mismatch.within(place)),
+            reading => reading,
+        }
+    }
+}
+
+/// What was read: the value, or why there is none; and the beginning of its text.
+pub(crate) type Reading<T> = (Result<T, Mismatch>, Vec<u8>);
+
+/// Reads a text of which so much was announced, in windows of such a size; `take` takes the object that it is.
+pub(crate) fn read<T>(
+    source: &mut dyn Read,
+    announced: u64,
+    window: usize,
+    take: impl FnOnce(&mut Pieces<'_>) -> Result<T, Trouble>,
+) -> io::Result<Reading<T>> {
+    let mut pieces = Pieces {
+        source,
+        window: String::with_capacity(usize::try_from(announced).unwrap_or(window).min(window)),
+        at: 0,
+        cut: Vec::new(),
+        ended: false,
+        size: window.max(1),
+    };
+    let first = pieces.read();
+    let kept = pieces.window.as_bytes().iter().chain(&pieces.cut).take(KEPT).copied().collect();
+    let value = first.and_then(|()| match pieces.peek()? {
+        Some(b'{') => take(&mut pieces),
+        _ => pieces.value::<IgnoredAny>().and_then(|_| Err(Mismatch::at("$", "it is no object").into())),
     });
-    match whole {
-        Ok(value) => Ok((kept, Some(Ok(value)))),
-        Err(Trouble::Mismatch(mismatch)) => Ok((kept, Some(Err(mismatch)))),
+    match value.and_then(|value| pieces.end().map(|()| value)) {
+        Ok(value) => Ok((Ok(value), kept)),
+        Err(Trouble::Mismatch(mismatch)) => Ok((Err(mismatch), kept)),
         Err(Trouble::Reading(error)) => Err(error),
     }
 }
@@ -86,22 +88,13 @@ pub(crate) struct Pieces<'a> {
     size: usize,
 }
 
-impl<'a> Pieces<'a> {
-    /// A text of which this much was read, and the rest comes from a source.
-    fn begun(beginning: Vec<u8>, source: &'a mut dyn Read) -> Result<Self, Trouble> {
-        let size = beginning.len().max(1);
-        let mut pieces = Self { source, window: String::new(), at: 0, cut: Vec::new(), ended: false, size };
-        pieces.look_at(beginning)?;
-        Ok(pieces)
-    }
-
+impl Pieces<'_> {
     /// Reads on: a window more, or as much again as a value that is larger than a window.
     fn read(&mut self) -> Result<(), Trouble> {
         let mut bytes = std::mem::take(&mut self.window).into_bytes();
         bytes.drain(..std::mem::take(&mut self.at));
         let more = self.size.max(bytes.len());
         bytes.append(&mut self.cut);
-        bytes.reserve(more);
         let read = (&mut *self.source).take(more as u64).read_to_end(&mut bytes).map_err(Trouble::Reading)?;
         self.ended = read < more;
         self.look_at(bytes)
@@ -114,7 +107,8 @@ impl<'a> Pieces<'a> {
             Err(error) => {
                 let (whole, wrong) = (error.utf8_error().valid_up_to(), error.utf8_error().error_len());
                 if self.ended || wrong.is_some() {
-                    return Err(Trouble::mismatch("invalid unicode code point"));
+                    self.cut = error.into_bytes();
+                    return Err(Trouble::broken("invalid unicode code point"));
                 }
                 let mut bytes = error.into_bytes();
                 self.cut = bytes.split_off(whole);
@@ -154,8 +148,8 @@ impl<'a> Pieces<'a> {
     fn must_take(&mut self, byte: u8) -> Result<(), Trouble> {
         match self.takes(byte)? {
             true => Ok(()),
-            false if self.peek()?.is_none() => Err(Trouble::mismatch("the text was cut")),
-            false => Err(Trouble::mismatch(&format!("expected `{}`", char::from(byte)))),
+            false if self.peek()?.is_none() => Err(Trouble::broken("the text was cut")),
+            false => Err(Trouble::broken(&format!("expected `{}`", char::from(byte)))),
         }
     }
 
@@ -178,16 +172,23 @@ impl<'a> Pieces<'a> {
                 {
                     return Err(Trouble::Mismatch(explain(text.as_bytes(), &error)));
                 }
-                None if self.ended => return Err(Trouble::mismatch("the text was cut")),
+                None if self.ended => return Err(Trouble::broken("the text was cut")),
                 _ => self.read()?,
             }
         }
     }
 
-    /// Takes a list, an item after the other.
+    /// Takes a list, an item after the other; `null` is an empty one.
     pub(crate) fn list<T: DeserializeOwned>(&mut self) -> Result<Vec<T>, Trouble> {
         let mut items = Vec::new();
-        self.must_take(b'[')?;
+        match self.peek()? {
+            Some(b'n') => return self.value::<()>().map(|()| items),
+            Some(b'[') | None => self.must_take(b'[')?,
+            Some(_) => {
+                self.value::<IgnoredAny>()?;
+                return Err(Mismatch::at("$", "it is no list").into());
+            }
+        }
         if self.takes(b']')? {
             return Ok(items);
         }
@@ -231,14 +232,9 @@ impl<'a> Pieces<'a> {
     fn end(&mut self) -> Result<(), Trouble> {
         match self.peek()? {
             None => Ok(()),
-            Some(_) => Err(Trouble::mismatch("trailing characters")),
+            Some(_) => Err(Trouble::broken("trailing characters")),
         }
     }
-}
-
-/// Reads what is left of an object from which some fields were taken.
-pub(crate) fn rest<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Trouble> {
-    decode_value(&Value::Object(fields)).map_err(Trouble::Mismatch)
 }
 
 #[cfg(test)]
@@ -274,7 +270,7 @@ mod tests {
         price: Option<f64>,
     }
 
-    impl Piecewise for Shelf {
+    impl Shelf {
         fn take(pieces: &mut Pieces<'_>) -> Result<Self, Trouble> {
             let mut books = None;
             let others = pieces.object(&mut |key, pieces| {
@@ -284,16 +280,16 @@ mod tests {
                 }
                 Ok(are_books)
             })?;
-            let shelf: Self = rest(others)?;
+            let shelf: Self = super::super::decode_value(&Value::Object(others))?;
             Ok(Self { books: books.unwrap_or(shelf.books), ..shelf })
         }
     }
 
     fn taken(text: &[u8], window: usize) -> Result<Shelf, Mismatch> {
-        let mut source = Trickle(text, 1 + window / 3);
-        let (kept, value) = read(&mut source, 0, window).unwrap();
+        let (value, kept) = read(&mut Trickle(text, 1 + window / 3), 0, window, Shelf::take).unwrap();
         assert_eq!(kept, &text[..kept.len()]);
-        value.unwrap_or_else(|| super::super::decode(&kept))
+        assert!(kept.len() >= window.min(text.len()).min(KEPT), "{}", kept.len());
+        value
     }
 
     const SHELF: &str = r#" { "city" : "Zür\u00edch ⛰" ,"books":[ {"title":"\\\"]},{[","price":-12.5e-1 },
@@ -375,7 +371,7 @@ mod tests {
     fn trouble_in_reading_is_told_as_such() {
         let text = &SHELF.as_bytes()[..40];
         let mut source = text.chain(Failing);
-        assert_eq!(read::<Shelf>(&mut source, 0, 8).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(read(&mut source, 0, 8, Shelf::take).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 
     struct Failing;

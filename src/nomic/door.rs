@@ -5,7 +5,6 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::Nomic;
@@ -163,36 +162,27 @@ impl Nomic {
 
     /// An answer that is no success, as an error.
     fn refusal(&self, call: &Call<'_>, answer: Incoming, report: Report) -> (Option<Attempt>, Error) {
-        #[derive(Deserialize)]
-        struct Envelope {
-            error: Value,
-            #[serde(default)]
-            code: Option<Value>,
-            #[serde(default)]
-            issues: Option<Value>,
-        }
         let status = answer.status;
         let body = json::decode::<Value>(&answer.body).map(|body| self.redacted_value(body)).unwrap_or_default();
-        let envelope = Envelope::deserialize(&body).ok().filter(|envelope| !envelope.error.is_null());
-        let attempt = Attempt::Answer { status, from_api: envelope.is_some(), retry_after: report.retry_after };
+        // A body of the API has a field `error`; the older form nothing else.
+        let said = |field: &str| body.get(field).filter(|said| !said.is_null());
+        let from_api = said("error").is_some();
+        let attempt = Attempt::Answer { status, from_api, retry_after: report.retry_after };
         let fate = match status {
             // A server may say so after it has acted: look over there.
             101 | 302 | 303 => fate(call, Fate::Unknown),
             408 | 500 | 502 | 504 | 505.. => fate(call, Fate::Unknown),
-            503 if envelope.is_none() => fate(call, Fate::Unknown),
+            503 if !from_api => fate(call, Fate::Unknown),
             _ => Fate::NotDone,
         };
-        let text = |value: Value| match value {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        let error = match envelope {
-            Some(envelope) => Error::Api(Box::new(ApiError {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let error = match said("error") {
+            Some(message) => Error::Api(Box::new(ApiError {
                 operation: call.operation.clone(),
                 status,
-                message: text(envelope.error),
-                code: envelope.code.filter(|code| !code.is_null()).map(|code| ErrorCode::from(text(code))),
-                issues: issues(envelope.issues),
+                message: text(message),
+                code: said("code").map(|code| ErrorCode::from(text(code))),
+                issues: issues(said("issues")),
                 retry_after: report.retry_after,
                 scope: call.scope.filter(|_| status == 403),
                 body,
@@ -373,12 +363,9 @@ fn report(answer: &Incoming, now: SystemTime) -> Report {
 }
 
 /// Issues in the shape of the contract; others are kept as text.
-fn issues(value: Option<Value>) -> Vec<Issue> {
-    let Some(Value::Array(items)) = value else {
-        return Vec::new();
+fn issues(said: Option<&Value>) -> Vec<Issue> {
+    let read = |item: &Value| {
+        json::decode(&json::encode(item)).unwrap_or_else(|_| Issue { path: Vec::new(), message: item.to_string() })
     };
-    let read = |item: Value| {
-        json::decode_value::<Issue>(&item).unwrap_or_else(|_| Issue { path: Vec::new(), message: item.to_string() })
-    };
-    items.into_iter().map(read).collect()
+    said.and_then(Value::as_array).into_iter().flatten().map(read).collect()
 }
