@@ -36,15 +36,12 @@ pub const KEPT_OF_BODY: usize = 1024;
 /// }
 /// # }
 /// ```
-#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The client could not be built as asked; nothing was sent.
-    #[error("cannot build the client: {0}")]
     Config(String),
 
     /// The request was refused here, before anything was sent.
-    #[error("{operation}: not sent: {reason}")]
     #[non_exhaustive]
     Refused {
         /// The operation.
@@ -54,27 +51,21 @@ pub enum Error {
     },
 
     /// The API answered with an error of its own.
-    #[error("{0}")]
     Api(Box<ApiError>),
 
     /// Something answered, but not as the API does: a proxy's page, a redirect, another server.
-    #[error("{0}")]
     Foreign(Box<ForeignAnswer>),
 
     /// No answer: the connection could not be made, broke, or stalled.
-    #[error("{0}")]
     Transport(Box<TransportError>),
 
     /// The deadline of the call passed before an answer was there.
-    #[error("{0}")]
     Deadline(Box<DeadlineError>),
 
     /// The API answered with success, but the answer could not be read.
-    #[error("{0}")]
     Decode(Box<DecodeError>),
 
     /// The answer is larger than this client reads: [`Builder::response_limit`](crate::Builder::response_limit).
-    #[error("{operation}: the answer is larger than {limit} bytes, the limit of this client{}", if *acts { Fate::Unknown } else { Fate::NotDone })]
     #[non_exhaustive]
     TooLarge {
         /// The operation.
@@ -86,7 +77,6 @@ pub enum Error {
     },
 
     /// The document to upload could not be read, or changed while it was sent.
-    #[error("{operation}: {what}: {cause}")]
     #[non_exhaustive]
     Document {
         /// The operation.
@@ -100,7 +90,6 @@ pub enum Error {
     },
 
     /// A listing's server handed out a cursor that it had handed out before: going on would never end.
-    #[error("{operation}: the server sent the cursor {:?} twice; the listing would never end", shortened(cursor))]
     #[non_exhaustive]
     RepeatedCursor {
         /// The operation.
@@ -110,11 +99,9 @@ pub enum Error {
     },
 
     /// A job failed, or did not end in time. It is inside: see [`Error::job`].
-    #[error("{0}")]
     Job(Box<JobError>),
 
     /// A value is there, but not of the type that was asked for.
-    #[error("{0}")]
     Mismatch(Box<MismatchError>),
 }
 
@@ -473,6 +460,33 @@ impl fmt::Display for Fate {
             Self::NotDone => Ok(()),
             Self::Unknown => f.write_str("; it may have been carried out"),
             Self::Done => f.write_str("; it was carried out"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(reason) => write!(f, "cannot build the client: {reason}"),
+            Self::Refused { operation, reason } => write!(f, "{operation}: not sent: {reason}"),
+            Self::Api(inside) => inside.fmt(f),
+            Self::Foreign(inside) => inside.fmt(f),
+            Self::Transport(inside) => inside.fmt(f),
+            Self::Deadline(inside) => inside.fmt(f),
+            Self::Decode(inside) => inside.fmt(f),
+            Self::TooLarge { operation, limit, acts } => {
+                let fate = if *acts { Fate::Unknown } else { Fate::NotDone };
+                write!(f, "{operation}: the answer is larger than {limit} bytes, the limit of this client{fate}")
+            }
+            Self::Document { operation, what, cause, .. } => write!(f, "{operation}: {what}: {cause}"),
+            Self::RepeatedCursor { operation, cursor } => {
+                let cursor = shortened(cursor);
+                write!(f, "{operation}: the server sent the cursor {cursor:?} twice; the listing would never end")
+            }
+            Self::Job(inside) => inside.fmt(f),
+            Self::Mismatch(inside) => inside.fmt(f),
         }
     }
 }

@@ -23,9 +23,16 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(String);
 
 /// A timestamp that is not one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no RFC 3339 timestamp like 2026-04-05T12:00:00Z")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidTimestamp(String);
+
+impl fmt::Display for InvalidTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is no RFC 3339 timestamp like 2026-04-05T12:00:00Z", self.0)
+    }
+}
+
+impl std::error::Error for InvalidTimestamp {}
 
 impl Timestamp {
     /// The text as the service sent it.

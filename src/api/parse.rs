@@ -189,9 +189,8 @@ impl Block {
 impl Parsed {
     /// All blocks in reading order.
     pub fn blocks(&self) -> impl Iterator<Item = &Block> {
-        let nested = self.chunks.iter().flat_map(|chunk| &chunk.blocks);
-        let nested = nested.take(if self.top_level_blocks.is_empty() { usize::MAX } else { 0 });
-        self.top_level_blocks.iter().chain(nested)
+        let chunks = if self.top_level_blocks.is_empty() { &self.chunks[..] } else { &[] };
+        self.top_level_blocks.iter().chain(chunks.iter().flat_map(|chunk| &chunk.blocks))
     }
 
     /// The blocks of one kind.
@@ -223,20 +222,27 @@ impl Parsed {
     /// The whole text: the chunks, or the blocks if there are no chunks, with an empty line between them.
     #[must_use]
     pub fn text(&self) -> String {
-        let chunks = self.chunks.iter().map(|chunk| chunk.content.as_str());
-        let text = joined(chunks, "\n\n");
-        if text.is_empty() { joined(self.blocks().map(|block| block.content.as_str()), "\n\n") } else { text }
+        let text = joined(&mut self.chunks.iter().map(|chunk| chunk.content.as_str()), "\n\n");
+        if text.is_empty() { joined(&mut self.blocks().map(|block| block.content.as_str()), "\n\n") } else { text }
     }
 
     /// The text of one page, counted from 1, a block a line (or more); empty if the page has none.
     #[must_use]
     pub fn page_text(&self, page: u32) -> String {
-        joined(self.blocks().filter(|block| block.page() == Some(page)).map(|block| block.content.as_str()), "\n")
+        let blocks = self.blocks().filter(|block| block.page() == Some(page));
+        joined(&mut blocks.map(|block| block.content.as_str()), "\n")
     }
 }
 
-fn joined<'a>(parts: impl Iterator<Item = &'a str>, between: &str) -> String {
-    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(between)
+fn joined(parts: &mut dyn Iterator<Item = &str>, between: &str) -> String {
+    let mut text = String::new();
+    for part in parts.filter(|part| !part.is_empty()) {
+        if !text.is_empty() {
+            text.push_str(between);
+        }
+        text.push_str(part);
+    }
+    text
 }
 
 impl Nomic {

@@ -131,7 +131,10 @@ impl<In: Transport> Connector<In> for Tcp {
         let good = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut addresses = details.addrs.to_vec();
         let last = *good();
-        addresses.sort_by_key(|address| Some(*address) != last);
+        // The one that answered last is tried first.
+        if let Some(place) = addresses.iter().position(|address| Some(*address) == last) {
+            addresses[..=place].rotate_right(1);
+        }
         let stream = open(&addresses, until, details.timeout.reason)?;
         *good() = stream.peer_addr().ok();
         stream.set_nodelay(true)?;
