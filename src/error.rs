@@ -348,16 +348,33 @@ impl fmt::Display for DecodeError {
     }
 }
 
-/// A job, to be stored and picked up again: what it is and its id on the server.
+/// A job, to be stored and picked up again: what it is and its id on the server. In JSON e.g. `{"parse":"019abc12"}`.
+///
+/// ```
+/// use nomic_client::{JobRef, Nomic, Result};
+///
+/// /// Waits for a job of any kind that an earlier run stored.
+/// fn pick_up(nomic: &Nomic, job: JobRef) -> Result<()> {
+///     match job {
+///         JobRef::Parse(id) => println!("{}", nomic.wait(&nomic.parse_job(id))?.text()),
+///         JobRef::Extract(id) => println!("{}", nomic.wait(&nomic.extract_job(id))?.value),
+///         JobRef::Agent(id) => println!("{}", nomic.wait(&id)?.status),
+///         other => println!("{other} is of a kind that came later"),
+///     }
+///     Ok(())
+/// }
+/// # let job = nomic_client::parse::ParseJob::from(nomic_client::TaskId::from("019abc12"));
+/// # assert_eq!(serde_json::to_string(&JobRef::from(&job)).unwrap(), r#"{"parse":"019abc12"}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum JobRef {
-    /// A parse job: [`Nomic::parse_job`](crate::Nomic::parse_job) picks it up.
+    /// A parse job: `nomic.wait(&nomic.parse_job(id))` picks it up.
     Parse(TaskId),
-    /// An extract job: [`Nomic::extract_job`](crate::Nomic::extract_job) picks it up.
+    /// An extract job: `nomic.wait(&nomic.extract_job(id))` picks it up.
     Extract(TaskId),
-    /// An agent: [`Nomic::agent`](crate::Nomic::agent) picks it up.
+    /// An agent: `nomic.wait(&id)` picks it up.
     Agent(AgentId),
 }
 
@@ -376,15 +393,15 @@ impl fmt::Display for JobRef {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct JobError {
-    /// The operation that asked.
+    /// The operation that polls, e.g. `get_parse`.
     pub operation: Cow<'static, str>,
     /// The job.
     pub job: JobRef,
-    /// The last status word that was seen; `None` if there was no answer at all.
+    /// The last status word that was seen, e.g. `BUILDING`; `None` if no poll was answered.
     pub status: Option<String>,
     /// How long it was waited for.
     pub elapsed: Duration,
-    /// How often the server was asked.
+    /// How often the job was polled.
     pub polls: u32,
     /// Why the wait ended.
     pub reason: JobFailure,
@@ -394,11 +411,12 @@ pub struct JobError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JobFailure {
-    /// The patience was used up; the job goes on. The last trouble in asking, if the last question had any.
+    /// The patience was used up; the job goes on. What went wrong with the last poll, if anything did.
     TimedOut(Option<Box<Error>>),
     /// The server says that the job failed, in these words (empty if it gave none).
     Failed(String),
-    /// The job could not be asked after: the key was refused, the job is not known, the answer is of another shape.
+    /// Polling again is of no use: the key was refused (401), the job is not known (404), the answer is of another
+    /// shape, or the server was never reached within [`UNREACHED_FOR`](crate::job::UNREACHED_FOR).
     Lost(Box<Error>),
 }
 
