@@ -16,7 +16,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The name of an operation, as in [`operations`](crate::operations).
 pub(crate) type Name = Cow<'static, str>;
 
-/// How much of an answer that is not JSON is kept, in bytes.
+/// 1 KiB: how much of a body an error keeps, in bytes: of an answer that is not the API's ([`ForeignAnswer`]), and of JSON
+/// that could not be read ([`DecodeError`]).
 pub const KEPT_OF_BODY: usize = 1024;
 
 /// Why a call failed.
@@ -220,7 +221,7 @@ pub struct ForeignAnswer {
     pub content_type: Option<String>,
     /// Where a redirect points; it is not followed, since the key would go there.
     pub location: Option<String>,
-    /// The first [`KEPT_OF_BODY`] bytes of the body, as text.
+    /// The first 1 KiB ([`KEPT_OF_BODY`]) of the body as text, without the key.
     pub body: String,
     /// How long the server asked to wait.
     pub retry_after: Option<Duration>,
@@ -328,7 +329,7 @@ pub struct DecodeError {
     pub path: String,
     /// What is wrong there.
     pub message: String,
-    /// The first [`KEPT_OF_BODY`] bytes of the body, as text.
+    /// The first 1 KiB ([`KEPT_OF_BODY`]) of the body as text, without the key. JSON is cut too.
     pub body: String,
     /// Whether the text is no JSON at all (cut, or of another server), rather than of another shape.
     pub broken: bool,

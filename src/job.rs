@@ -91,17 +91,17 @@ use crate::words::open_enum;
 
 pub use self::all::WaitAll;
 
-/// How long [`Nomic::wait`] waits at the most: half an hour.
+/// 30 minutes: how long [`Nomic::wait`] waits at the most.
 pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(30 * 60);
-/// The pause between two questions in the first half minute.
+/// 1 second: the pause between two polls in the first half minute.
 pub const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// How long the first pause is kept before it grows.
+/// 30 seconds: how long the first pause is kept before it grows.
 pub const EAGER_FOR: Duration = Duration::from_secs(30);
-/// The longest pause between two questions.
+/// 15 seconds: the longest pause between two polls.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How long a wait goes on while the server cannot be reached at all, and never was.
+/// 60 seconds: how long a wait goes on while the server cannot be reached at all, and never was.
 pub const UNREACHED_FOR: Duration = Duration::from_secs(60);
-/// What the last question, asked when the patience ends, may take beyond it.
+/// 5 seconds: what the last poll, which is made when the patience ends, may take beyond it.
 pub const LAST_QUESTION: Duration = Duration::from_secs(5);
 
 /// No rhythm is quicker than this.
@@ -162,13 +162,13 @@ impl JobStatus {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// How long in all. The last question is asked when it ends. Defaults to [`DEFAULT_PATIENCE`].
+    /// How long in all. The last poll is made when it ends. Defaults to 30 minutes ([`DEFAULT_PATIENCE`]).
     pub limit: Duration,
-    /// The pause between two questions at first, give or take a tenth. Defaults to [`FIRST_PAUSE`].
+    /// The pause between two polls at first, give or take a tenth. Defaults to 1 second ([`FIRST_PAUSE`]).
     pub first_pause: Duration,
-    /// After this long the pause grows by half with each question. Defaults to [`EAGER_FOR`].
+    /// After this long the pause grows by half with each poll. Defaults to 30 seconds ([`EAGER_FOR`]).
     pub eager_for: Duration,
-    /// The longest pause. Defaults to [`LONGEST_PAUSE`].
+    /// The longest pause. Defaults to 15 seconds ([`LONGEST_PAUSE`]).
     pub longest_pause: Duration,
 }
 

@@ -22,19 +22,21 @@ use crate::operations::Tier;
 use crate::retry::Budget;
 use crate::wire::{ProxyChoice, Settings, Wire};
 
-/// The most that a connection may take to be made (name, TCP, TLS), unless [`Builder::connect_timeout`] says otherwise.
+/// 15 seconds: what each half of making a connection (the name's look-up; TCP and TLS) may take, unless
+/// [`Builder::connect_timeout`] says otherwise.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest time in which nothing moves, unless [`Builder::stall_timeout`] says otherwise.
+/// 60 seconds: the longest time in which nothing moves, unless [`Builder::stall_timeout`] says otherwise.
 pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// The most that a call may take, waiting and repetitions included, unless [`Builder::deadline`] says otherwise.
+/// 10 minutes: the most that a call may take, waiting and repetitions included, unless [`Builder::deadline`] says
+/// otherwise.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10 * 60);
-/// The most that an upload may take, unless [`Builder::upload_deadline`] says otherwise.
+/// 1 hour: the most that an upload may take, unless [`Builder::upload_deadline`] says otherwise.
 pub const DEFAULT_UPLOAD_DEADLINE: Duration = Duration::from_secs(60 * 60);
-/// How often a request is sent at the most, unless [`Builder::attempts`] says otherwise.
+/// 4: how often a request is sent at the most, unless [`Builder::attempts`] says otherwise.
 pub const DEFAULT_ATTEMPTS: u32 = 4;
-/// The largest answer that is read, in bytes, unless [`Builder::response_limit`] says otherwise: 1 GiB.
+/// 1 GiB: the largest answer that is read, in bytes, unless [`Builder::response_limit`] says otherwise.
 pub const DEFAULT_RESPONSE_LIMIT: u64 = 1 << 30;
-/// The window in which the service counts requests, unless [`Builder::rate_window`] says otherwise.
+/// 60 seconds: the window in which the service counts requests, unless [`Builder::rate_window`] says otherwise.
 pub const DEFAULT_RATE_WINDOW: Duration = Duration::from_secs(60);
 
 /// The client of one Nomic instance, with one key.
@@ -111,27 +113,29 @@ impl fmt::Debug for Builder {
 }
 
 impl Builder {
-    /// The time for making a connection: name, TCP and TLS. Defaults to [`DEFAULT_CONNECT_TIMEOUT`].
+    /// The time for making a connection: the look-up of the name, and TCP with TLS, may take so long each. Defaults to
+    /// 15 seconds ([`DEFAULT_CONNECT_TIMEOUT`]).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.wire.connect_timeout = timeout;
         self
     }
 
-    /// The longest time in which nothing at all moves on a connection, to a fifth of a second. A slow answer that keeps
-    /// coming is not cut by it. Defaults to [`DEFAULT_STALL_TIMEOUT`].
+    /// The longest time in which nothing at all moves on a connection (accurate to 0.2 s). A slow answer that keeps
+    /// coming is not cut by it. Defaults to 60 seconds ([`DEFAULT_STALL_TIMEOUT`]).
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.wire.stall_timeout = timeout;
         self
     }
 
     /// The time for one call in all: waiting for the rate limit, repetitions and reading the answer. Uploads have
-    /// [their own](Self::upload_deadline). Defaults to [`DEFAULT_DEADLINE`].
+    /// [their own](Self::upload_deadline). Defaults to 10 minutes ([`DEFAULT_DEADLINE`]).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// The time for one upload in all. Defaults to [`DEFAULT_UPLOAD_DEADLINE`].
+    /// The time for one upload in all. It does not bound a [reader of your own](crate::files::Upload::from_reader) that
+    /// blocks. Defaults to 1 hour ([`DEFAULT_UPLOAD_DEADLINE`]).
     pub fn upload_deadline(mut self, deadline: Duration) -> Self {
         self.upload_deadline = deadline;
         self
@@ -140,14 +144,14 @@ impl Builder {
     /// How often a request is sent at the most; 1 for never again, whatever happens. What acts is repeated only where
     /// the server provably did not act, however large the number. A 429 that says how long to wait is not counted: it
     /// is waited out as long as the deadline allows. All clones of a client share a budget of repetitions besides, so
-    /// that an outage is not multiplied: 50 at most, and one more for every ten calls that succeed. Defaults to
-    /// [`DEFAULT_ATTEMPTS`].
+    /// that an outage is not multiplied: 50 at most, and one more for every ten calls that succeed. Defaults to 4
+    /// ([`DEFAULT_ATTEMPTS`]).
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// The largest answer that is read, in bytes after unpacking. Defaults to [`DEFAULT_RESPONSE_LIMIT`].
+    /// The largest answer that is read, in bytes after unpacking. Defaults to 1 GiB ([`DEFAULT_RESPONSE_LIMIT`]).
     pub fn response_limit(mut self, bytes: u64) -> Self {
         self.wire.response_limit = bytes;
         self
@@ -193,7 +197,7 @@ impl Builder {
     }
 
     /// The window in which the service counts requests. Only for an instance that differs, or an emulator that runs at
-    /// another speed. Defaults to [`DEFAULT_RATE_WINDOW`].
+    /// another speed. Defaults to 60 seconds ([`DEFAULT_RATE_WINDOW`]).
     pub fn rate_window(mut self, window: Duration) -> Self {
         self.rate_window = window;
         self

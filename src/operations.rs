@@ -42,15 +42,15 @@ impl fmt::Display for Method {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Tier {
-    /// Reads and lists.
+    /// 300 requests a minute: reads, lists and polls.
     Standard,
-    /// Changes of small things.
+    /// 60 requests a minute: stop, delete, disable, enable, revoke.
     Write,
-    /// Uploads, jobs and launches.
+    /// 30 requests a minute: uploads, parse and extract jobs, launches and follow-ups of agents.
     Heavy,
-    /// Searches of codes.
+    /// 60 requests a minute: searches of codes.
     Search,
-    /// Analytics.
+    /// 30 requests a minute: analytics.
     Analytics,
 }
 
@@ -60,7 +60,7 @@ impl Tier {
 
     pub(crate) const EACH: [Self; 5] = [Self::Standard, Self::Write, Self::Heavy, Self::Search, Self::Analytics];
 
-    /// Requests a minute, as documented. What the server says in its answers counts, not this.
+    /// Requests a minute, as Nomic's API pages say. What the server says in its answers counts, not this.
     #[must_use]
     pub const fn per_minute(self) -> u32 {
         match self {

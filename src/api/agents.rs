@@ -41,7 +41,7 @@ use crate::operations::{
 use crate::timestamp::Timestamp;
 use crate::words::{null_is_default, open_enum};
 
-/// The largest page of a list of agents.
+/// 100: the largest page of a list of agents.
 pub const MAX_AGENTS_PAGE: u32 = 100;
 
 open_enum! {
@@ -505,7 +505,7 @@ impl Nomic {
         }
     }
 
-    /// Lists background agents; interactive chats are not among them. Pages hold [`MAX_AGENTS_PAGE`] at the most.
+    /// Lists background agents; interactive chats are not among them. Pages hold 100 at the most ([`MAX_AGENTS_PAGE`]).
     ///
     /// `GET /agents` · scope `developer:agent` · standard tier
     #[doc(alias = "list_agents")]

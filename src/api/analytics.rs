@@ -11,7 +11,7 @@ use crate::operations::LIST_USER_ANALYTICS;
 use crate::timestamp::Timestamp;
 use crate::words::open_enum;
 
-/// The largest page, in users. The service's own is 100.
+/// 1000: the largest page, in users. If none is asked for, the service gives 100.
 pub const MAX_PAGE: u32 = 1000;
 
 open_enum! {
@@ -90,8 +90,9 @@ impl Page<UserAnalytics> {
 }
 
 impl Nomic {
-    /// Lists the users' figures. Pages hold [`MAX_PAGE`] users at the most; each also says two things of the
-    /// organization.
+    /// Lists the users' figures. Pages hold 1000 users at the most ([`MAX_PAGE`]); each also says two things of the
+    /// organization: [`spend_limits_enabled`](Page::spend_limits_enabled) and
+    /// [`default_spend_cap_cents`](Page::default_spend_cap_cents).
     ///
     /// `GET /analytics/users` · scope `admin:analytics:read` · analytics tier
     ///

@@ -11,7 +11,7 @@ use crate::operations::LIST_AUDIT_LOGS;
 use crate::timestamp::Timestamp;
 use crate::words::{null_is_default, open_enum};
 
-/// The largest page, in entries. The service's own is 100.
+/// 1000: the largest page, in entries. If none is asked for, the service gives 100.
 pub const MAX_PAGE: u32 = 1000;
 
 open_enum! {
@@ -107,8 +107,8 @@ pub struct Filter {
 }
 
 impl Nomic {
-    /// Lists the audit log, newest first. Pages hold [`MAX_PAGE`] entries at the most. A `since` that is no timestamp is
-    /// refused with the first item, before anything is sent.
+    /// Lists the audit log, newest first. Pages hold 1000 entries at the most ([`MAX_PAGE`]). A `since` that is no
+    /// timestamp is refused with the first item, before anything is sent.
     ///
     /// `GET /audit-logs` · scope `admin:audit:read` · standard tier
     ///

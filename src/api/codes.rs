@@ -20,7 +20,7 @@ use crate::nomic::Nomic;
 use crate::operations::SEARCH_CODES;
 use crate::words::null_is_default;
 
-/// The most sections that one search gives.
+/// 50: the most sections that one search gives.
 pub const MAX_RESULTS: u32 = 50;
 
 /// What narrows a search. What is `None` is left to the service.
@@ -28,7 +28,7 @@ pub const MAX_RESULTS: u32 = 50;
 pub struct Options {
     /// The code's year, as 2021.
     pub year: Option<i32>,
-    /// Sections at the most, 1 to [`MAX_RESULTS`]; 10 if nothing is said.
+    /// Sections at the most, 1 to 50 ([`MAX_RESULTS`]); 10 if nothing is said.
     pub limit: Option<u32>,
     /// Words that the sections shall hold.
     pub keywords: Vec<String>,

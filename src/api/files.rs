@@ -38,11 +38,12 @@ use crate::operations::{SEARCH_FILES, UPLOAD_FILE};
 use crate::timestamp::Timestamp;
 use crate::words::null_is_default;
 
-/// The largest document that the service takes, in bytes (documented as 500 MB).
+/// 500 MiB: the largest document that is sent, in bytes. Nomic's API pages say "500 MB"; should that mean 500,000,000
+/// bytes, the service refuses what lies between.
 pub const MAX_UPLOAD: u64 = 500 * 1024 * 1024;
-/// How much of a reader of unknown length is held in memory at the most, in bytes.
+/// 16 MiB: how much of a reader of unknown length is held in memory at the most, in bytes.
 pub const SPOOL_LIMIT: u64 = 16 * 1024 * 1024;
-/// The largest page of a search, in files.
+/// 50: the largest page of a search, in files.
 pub const MAX_SEARCH_PAGE: u32 = 50;
 
 /// A document to upload, from a path, bytes or a reader.
@@ -84,8 +85,8 @@ impl<'a> Upload<'a> {
         Self::new(From::Reader(Box::new(reader), length), Some(name.into()))
     }
 
-    /// A reader of unknown length. It is read into memory first, [`SPOOL_LIMIT`] bytes at the most; one that gives more
-    /// is refused before a connection is opened. Write a larger one to a file.
+    /// A reader of unknown length. It is read into memory first, 16 MiB at the most ([`SPOOL_LIMIT`]); one that gives
+    /// more is refused before a connection is opened. Write a larger one to a file.
     pub fn from_unsized_reader(name: impl Into<String>, reader: impl Read + Send + 'a) -> Self {
         Self::new(From::Spooled(Box::new(reader)), Some(name.into()))
     }
@@ -337,7 +338,7 @@ impl Nomic {
     /// # Errors
     ///
     /// Before a connection is opened: [`Error::Document`] if the file cannot be read, [`Error::Refused`] if it is
-    /// empty or larger than [`MAX_UPLOAD`]. While it is sent: [`Error::Document`] if it changes its size.
+    /// empty or larger than 500 MiB ([`MAX_UPLOAD`]). While it is sent: [`Error::Document`] if it changes its size.
     /// [`Error::may_have_been_carried_out`] if the answer was lost.
     ///
     /// # Examples
@@ -363,8 +364,8 @@ impl Nomic {
         self.fetch_data(&Call::to(&UPLOAD_FILE, &[])?.document(upload.describe()?))
     }
 
-    /// Finds files by a part of their name, in any letter case. Pages hold [`MAX_SEARCH_PAGE`] files at the most, and
-    /// do not say how many there are in all.
+    /// Finds files by a part of their name, in any letter case. Pages hold 50 files at the most ([`MAX_SEARCH_PAGE`]),
+    /// and do not say how many there are in all.
     ///
     /// `GET /files/search` · scope `developer:files` · standard tier
     pub fn search_files(&self, query: &str, search: &Search) -> Listing<FileHit> {

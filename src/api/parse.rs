@@ -30,9 +30,9 @@ use crate::nomic::Nomic;
 use crate::operations::{GET_PARSE, Operation, SUBMIT_PARSE};
 use crate::words::{null_is_default, open_enum};
 
-/// The smallest word limit of a summary.
+/// 10: the smallest word limit of a summary.
 pub const MIN_SUMMARY_WORDS: u32 = 10;
-/// The largest word limit of a summary, and the service's default.
+/// 100: the largest word limit of a summary, and the service's default.
 pub const MAX_SUMMARY_WORDS: u32 = 100;
 
 open_enum! {
@@ -76,7 +76,7 @@ pub struct Options {
     pub figure_summary: Option<bool>,
     /// Whether to summarize tables.
     pub table_summary: Option<bool>,
-    /// Words in a summary at the most, [`MIN_SUMMARY_WORDS`] to [`MAX_SUMMARY_WORDS`].
+    /// Words in a summary at the most, 10 ([`MIN_SUMMARY_WORDS`]) to 100 ([`MAX_SUMMARY_WORDS`]).
     pub summary_word_limit: Option<u32>,
     /// Whether chunks get a text that is made to be embedded.
     pub embed_chunks: Option<bool>,
