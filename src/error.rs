@@ -122,7 +122,7 @@ pub enum Error {
 open_enum! {
     /// The API's machine-readable word for an error.
     ///
-    /// The pages document the field, not its words; these two stand in their examples.
+    /// Nomic's API pages document the field, not its words; these two stand in their examples.
     pub enum ErrorCode {
         /// The thing does not exist, or is not visible to this key.
         NotFound = "not_found",

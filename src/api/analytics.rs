@@ -15,7 +15,7 @@ use crate::words::open_enum;
 pub const MAX_PAGE: u32 = 1000;
 
 open_enum! {
-    /// How a user stands to the spend cap. The word stands in the pages' example; there are more.
+    /// How a user stands to the spend cap. The one word is the example in Nomic's API pages; others are to be expected.
     pub enum SpendStatus {
         /// Below the cap.
         WithinLimit = "within_limit",

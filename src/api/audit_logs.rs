@@ -15,7 +15,7 @@ use crate::words::{null_is_default, open_enum};
 pub const MAX_PAGE: u32 = 1000;
 
 open_enum! {
-    /// What was done. The three words stand in the pages as examples; there are more.
+    /// What was done. The three words are examples in Nomic's API pages; others are to be expected.
     pub enum Action {
         /// A user was shut out.
         UserDisabled = "user.disabled",

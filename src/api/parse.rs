@@ -48,7 +48,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// What a block is (inferred: the contract shows `Section Header` and `Figure`).
+    /// What a block is (inferred: what is known of the API shows `Section Header` and `Figure`).
     pub enum BlockKind {
         /// The document's title.
         Title = "Title",
