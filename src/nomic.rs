@@ -41,14 +41,52 @@ pub const DEFAULT_RATE_WINDOW: Duration = Duration::from_secs(60);
 
 /// The client of one Nomic instance, with one key.
 ///
-/// Cheap to clone; clones share connections and pace, so that a program has one of it and hands clones to its threads.
-/// Making one sends nothing.
+/// Cheap to clone; clones share connections and pace, so a program makes one and gives clones to its threads. Making one
+/// sends nothing.
 ///
 /// ```
 /// let nomic = nomic_client::Nomic::new("acme", "npk_example")?;
 /// assert_eq!(format!("{nomic:?}"), r#"Nomic { base_url: "https://acme.nomic.ai/api/v0", .. }"#);
 /// # Ok::<(), nomic_client::Error>(())
 /// ```
+///
+/// # Methods
+///
+/// | for | methods |
+/// | --- | --- |
+/// | making a client | [`new`](Self::new), [`from_env`](Self::from_env), [`builder`](Self::builder); [`base_url`](Self::base_url) |
+/// | [files](crate::files) | [`upload_file`](Self::upload_file), [`upload`](Self::upload), [`search_files`](Self::search_files) |
+/// | [parsing](crate::parse), [extraction](crate::extract) | [`parse`](Self::parse), [`extract`](Self::extract); by a stored id [`parse_job`](Self::parse_job), [`extract_job`](Self::extract_job) |
+/// | [jobs](crate::job) | [`wait`](Self::wait), [`wait_with`](Self::wait_with), [`poll`](Self::poll), [`polls`](Self::polls); of many at once [`wait_all`](Self::wait_all), [`wait_all_with`](Self::wait_all_with) |
+/// | [agents](crate::agents) | [`launch_agent`](Self::launch_agent), [`follow_up_agent`](Self::follow_up_agent), [`stop_agent`](Self::stop_agent), [`delete_agent`](Self::delete_agent), [`agent`](Self::agent), [`agents`](Self::agents), [`conversation`](Self::conversation), [`artifacts`](Self::artifacts), [`artifact`](Self::artifact) |
+/// | what agents take | [`workflows`](Self::workflows), [`projects`](Self::projects) |
+/// | [building codes](crate::codes) | [`search_codes`](Self::search_codes) |
+/// | administration | [`users`](Self::users), [`user`](Self::user), [`disable_user`](Self::disable_user), [`enable_user`](Self::enable_user), [`api_keys`](Self::api_keys), [`revoke_api_key`](Self::revoke_api_key), [`audit_logs`](Self::audit_logs), [`user_analytics`](Self::user_analytics) |
+/// | anything else | [`call`](Self::call) |
+///
+/// The docs of a method say which request it sends, which scope that needs, which rate-limit
+/// [tier](crate::operations::Tier) it draws on, and how well it is known: `inferred` and `observed` are explained at
+/// [`Evidence`](crate::operations::Evidence); no evidence tag means documented.
+///
+/// # Errors
+///
+/// Any method that sends something may give these. The `# Errors` section of a method lists what is particular to it.
+///
+/// - [`Error::Refused`]: an id is empty, or holds what no id holds; nothing was sent.
+/// - [`Error::Transport`]: no answer came; the connection could not be made, broke or stalled.
+/// - [`Error::Deadline`]: the [deadline](Builder::deadline) passed, or the rate limit stays closed beyond it.
+/// - [`Error::Foreign`]: the answer is not the API's, e.g. a proxy's page or a redirect.
+/// - [`Error::Decode`]: the API answered with success, but not in the shape that is known.
+/// - [`Error::TooLarge`]: the answer is larger than [`Builder::response_limit`].
+/// - [`Error::Api`] with the status 401 (the key was not accepted), 403 (the key lacks the scope that the error names),
+///   429 (the rate limit), or 5xx (the service is in trouble).
+///
+/// What time may mend was tried again before, where nothing can be done twice: see [`Builder::attempts`].
+///
+/// # Log records
+///
+/// They go to the target `nomic_client` of the crate `log`: at debug level one for each request that was sent, with its
+/// operation, status and times; at warn level trouble that does not end the wait for a job. None holds the key.
 #[derive(Clone)]
 pub struct Nomic {
     inner: Arc<Inner>,
@@ -163,14 +201,16 @@ impl Builder {
         self
     }
 
-    /// A proxy, as `http://user:password@proxy.example:3128`; `http` and `https` proxies are spoken to with CONNECT.
-    /// Defaults to none: only [`Nomic::from_env`] and [`proxy_from_env`](Self::proxy_from_env) look at the environment.
+    /// A proxy, e.g. `http://user:password@proxy.example:3128`; `http` and `https` proxies are spoken to with CONNECT.
+    /// Defaults to none: only [`Nomic::from_env`] and [`proxy_from_env`](Self::proxy_from_env) take one from the
+    /// environment.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.wire.proxy = ProxyChoice::Url(url.into());
         self
     }
 
-    /// The proxy that `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY` names, but for hosts in `NO_PROXY`.
+    /// The proxy that `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY` names, except for hosts in `NO_PROXY` and for an instance
+    /// on this machine.
     pub fn proxy_from_env(mut self) -> Self {
         self.wire.proxy = ProxyChoice::Environment;
         self
@@ -183,7 +223,8 @@ impl Builder {
     }
 
     /// The root certificates to trust, in PEM, and no others: a company's own, say. Defaults to Mozilla's; with the
-    /// feature `platform-verifier` or `native-tls` to those of the system.
+    /// feature `platform-verifier` or `native-tls` to those of the system, which on Linux `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR` choose if they are set.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.wire.roots = Some(pem.into());
         self
@@ -272,9 +313,13 @@ impl Nomic {
         Self::builder(base_url_or_domain, key).build()
     }
 
-    /// A client of the instance that the environment names: `NOMIC_API_KEY`, and `NOMIC_BASE_URL` or `NOMIC_DOMAIN`;
-    /// a proxy from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, unless the instance is on this machine. Of base URL and
-    /// domain the URL counts if both are set. Nothing else uses the environment, but [`Builder::proxy_from_env`].
+    /// A client of the instance that the environment names: `NOMIC_API_KEY`, and `NOMIC_BASE_URL` or `NOMIC_DOMAIN`. If
+    /// both are set, the URL counts. A proxy is taken from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, unless `NO_PROXY`
+    /// names the instance, or it is on this machine.
+    ///
+    /// With the default features nothing else uses the environment, except [`Builder::proxy_from_env`]. With
+    /// `platform-verifier` or `native-tls` on Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` also choose which certificates
+    /// are trusted.
     ///
     /// # Errors
     ///
@@ -322,7 +367,7 @@ impl Nomic {
         }
     }
 
-    /// The base URL that all calls go to, as `https://acme.nomic.ai/api/v0`.
+    /// The base URL that all calls go to, e.g. `https://acme.nomic.ai/api/v0`.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.inner.base_url

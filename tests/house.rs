@@ -145,6 +145,22 @@ fn the_docs_of_a_tier_say_its_quota() {
 }
 
 #[test]
+fn the_map_of_the_client_shows_every_method() {
+    let sources = sources();
+    let map = include_str!("../src/nomic.rs").split_once("/// # Methods\n").unwrap().1;
+    let map = map.split_once("/// # Errors\n").unwrap().0;
+    for (path, text) in &sources {
+        for block in text.split("\nimpl Nomic {\n").skip(1) {
+            let block = block.split_once("\n}\n").unwrap().0;
+            for method in block.split("\n    pub fn ").skip(1) {
+                let name = method.split(['(', '<']).next().unwrap();
+                assert!(map.contains(&format!("[`{name}`](Self::{name})")), "{}: {name}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn every_promise_of_the_readme_names_tests_that_are_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();

@@ -63,7 +63,7 @@ open_enum! {
 }
 
 impl AgentStatus {
-    /// Whether it will not go on by itself. A word that is not known is no end.
+    /// Whether it will not go on by itself: it is finished, stopped or failed. An unknown word does not count as an end.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         matches!(self, Self::Finished | Self::Stopped | Self::Failed)
