@@ -1,7 +1,7 @@
 //! Files: uploading documents, and finding those that are there.
 //!
-//! An upload is streamed: memory does not grow with the document. It always says its length, is read anew for every
-//! attempt, and is never sent twice where the server may have taken it.
+//! An upload is streamed: memory does not grow with the document. It always says its length, and is never sent twice
+//! where the server may have taken it. A file or bytes are read anew for every attempt; a reader can be read only once.
 //!
 //! ```no_run
 //! use nomic_client::{Nomic, files::Upload};
@@ -47,6 +47,23 @@ pub const SPOOL_LIMIT: u64 = 16 * 1024 * 1024;
 pub const MAX_SEARCH_PAGE: u32 = 50;
 
 /// A document to upload, from a path, bytes or a reader.
+///
+/// ```no_run
+/// use nomic_client::{Nomic, files::Upload};
+/// use std::io::Read;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let nomic = Nomic::from_env()?;
+/// let plan = Upload::from_path("floor-plan.pdf").path("Project Alpha/drawings/floor-plan.pdf");
+/// let note = Upload::from_bytes("note.md", "# Approved").progress(|sent, total| eprintln!("{sent} of {total} bytes"));
+/// let first_mib = std::fs::File::open("archive.zip")?.take(1 << 20);
+/// let part = Upload::from_reader("part.bin", first_mib, 1 << 20).content_type("application/octet-stream");
+/// for upload in [plan, note, part] {
+///     println!("{}", nomic.upload(upload)?.file_version_id);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "an upload does nothing until it is handed to `Nomic::upload`"]
 pub struct Upload<'a> {
     from: From<'a>,
@@ -80,13 +97,17 @@ impl<'a> Upload<'a> {
     }
 
     /// A reader that gives exactly `length` bytes. It can be read only once: an upload that was begun and refused
-    /// (429) is not repeated, but handed back as an error.
+    /// (429) is not repeated, but ends with the error.
+    ///
+    /// The upload's [deadline](crate::Builder::upload_deadline) does not bound a reader that blocks: give it a time limit
+    /// of its own, e.g. `TcpStream::set_read_timeout`.
     pub fn from_reader(name: impl Into<String>, reader: impl Read + Send + 'a, length: u64) -> Self {
         Self::new(From::Reader(Box::new(reader), length), Some(name.into()))
     }
 
     /// A reader of unknown length. It is read into memory first, 16 MiB at the most ([`SPOOL_LIMIT`]); one that gives
-    /// more is refused before a connection is opened. Write a larger one to a file.
+    /// more is refused before a connection is opened. Write a larger one to a file. No deadline bounds it, as with
+    /// [`from_reader`](Self::from_reader).
     pub fn from_unsized_reader(name: impl Into<String>, reader: impl Read + Send + 'a) -> Self {
         Self::new(From::Spooled(Box::new(reader)), Some(name.into()))
     }
@@ -97,7 +118,7 @@ impl<'a> Upload<'a> {
         self
     }
 
-    /// Where to put it: folders and file name with slashes between, as `reports/2026/quarterly.pdf`. Folders are
+    /// Where to put it: folders and file name with slashes between, e.g. `reports/2026/quarterly.pdf`. Folders are
     /// created; the last segment is the file's name on the service.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         let path = path.into();
@@ -105,20 +126,20 @@ impl<'a> Upload<'a> {
         self
     }
 
-    /// The folder to put it (or its [`path`](Self::path)) into.
+    /// The folder to put it into; [`path`](Self::path) is relative to it.
     pub fn parent(mut self, folder: impl Into<FileId>) -> Self {
         self.parent_id = Some(folder.into());
         self
     }
 
-    /// The media type, as `application/pdf`. Guessed from the name otherwise.
+    /// The media type, e.g. `application/pdf`. Without it, it is guessed from the name.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
         self
     }
 
-    /// Called after each piece with the bytes of the document that went out and their total, on the thread that
-    /// uploads. A repeated attempt begins at the beginning again.
+    /// Called after each piece, on the thread that uploads, with the bytes of the document that went out so far and those
+    /// that it has in all. A repeated attempt begins at the beginning again.
     pub fn progress(mut self, progress: impl FnMut(u64, u64) + Send + 'a) -> Self {
         self.progress = Some(Box::new(progress));
         self
