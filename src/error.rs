@@ -180,7 +180,7 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// The granular scope that the operation needs, on a 403.
     pub scope: Option<&'static str>,
-    /// The whole body as it came.
+    /// The whole body as it came, but without the key.
     pub body: Value,
     pub(crate) fate: Fate,
 }

@@ -46,10 +46,11 @@ pub struct UserAnalytics {
     /// When the user was last active; `None` if never.
     #[serde(default)]
     pub last_active_at: Option<Timestamp>,
-    /// What the user's use of AI has cost, in cents.
+    /// What the user's use of AI has cost, in cents, e.g. 1200. Of which currency, and in which time, is not documented.
     #[serde(default)]
     pub ai_usage_cents: Option<i64>,
-    /// What it may cost, in cents; `None` for no cap of the user's own.
+    /// What it may cost, in cents, e.g. 2000; `None` for no cap of the user's own. Of which currency, and in which time, is
+    /// not documented.
     #[serde(default)]
     pub spend_cap_cents: Option<i64>,
     /// How the two stand to each other.
@@ -82,7 +83,8 @@ impl Page<UserAnalytics> {
         self.extra.get("spendLimitsEnabled")?.as_bool()
     }
 
-    /// What a user without a cap of their own may spend, in cents; `None` for no cap, or if the page does not say.
+    /// What a user without a cap of their own may spend, in cents, e.g. 5000; `None` for no cap, or if the page does not
+    /// say. Of which currency, and in which time, is not documented.
     #[must_use]
     pub fn default_spend_cap_cents(&self) -> Option<i64> {
         self.extra.get("defaultSpendCapCents")?.as_i64()

@@ -177,7 +177,7 @@ impl Nomic {
 
     /// An extract job that was begun earlier, by this program or another; nothing is sent.
     ///
-    /// Asking after it: `GET /extract/{taskId}` · scope `developer:parse` · standard tier · inferred
+    /// [`wait`](Self::wait) and [`poll`](Self::poll) poll it: `GET /extract/{taskId}` · scope `developer:parse` · standard tier · inferred
     #[doc(alias = "get_extract")]
     pub fn extract_job(&self, task_id: impl Into<TaskId>) -> ExtractJob {
         ExtractJob { task_id: task_id.into() }

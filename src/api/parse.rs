@@ -67,18 +67,23 @@ open_enum! {
     }
 }
 
-/// How to parse. What is `None` is left to the service.
+/// How to parse. What is `None` is left to the service, of whose defaults only two are known: `ocr_language` is `en`, and
+/// `summary_word_limit` is 100.
+///
+/// Where summaries appear in the result is not documented: look for them in the `content` and `extra` of
+/// [chunks](Chunk) and [blocks](Block).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
     /// The script of text in images.
     pub ocr_language: Option<OcrLanguage>,
-    /// Whether to summarize figures.
+    /// Whether to summarize figures. `None` leaves it to the service, which names no default.
     pub figure_summary: Option<bool>,
-    /// Whether to summarize tables.
+    /// Whether to summarize tables. `None` leaves it to the service, which names no default.
     pub table_summary: Option<bool>,
     /// Words in a summary at the most, 10 ([`MIN_SUMMARY_WORDS`]) to 100 ([`MAX_SUMMARY_WORDS`]).
     pub summary_word_limit: Option<u32>,
-    /// Whether chunks get a text that is made to be embedded.
+    /// Whether chunks get a text made for embedding: [`Chunk::embed`]. `None` leaves it to the service, which names no
+    /// default.
     pub embed_chunks: Option<bool>,
 }
 
@@ -149,7 +154,8 @@ pub struct Chunk {
     /// The text.
     #[serde(default, deserialize_with = "null_is_default")]
     pub content: String,
-    /// A text that is made to be embedded.
+    /// A text made for embedding (as a vector, for a search by meaning), in place of `content`; e.g. `Release is embargoed`.
+    /// `None` if the service gave none: ask for it with [`Options::embed_chunks`].
     #[serde(default)]
     pub embed: Option<String>,
     /// The blocks that it is made of.
@@ -260,7 +266,7 @@ impl Nomic {
 
     /// A parse job that was begun earlier, by this program or another; nothing is sent.
     ///
-    /// Asking after it: `GET /parse/{taskId}` · scope `developer:parse` · standard tier · inferred
+    /// [`wait`](Self::wait) and [`poll`](Self::poll) poll it: `GET /parse/{taskId}` · scope `developer:parse` · standard tier · inferred
     #[doc(alias = "get_parse")]
     pub fn parse_job(&self, task_id: impl Into<TaskId>) -> ParseJob {
         ParseJob { task_id: task_id.into() }
