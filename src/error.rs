@@ -24,7 +24,7 @@ pub const KEPT_OF_BODY: usize = 1024;
 ///
 /// `Display` is one line that names the operation and the cause; there is nothing more to find in
 /// [`source`](std::error::Error::source). `Debug` is the same line, so that a `main` that returns the error ends with
-/// something to read; `{:#?}` shows all that is inside. Questions that programs ask have methods:
+/// something to read; `{:#?}` shows all that is inside. For what a program wants to know there are methods:
 ///
 /// ```
 /// # fn example(error: nomic_client::Error) -> String {
@@ -70,7 +70,7 @@ pub enum Error {
     #[error("{0}")]
     Deadline(Box<DeadlineError>),
 
-    /// The API answered with success, but the answer could not be read.
+    /// The API answered with success, but the answer could not be read: it is not whole, or of another shape.
     #[error("{0}")]
     Decode(Box<DecodeError>),
 
@@ -100,7 +100,7 @@ pub enum Error {
         kind: std::io::ErrorKind,
     },
 
-    /// A listing's server handed out a cursor that it had handed out before: going on would never end.
+    /// The server of a list sent a cursor that it had sent before: going on would never end.
     #[error("{operation}: the server sent the cursor {:?} twice; the listing would never end", shortened(cursor))]
     #[non_exhaustive]
     RepeatedCursor {
@@ -110,7 +110,7 @@ pub enum Error {
         cursor: String,
     },
 
-    /// A job failed, or did not end in time. It is inside: see [`Error::job`].
+    /// The wait for a job ended without a result. The job is inside: see [`Error::job`].
     #[error("{0}")]
     Job(Box<JobError>),
 
@@ -135,7 +135,7 @@ open_enum! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Issue {
-    /// Field names and list positions from the outside in.
+    /// Field names and list positions from the outside in, e.g. `options`, `pages`, 2.
     #[serde(default, deserialize_with = "crate::words::null_is_default")]
     pub path: Vec<Value>,
     /// What is wrong there.
@@ -144,7 +144,7 @@ pub struct Issue {
 }
 
 impl fmt::Display for Issue {
-    /// As `options.pages[2]: Required`.
+    /// For example `options.pages[2]: Required`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut path = String::new();
         for step in &self.path {
@@ -251,7 +251,7 @@ impl fmt::Display for ForeignAnswer {
 pub struct TransportError {
     /// The operation.
     pub operation: Cow<'static, str>,
-    /// The host that was to be reached, and the proxy on the way if there is one.
+    /// The host that was to be reached, e.g. `acme.nomic.ai`, and the proxy on the way if there is one.
     pub host: String,
     /// What happened.
     pub cause: String,
@@ -291,7 +291,7 @@ pub struct DeadlineError {
     pub operation: Cow<'static, str>,
     /// How long the call took.
     pub elapsed: Duration,
-    /// What it was waiting for.
+    /// What it was waiting for, e.g. `the rate limit of the heavy tier`.
     pub waiting_for: String,
     /// Whether there was no connection yet.
     pub unreached: bool,
@@ -325,7 +325,7 @@ pub struct DecodeError {
     pub operation: Cow<'static, str>,
     /// The HTTP status, 2xx.
     pub status: u16,
-    /// Where in the answer, as `data[2].status`; `$` is the whole.
+    /// Where in the answer, e.g. `data[2].status`; `$` is the whole.
     pub path: String,
     /// What is wrong there.
     pub message: String,
@@ -453,7 +453,7 @@ impl fmt::Display for JobError {
 pub struct MismatchError {
     /// The operation that the value came from.
     pub operation: Cow<'static, str>,
-    /// Where in the value, as `rooms[0].area`; `$` is the whole.
+    /// Where in the value, e.g. `rooms[0].area`; `$` is the whole.
     pub path: String,
     /// What is wrong there.
     pub message: String,

@@ -179,7 +179,7 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// The default rhythm, for so long.
+    /// The default pauses, with a limit of your own.
     #[must_use]
     pub fn of(limit: Duration) -> Self {
         Self { limit, ..Self::default() }

@@ -76,7 +76,7 @@ pub const DEFAULT_RATE_WINDOW: Duration = Duration::from_secs(60);
 /// - [`Error::Transport`]: no answer came; the connection could not be made, broke or stalled.
 /// - [`Error::Deadline`]: the [deadline](Builder::deadline) passed, or the rate limit stays closed beyond it.
 /// - [`Error::Foreign`]: the answer is not the API's, e.g. a proxy's page or a redirect.
-/// - [`Error::Decode`]: the API answered with success, but not in the shape that is known.
+/// - [`Error::Decode`]: the API answered with success, but the answer is not whole, or of another shape.
 /// - [`Error::TooLarge`]: the answer is larger than [`Builder::response_limit`].
 /// - [`Error::Api`] with the status 401 (the key was not accepted), 403 (the key lacks the scope that the error names),
 ///   429 (the rate limit), or 5xx (the service is in trouble).
@@ -245,6 +245,7 @@ impl Builder {
     }
 
     /// Allows `http://` to another machine. The key then travels in clear. Loopback needs no permission.
+    /// Defaults to `false`.
     pub fn allow_plain_http(mut self, allow: bool) -> Self {
         self.allow_plain_http = allow;
         self

@@ -29,15 +29,15 @@ open_enum! {
 pub struct UserAnalytics {
     /// The user's id.
     pub id: UserId,
-    /// The user's address.
+    /// The user's address, e.g. `alice@example.com`.
     pub email: String,
-    /// The name.
+    /// The user's name, e.g. `Alice Johnson`.
     #[serde(default)]
     pub name: Option<String>,
     /// Whether the user is shut out.
     #[serde(default)]
     pub disabled: Option<bool>,
-    /// The user's role, as `admin`.
+    /// The user's role, e.g. `admin`.
     #[serde(default)]
     pub role: Option<String>,
     /// When the user joined.
@@ -53,7 +53,7 @@ pub struct UserAnalytics {
     /// not documented.
     #[serde(default)]
     pub spend_cap_cents: Option<i64>,
-    /// How the two stand to each other.
+    /// How usage and cap stand to each other, e.g. `within_limit`.
     #[serde(default)]
     pub spend_status: Option<SpendStatus>,
     /// What else the service said.
@@ -64,7 +64,7 @@ pub struct UserAnalytics {
 /// What narrows the figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only users with this in their address.
+    /// Only users with this in their address, e.g. `@example.com`.
     pub email: Option<String>,
 }
 

@@ -22,7 +22,7 @@ use crate::operations::{Method, Tier};
 /// # Ok::<(), nomic_client::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a request does nothing until it is handed to `Nomic::call`"]
+#[must_use = "a request does nothing until it is given to `Nomic::call`"]
 pub struct Request {
     method: Method,
     path: String,
@@ -33,8 +33,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request of any method, in the standard tier. The path begins below the base URL, e.g. `/agents/019a/runs`;
-    /// what is not plain in it is encoded, `?` and `#` too.
+    /// A request of any method: a GET in the standard tier, any other in the write tier. The path begins below the base
+    /// URL, e.g. `/agents/019a/runs`; what is not plain in it is encoded, `?` and `#` too.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
         let tier = if method == Method::Get { Tier::Standard } else { Tier::Write };
         Self { method, path: path.into(), segments: Vec::new(), query: Vec::new(), body: None, tier }

@@ -33,20 +33,20 @@ open_enum! {
 pub struct AuditEntry {
     /// Its id.
     pub id: String,
-    /// What was done.
+    /// What was done, e.g. `user.disabled`.
     pub action: Action,
-    /// When, as `2026-04-05T12:00:00.000Z`.
+    /// When it was done, e.g. `2026-04-05T12:00:00.000Z`.
     pub occurred_at: Timestamp,
-    /// Who did it.
+    /// Who did it, e.g. the user Alice Johnson.
     #[serde(default)]
     pub actor: Option<Party>,
-    /// To whom or what.
+    /// To whom or what it was done, e.g. the user Bob Smith.
     #[serde(default, deserialize_with = "null_is_default")]
     pub targets: Vec<Party>,
-    /// From where.
+    /// The way by which it was done, e.g. through the API.
     #[serde(default)]
     pub context: Option<Context>,
-    /// What belongs to the action, as the reason of a disabling.
+    /// What belongs to the action, e.g. `reason` and `revokedApiKeys` when a user was disabled.
     #[serde(default, deserialize_with = "null_is_default")]
     pub metadata: Map<String, Value>,
     /// What else the service said.
@@ -60,13 +60,13 @@ pub struct AuditEntry {
 pub struct Party {
     /// Its id.
     pub id: String,
-    /// What it is, as `user`.
+    /// What it is, e.g. `user`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its name.
+    /// Its name, e.g. `Alice Johnson`.
     #[serde(default)]
     pub name: Option<String>,
-    /// What else belongs to it.
+    /// More about it, by field name.
     #[serde(default, deserialize_with = "null_is_default")]
     pub metadata: Map<String, Value>,
     /// What else the service said.
@@ -74,14 +74,14 @@ pub struct Party {
     pub extra: Map<String, Value>,
 }
 
-/// From where something was done.
+/// The way by which something was done.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Context {
-    /// By which way, as `api`.
+    /// The service's word for the way, e.g. `api`.
     pub location: Option<String>,
-    /// With which program, as `curl/8.5.0`.
+    /// The program that was used, e.g. `curl/8.5.0`.
     pub user_agent: Option<String>,
     /// What else the service said.
     #[serde(flatten)]
@@ -100,9 +100,9 @@ pub struct Context {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only this action.
+    /// Only this action, e.g. [`Action::UserDisabled`].
     pub action: Option<Action>,
-    /// Only what was done after this: from a `SystemTime`, or RFC 3339 as `"2026-04-05T12:00:00Z".into()`.
+    /// Only what was done after this: from a `SystemTime`, or RFC 3339 text, e.g. `"2026-04-05T12:00:00Z".into()`.
     pub since: Option<Timestamp>,
 }
 

@@ -77,7 +77,7 @@ pub struct Passage {
     /// What to cite it by, e.g. `c-chunk-uuid/1`.
     #[serde(default)]
     pub citation_id: Option<String>,
-    /// The words, e.g. `Section 903.2.1 - Automatic sprinkler systems shall be provided...`.
+    /// The words, e.g. `Section 903.2.1 - Automatic sprinkler systems shall be provided`.
     #[serde(default, deserialize_with = "null_is_default")]
     pub text: String,
     /// What else the service said.

@@ -64,7 +64,7 @@ pub const MAX_SEARCH_PAGE: u32 = 50;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "an upload does nothing until it is handed to `Nomic::upload`"]
+#[must_use = "an upload does nothing until it is given to `Nomic::upload`"]
 pub struct Upload<'a> {
     from: From<'a>,
     name: Option<String>,
@@ -278,13 +278,13 @@ fn media_type(name: &str) -> &'static str {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct UploadedFile {
-    /// The file, whatever its version.
+    /// The file's id, whatever its version: what agents take.
     pub id: FileId,
-    /// Its name on the service, as `quarterly.pdf`.
+    /// Its name on the service, e.g. `quarterly.pdf`.
     pub name: String,
-    /// This version: what [`parse`](Nomic::parse) and [`extract`](Nomic::extract) take.
+    /// The id of this version: what [`parse`](Nomic::parse) and [`extract`](Nomic::extract) take.
     pub file_version_id: FileVersionId,
-    /// Its media type, as `application/pdf`.
+    /// Its media type, e.g. `application/pdf`.
     #[serde(default)]
     pub mime_type: Option<String>,
     /// Its size in bytes.
@@ -296,7 +296,7 @@ pub struct UploadedFile {
     /// The folder that it lies in.
     #[serde(default)]
     pub parent_id: Option<FileId>,
-    /// When it was stored, as `2026-04-05T12:00:00.000Z`.
+    /// When it was stored, e.g. `2026-04-05T12:00:00.000Z`.
     #[serde(default)]
     pub created_at: Option<Timestamp>,
     /// What else the service said.
@@ -309,18 +309,18 @@ pub struct UploadedFile {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct FileHit {
-    /// The file or folder.
+    /// The file's or folder's id.
     pub id: FileId,
-    /// Its name, as `quarterly.pdf`.
+    /// Its name, e.g. `quarterly.pdf`.
     #[serde(deserialize_with = "null_is_default")]
     pub name: String,
-    /// Its media type, as `application/pdf`.
+    /// Its media type, e.g. `application/pdf`.
     #[serde(default)]
     pub mime_type: Option<String>,
     /// The folder that it lies in.
     #[serde(default)]
     pub parent_id: Option<FileId>,
-    /// Where it lies, slash-delimited and URL-encoded, as `Project%20Alpha/reports/quarterly.pdf`.
+    /// Where it lies, slash-delimited and URL-encoded, e.g. `Project%20Alpha/reports/quarterly.pdf`.
     #[serde(default)]
     pub path: Option<String>,
     /// What else the service said.
@@ -329,7 +329,7 @@ pub struct FileHit {
 }
 
 impl FileHit {
-    /// The path in plain text, as `Project Alpha/reports/quarterly.pdf`. A slash within a name cannot be told from one
+    /// The path in plain text, e.g. `Project Alpha/reports/quarterly.pdf`. A slash within a name cannot be told from one
     /// between names here.
     #[must_use]
     pub fn decoded_path(&self) -> Option<String> {
@@ -340,12 +340,12 @@ impl FileHit {
 /// What narrows a search of files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
-    /// Only files of this integration.
+    /// Only files of the integration with this id.
     pub integration_id: Option<String>,
 }
 
 impl Search {
-    /// Only files of this integration.
+    /// Only files of the integration with this id.
     pub fn integration(id: impl Into<String>) -> Self {
         Self { integration_id: Some(id.into()) }
     }

@@ -170,10 +170,10 @@ pub struct Chunk {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Block {
-    /// What it is.
+    /// What it is, e.g. a table.
     #[serde(default, rename = "type")]
     pub kind: Option<BlockKind>,
-    /// Where it is.
+    /// Where on its page it is.
     #[serde(default)]
     pub bbox: Option<Bbox>,
     /// Its text; empty for a figure without any.
@@ -266,7 +266,8 @@ impl Nomic {
 
     /// A parse job that was begun earlier, by this program or another; nothing is sent.
     ///
-    /// [`wait`](Self::wait) and [`poll`](Self::poll) poll it: `GET /parse/{taskId}` · scope `developer:parse` · standard tier · inferred
+    /// [`wait`](Self::wait) and [`poll`](Self::poll) poll it:
+    /// `GET /parse/{taskId}` · scope `developer:parse` · standard tier · inferred
     #[doc(alias = "get_parse")]
     pub fn parse_job(&self, task_id: impl Into<TaskId>) -> ParseJob {
         ParseJob { task_id: task_id.into() }
