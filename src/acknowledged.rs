@@ -5,12 +5,24 @@ use serde_json::Value;
 
 use crate::json;
 
-/// The answer to a request that acts, where the contract only guesses its shape: an answer of another shape, or none
-/// (204), is a success all the same. Only what is no JSON is not: it was not the API that said it.
+/// The answer to a request that acts, where the shape of the answer is a guess.
+///
+/// The action succeeded. `value` is `None` if the answer is empty or of another shape. An answer that is not JSON is an
+/// error: it did not come from the API.
+///
+/// ```no_run
+/// # let nomic = nomic_client::Nomic::from_env()?;
+/// let stopped = nomic.stop_agent(&"019abc12".into())?; // without an error it was stopped
+/// match &stopped.value {
+///     Some(agent) => println!("{}", agent.status),
+///     None => println!("the service said {:?}", stopped.raw),
+/// }
+/// # Ok::<(), nomic_client::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Acknowledged<T> {
-    /// What the server said, if it could be read.
+    /// What the server said, if it is of the expected shape.
     pub value: Option<T>,
     /// What the server said, as it came; `None` if it said nothing.
     pub raw: Option<Value>,

@@ -5,21 +5,22 @@ use serde_json::{Map, Value};
 
 use crate::words::null_is_default;
 
-/// A box on a page, in fractions of the page from its upper left corner (0 to 1).
+/// A box on a page, in fractions of the page from its upper left corner (0 to 1). An edge that the service left out reads
+/// as 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Bbox {
-    /// The left edge.
+    /// The left edge, e.g. 0.1.
     #[serde(deserialize_with = "null_is_default")]
     pub left: f64,
-    /// The upper edge.
+    /// The upper edge, e.g. 0.05.
     #[serde(deserialize_with = "null_is_default")]
     pub top: f64,
-    /// The width.
+    /// The width, e.g. 0.8.
     #[serde(deserialize_with = "null_is_default")]
     pub width: f64,
-    /// The height.
+    /// The height, e.g. 0.1.
     #[serde(deserialize_with = "null_is_default")]
     pub height: f64,
     /// The page, counted from 1; `None` if the service did not say.

@@ -16,14 +16,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The name of an operation, as in [`operations`](crate::operations).
 pub(crate) type Name = Cow<'static, str>;
 
-/// How much of an answer that is not JSON is kept, in bytes.
+/// 1 KiB: how much of a body an error keeps, in bytes: of an answer that is not the API's ([`ForeignAnswer`]), and of JSON
+/// that could not be read ([`DecodeError`]).
 pub const KEPT_OF_BODY: usize = 1024;
 
 /// Why a call failed.
 ///
 /// `Display` is one line that names the operation and the cause; there is nothing more to find in
 /// [`source`](std::error::Error::source). `Debug` is the same line, so that a `main` that returns the error ends with
-/// something to read; `{:#?}` shows all that is inside. Questions that programs ask have methods:
+/// something to read; `{:#?}` shows all that is inside. For what a program wants to know there are methods:
 ///
 /// ```
 /// # fn example(error: nomic_client::Error) -> String {
@@ -62,7 +63,7 @@ pub enum Error {
     /// The deadline of the call passed before an answer was there.
     Deadline(Box<DeadlineError>),
 
-    /// The API answered with success, but the answer could not be read.
+    /// The API answered with success, but the answer could not be read: it is not whole, or of another shape.
     Decode(Box<DecodeError>),
 
     /// The answer is larger than this client reads: [`Builder::response_limit`](crate::Builder::response_limit).
@@ -89,7 +90,7 @@ pub enum Error {
         kind: std::io::ErrorKind,
     },
 
-    /// A listing's server handed out a cursor that it had handed out before: going on would never end.
+    /// The server of a list sent a cursor that it had sent before: going on would never end.
     #[non_exhaustive]
     RepeatedCursor {
         /// The operation.
@@ -98,7 +99,7 @@ pub enum Error {
         cursor: String,
     },
 
-    /// A job failed, or did not end in time. It is inside: see [`Error::job`].
+    /// The wait for a job ended without a result. The job is inside: see [`Error::job`].
     Job(Box<JobError>),
 
     /// A value is there, but not of the type that was asked for.
@@ -108,7 +109,7 @@ pub enum Error {
 open_enum! {
     /// The API's machine-readable word for an error.
     ///
-    /// The pages document the field, not its words; these two stand in their examples.
+    /// Nomic's API pages document the field, not its words; these two stand in their examples.
     pub enum ErrorCode {
         /// The thing does not exist, or is not visible to this key.
         NotFound = "not_found",
@@ -121,7 +122,7 @@ open_enum! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Issue {
-    /// Field names and list positions from the outside in.
+    /// Field names and list positions from the outside in, e.g. `options`, `pages`, 2.
     #[serde(default, deserialize_with = "crate::words::null_is_default")]
     pub path: Vec<Value>,
     /// What is wrong there.
@@ -130,7 +131,7 @@ pub struct Issue {
 }
 
 impl fmt::Display for Issue {
-    /// As `options.pages[2]: Required`.
+    /// For example `options.pages[2]: Required`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut path = String::new();
         for step in &self.path {
@@ -166,7 +167,7 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// The granular scope that the operation needs, on a 403.
     pub scope: Option<&'static str>,
-    /// The whole body as it came.
+    /// The whole body as it came, but without the key.
     pub body: Value,
     pub(crate) fate: Fate,
 }
@@ -207,7 +208,7 @@ pub struct ForeignAnswer {
     pub content_type: Option<String>,
     /// Where a redirect points; it is not followed, since the key would go there.
     pub location: Option<String>,
-    /// The first [`KEPT_OF_BODY`] bytes of the body, as text.
+    /// The first 1 KiB ([`KEPT_OF_BODY`]) of the body as text, without the key.
     pub body: String,
     /// How long the server asked to wait.
     pub retry_after: Option<Duration>,
@@ -237,7 +238,7 @@ impl fmt::Display for ForeignAnswer {
 pub struct TransportError {
     /// The operation.
     pub operation: Cow<'static, str>,
-    /// The host that was to be reached, and the proxy on the way if there is one.
+    /// The host that was to be reached, e.g. `acme.nomic.ai`, and the proxy on the way if there is one.
     pub host: String,
     /// What happened.
     pub cause: String,
@@ -277,7 +278,7 @@ pub struct DeadlineError {
     pub operation: Cow<'static, str>,
     /// How long the call took.
     pub elapsed: Duration,
-    /// What it was waiting for.
+    /// What it was waiting for, e.g. `the rate limit of the heavy tier`.
     pub waiting_for: String,
     /// Whether there was no connection yet.
     pub unreached: bool,
@@ -311,11 +312,11 @@ pub struct DecodeError {
     pub operation: Cow<'static, str>,
     /// The HTTP status, 2xx.
     pub status: u16,
-    /// Where in the answer, as `data[2].status`; `$` is the whole.
+    /// Where in the answer, e.g. `data[2].status`; `$` is the whole.
     pub path: String,
     /// What is wrong there.
     pub message: String,
-    /// The first [`KEPT_OF_BODY`] bytes of the body, as text.
+    /// The first 1 KiB ([`KEPT_OF_BODY`]) of the body as text, without the key. JSON is cut too.
     pub body: String,
     /// Whether the text is no JSON at all (cut, or of another server), rather than of another shape.
     pub broken: bool,
@@ -335,16 +336,33 @@ impl fmt::Display for DecodeError {
     }
 }
 
-/// A job, to be stored and picked up again: what it is and its id on the server.
+/// A job, to be stored and picked up again: what it is and its id on the server. In JSON e.g. `{"parse":"019abc12"}`.
+///
+/// ```
+/// use nomic_client::{JobRef, Nomic, Result};
+///
+/// /// Waits for a job of any kind that an earlier run stored.
+/// fn pick_up(nomic: &Nomic, job: JobRef) -> Result<()> {
+///     match job {
+///         JobRef::Parse(id) => println!("{}", nomic.wait(&nomic.parse_job(id))?.text()),
+///         JobRef::Extract(id) => println!("{}", nomic.wait(&nomic.extract_job(id))?.value),
+///         JobRef::Agent(id) => println!("{}", nomic.wait(&id)?.status),
+///         other => println!("{other} is of a kind that came later"),
+///     }
+///     Ok(())
+/// }
+/// # let job = nomic_client::parse::ParseJob::from(nomic_client::TaskId::from("019abc12"));
+/// # assert_eq!(serde_json::to_string(&JobRef::from(&job)).unwrap(), r#"{"parse":"019abc12"}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum JobRef {
-    /// A parse job: [`Nomic::parse_job`](crate::Nomic::parse_job) picks it up.
+    /// A parse job: `nomic.wait(&nomic.parse_job(id))` picks it up.
     Parse(TaskId),
-    /// An extract job: [`Nomic::extract_job`](crate::Nomic::extract_job) picks it up.
+    /// An extract job: `nomic.wait(&nomic.extract_job(id))` picks it up.
     Extract(TaskId),
-    /// An agent: [`Nomic::agent`](crate::Nomic::agent) picks it up.
+    /// An agent: `nomic.wait(&id)` picks it up.
     Agent(AgentId),
 }
 
@@ -363,15 +381,15 @@ impl fmt::Display for JobRef {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct JobError {
-    /// The operation that asked.
+    /// The operation that polls, e.g. `get_parse`.
     pub operation: Cow<'static, str>,
     /// The job.
     pub job: JobRef,
-    /// The last status word that was seen; `None` if there was no answer at all.
+    /// The last status word that was seen, e.g. `BUILDING`; `None` if no poll was answered.
     pub status: Option<String>,
     /// How long it was waited for.
     pub elapsed: Duration,
-    /// How often the server was asked.
+    /// How often the job was polled.
     pub polls: u32,
     /// Why the wait ended.
     pub reason: JobFailure,
@@ -381,11 +399,12 @@ pub struct JobError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JobFailure {
-    /// The patience was used up; the job goes on. The last trouble in asking, if the last question had any.
+    /// The patience was used up; the job goes on. What went wrong with the last poll, if anything did.
     TimedOut(Option<Box<Error>>),
     /// The server says that the job failed, in these words (empty if it gave none).
     Failed(String),
-    /// The job could not be asked after: the key was refused, the job is not known, the answer is of another shape.
+    /// Polling again is of no use: the key was refused (401), the job is not known (404), the answer is of another
+    /// shape, or the server was never reached within [`UNREACHED_FOR`](crate::job::UNREACHED_FOR).
     Lost(Box<Error>),
 }
 
@@ -421,7 +440,7 @@ impl fmt::Display for JobError {
 pub struct MismatchError {
     /// The operation that the value came from.
     pub operation: Cow<'static, str>,
-    /// Where in the value, as `rooms[0].area`; `$` is the whole.
+    /// Where in the value, e.g. `rooms[0].area`; `$` is the whole.
     pub path: String,
     /// What is wrong there.
     pub message: String,

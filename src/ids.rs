@@ -88,23 +88,23 @@ macro_rules! ids {
 }
 
 ids! {
-    /// A file or a folder, whatever its version.
+    /// The id of a file or a folder, whatever its version.
     FileId;
-    /// One uploaded state of a file: what is parsed and extracted.
+    /// The id of one uploaded state of a file: what is parsed and extracted.
     FileVersionId;
-    /// A parse or extract job on the server.
+    /// The id of a parse or extract job on the server.
     TaskId;
-    /// A background agent.
+    /// The id of a background agent.
     AgentId;
-    /// Something that an agent made.
+    /// The id of something that an agent made.
     ArtifactId;
-    /// A workflow that an agent can run.
+    /// The id of a workflow that an agent can run.
     WorkflowId;
-    /// A project.
+    /// The id of a project.
     ProjectId;
-    /// A user of the organization.
+    /// The id of a user of the organization.
     UserId;
-    /// An API key (its record, never the key itself).
+    /// The id of an API key's record; never the key itself.
     ApiKeyId;
 }
 

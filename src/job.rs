@@ -1,4 +1,80 @@
-//! Waiting for jobs: when to ask again, when to give up, and how not to lose the job.
+//! Waiting for jobs: when to poll again, when to give up, and how not to lose the job.
+//!
+//! A [`Job`] runs on the server: a [`ParseJob`](crate::parse::ParseJob), an [`ExtractJob`](crate::extract::ExtractJob),
+//! an [`Agent`](crate::agents::Agent), or an agent's id. What each of them ends with stands at [`Nomic::wait`].
+//!
+//! | method | gives |
+//! | --- | --- |
+//! | [`wait`](Nomic::wait) | the result; waits half an hour at the most |
+//! | [`wait_with`](Nomic::wait_with) | the result; how long and how often to poll is yours to say: [`Patience`] |
+//! | [`polls`](Nomic::polls) | what each poll found, to show progress or to leave the loop |
+//! | [`poll`](Nomic::poll) | what one poll found, at once |
+//! | [`wait_all`](Nomic::wait_all) | the results of many jobs, each as it ends |
+//!
+//! The short way:
+//!
+//! ```no_run
+//! use nomic_client::{Nomic, parse};
+//!
+//! let nomic = Nomic::from_env()?;
+//! let file = nomic.upload_file("permit.pdf")?;
+//! let job = nomic.parse(&file.file_version_id, &parse::Options::default())?;
+//! println!("{}", nomic.wait(&job)?.text());
+//! # Ok::<(), nomic_client::Error>(())
+//! ```
+//!
+//! A job is plain data. Stored before it is waited for, it outlives the program:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use nomic_client::{Nomic, Patience, parse::ParseJob};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let nomic = Nomic::from_env()?;
+//! # let job = nomic.parse_job("019abc12");
+//! std::fs::write("job.json", serde_json::to_string(&job)?)?;
+//! // Here, or in another process on another day:
+//! let job: ParseJob = serde_json::from_str(&std::fs::read_to_string("job.json")?)?;
+//! match nomic.wait_with(&job, &Patience::of(Duration::from_secs(90))) {
+//!     Ok(parsed) => println!("{}", parsed.text()),
+//!     Err(error) if error.is_job_failed() => println!("it failed, for good: {error}"),
+//!     Err(error) if error.is_timeout() => println!("it goes on; wait for it again later"),
+//!     Err(error) => return Err(error.into()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The loop in your own hands:
+//!
+//! ```no_run
+//! use nomic_client::{Nomic, Patience, Poll};
+//!
+//! # let nomic = Nomic::from_env()?;
+//! # let job = nomic.parse_job("019abc12");
+//! for poll in nomic.polls(&job, &Patience::default()) {
+//!     match poll {
+//!         Ok(Poll::Pending { status, .. }) => println!("{status} …"),
+//!         Ok(Poll::Done(parsed)) => println!("{}", parsed.text()),
+//!         Ok(Poll::Failed { message, .. }) => println!("it failed: {message}"),
+//!         Ok(_) => {}
+//!         Err(error) => println!("{error}"), // the loop ends by itself if polling again is of no use
+//!     }
+//! }
+//! # Ok::<(), nomic_client::Error>(())
+//! ```
+//!
+//! And many jobs at once:
+//!
+//! ```no_run
+//! # use nomic_client::{Nomic, parse::ParseJob};
+//! # let nomic = Nomic::from_env()?;
+//! # let jobs: Vec<ParseJob> = Vec::new();
+//! for (job, parsed) in nomic.wait_all(jobs) {
+//!     println!("{}: {:?}", job.task_id, parsed.map(|parsed| parsed.pages().len()));
+//! }
+//! # Ok::<(), nomic_client::Error>(())
+//! ```
 
 mod all;
 mod rounds;
@@ -17,17 +93,17 @@ use crate::words::open_enum;
 
 pub use self::all::WaitAll;
 
-/// How long [`Nomic::wait`] waits at the most: half an hour.
+/// 30 minutes: how long [`Nomic::wait`] waits at the most.
 pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(30 * 60);
-/// The pause between two questions in the first half minute.
+/// 1 second: the pause between two polls in the first half minute.
 pub const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// How long the first pause is kept before it grows.
+/// 30 seconds: how long the first pause is kept before it grows.
 pub const EAGER_FOR: Duration = Duration::from_secs(30);
-/// The longest pause between two questions.
+/// 15 seconds: the longest pause between two polls.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How long a wait goes on while the server cannot be reached at all, and never was.
+/// 60 seconds: how long a wait goes on while the server cannot be reached at all, and never was.
 pub const UNREACHED_FOR: Duration = Duration::from_secs(60);
-/// What the last question, asked when the patience ends, may take beyond it.
+/// 5 seconds: what the last poll, which is made when the patience ends, may take beyond it.
 pub const LAST_QUESTION: Duration = Duration::from_secs(5);
 
 /// No rhythm is quicker than this.
@@ -35,6 +111,18 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 open_enum! {
     /// How far a parse or extract job is (inferred; the words of the vendor's v1 API).
+    ///
+    /// No method gives it: polls give the word as the service sent it. Make it from the word of [`Poll::Pending`]; for
+    /// an agent's word take [`AgentStatus`](crate::agents::AgentStatus).
+    ///
+    /// ```
+    /// use nomic_client::job::{JobStatus, Poll};
+    ///
+    /// fn has_begun<T>(poll: &Poll<T>) -> bool {
+    ///     !matches!(poll, Poll::Pending { status, .. } if JobStatus::from(status.as_str()) == JobStatus::Waiting)
+    /// }
+    /// # assert!(has_begun(&Poll::Done(())));
+    /// ```
     pub enum JobStatus {
         /// Not begun.
         Waiting = "WAITING",
@@ -113,7 +201,7 @@ impl<T> Task<T> {
     }
 }
 
-/// How long and how often to ask after a job.
+/// How long and how often to poll a job.
 ///
 /// ```
 /// use std::time::Duration;
@@ -124,13 +212,13 @@ impl<T> Task<T> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// How long in all. The last question is asked when it ends. Defaults to [`DEFAULT_PATIENCE`].
+    /// How long in all. The last poll is made when it ends. Defaults to 30 minutes ([`DEFAULT_PATIENCE`]).
     pub limit: Duration,
-    /// The pause between two questions at first, give or take a tenth. Defaults to [`FIRST_PAUSE`].
+    /// The pause between two polls at first, give or take a tenth. Defaults to 1 second ([`FIRST_PAUSE`]).
     pub first_pause: Duration,
-    /// After this long the pause grows by half with each question. Defaults to [`EAGER_FOR`].
+    /// After this long the pause grows by half with each poll. Defaults to 30 seconds ([`EAGER_FOR`]).
     pub eager_for: Duration,
-    /// The longest pause. Defaults to [`LONGEST_PAUSE`].
+    /// The longest pause. Defaults to 15 seconds ([`LONGEST_PAUSE`]).
     pub longest_pause: Duration,
 }
 
@@ -141,7 +229,7 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// The default rhythm, for so long.
+    /// The default pauses, with a limit of your own.
     #[must_use]
     pub fn of(limit: Duration) -> Self {
         Self { limit, ..Self::default() }
@@ -163,7 +251,7 @@ impl Patience {
     }
 }
 
-/// What one question found.
+/// What one poll found.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Poll<T> {
@@ -173,9 +261,9 @@ pub enum Poll<T> {
         /// The status word, as the service sent it.
         status: String,
     },
-    /// It ended well.
+    /// It ended with a result. An agent is finished, or was stopped.
     Done(T),
-    /// It ended badly, and will not go on.
+    /// It failed, and will not go on.
     #[non_exhaustive]
     Failed {
         /// The status word, as the service sent it.
@@ -200,10 +288,15 @@ impl<T> Poll<T> {
 
 /// Something that runs on the server and can be waited for: a parse job, an extract job, an agent.
 ///
-/// Plain data, to be stored and picked up again by another process: [`ParseJob`](crate::parse::ParseJob) gives
-/// [`Parsed`](crate::parse::Parsed), [`ExtractJob`](crate::extract::ExtractJob) gives
-/// [`Extracted`](crate::extract::Extracted); [`Agent`](crate::agents::Agent) and [`AgentId`](crate::AgentId) give the
-/// agent as it ended.
+/// Plain data, to be stored and picked up again by another process. It ends so:
+///
+/// | job | `Ok` | `Err`, for which [`is_job_failed`](Error::is_job_failed) holds |
+/// | --- | --- | --- |
+/// | [`ParseJob`](crate::parse::ParseJob) | [`Parsed`](crate::parse::Parsed), at `COMPLETED` | at `FAILED` |
+/// | [`ExtractJob`](crate::extract::ExtractJob) | [`Extracted`](crate::extract::Extracted), at `COMPLETED` | at `FAILED` |
+/// | [`Agent`](crate::agents::Agent), [`AgentId`](crate::AgentId) | the [`Agent`](crate::agents::Agent), at `finished` **or `stopped`**: look at its `status` | at `failed` |
+///
+/// Any other status, a word that this version does not know included, means that the job goes on.
 pub trait Job: sealed::Asked {}
 
 impl<J: sealed::Asked> Job for J {}
@@ -216,7 +309,7 @@ pub(crate) mod sealed {
     use crate::nomic::Nomic;
     use crate::operations::Operation;
 
-    /// How to ask after a job. Not to be implemented elsewhere.
+    /// How to poll a job. Not to be implemented elsewhere.
     #[expect(unnameable_types, reason = "a sealed trait: how to ask is not for others to write, and may change")]
     #[diagnostic::on_unimplemented(
         message = "`{Self}` is nothing to wait for",
@@ -235,10 +328,10 @@ pub(crate) mod sealed {
         /// The job.
         fn job(&self) -> JobRef;
 
-        /// Asks once, within `limit`.
+        /// Polls once, within `limit`.
         fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Self::Output>>;
 
-        /// Asks after many at once, each request within `limit`.
+        /// Polls many at once, each request within `limit`.
         fn look_over(_nomic: &Nomic, _jobs: &[&Self], _limit: Duration) -> Overview<Self::Output> {
             Overview { found: Vec::new(), requests: 0, trouble: None }
         }
@@ -258,20 +351,40 @@ pub(crate) mod sealed {
 }
 
 impl Nomic {
-    /// Waits until a job has ended, [`DEFAULT_PATIENCE`] at the most, and gives its result.
+    /// Waits until a job has ended, 30 minutes at the most ([`DEFAULT_PATIENCE`]), and gives its result.
     ///
-    /// Asks at once, then about every second for half a minute, then less and less often, up to every 15 seconds.
-    /// Trouble in asking (a broken connection, a 503) does not end the wait.
+    /// Polls at once, then about every second for half a minute, then less and less often, at last every 15 seconds. A
+    /// poll that fails in a way that may pass (a broken connection, a 503) does not end the wait.
+    ///
+    /// | job | `Ok` | `Err`, for which [`is_job_failed`](Error::is_job_failed) holds |
+    /// | --- | --- | --- |
+    /// | [`ParseJob`](crate::parse::ParseJob) | [`Parsed`](crate::parse::Parsed), at `COMPLETED` | at `FAILED` |
+    /// | [`ExtractJob`](crate::extract::ExtractJob) | [`Extracted`](crate::extract::Extracted), at `COMPLETED` | at `FAILED` |
+    /// | [`Agent`](crate::agents::Agent), [`AgentId`](crate::AgentId) | the [`Agent`](crate::agents::Agent), at `finished` **or `stopped`**: look at its `status` | at `failed` |
+    ///
+    /// The polls are
+    ///
+    /// - `GET /parse/{taskId}` · scope `developer:parse` · standard tier · inferred
+    /// - `GET /extract/{taskId}` · scope `developer:parse` · standard tier · inferred
+    /// - `GET /agents/{id}` · scope `developer:agent` · standard tier
     ///
     /// # Errors
     ///
-    /// [`Error::Job`] with the job inside ([`Error::job`]): it failed, it did not end in time (it goes on: wait again),
-    /// or it cannot be asked after.
+    /// [`Error::Job`] with the job inside ([`Error::job`]), and why the wait ended:
+    ///
+    /// - [`Failed`](JobFailure::Failed): the job failed on the server.
+    /// - [`TimedOut`](JobFailure::TimedOut): it did not end in time. It goes on; wait for it again.
+    /// - [`Lost`](JobFailure::Lost): polling again is of no use. The answer is final (e.g. 401 for a key that is not
+    ///   accepted, 404 for a job that is not known), or the server was never reached within 60 seconds
+    ///   ([`UNREACHED_FOR`]).
+    #[doc(alias = "get_parse")]
+    #[doc(alias = "get_extract")]
+    #[doc(alias = "get_agent")]
     pub fn wait<J: Job>(&self, job: &J) -> Result<J::Output> {
         self.wait_with(job, &Patience::default())
     }
 
-    /// As [`wait`](Self::wait), with a patience of your own.
+    /// Waits as [`wait`](Self::wait) does, for as long and with such pauses as `patience` says.
     ///
     /// # Errors
     ///
@@ -286,19 +399,24 @@ impl Nomic {
         Err(watch.give_up(job))
     }
 
-    /// Asks once how a job is; for those who do not want to wait.
+    /// Polls a job once, without waiting. The request is the one that [`wait`](Self::wait) repeats.
     ///
     /// # Errors
     ///
-    /// Those of the question. A job that failed is no error here, but [`Poll::Failed`].
+    /// 404 if the job is not known. A job that failed is no error here, but [`Poll::Failed`].
+    #[doc(alias = "get_parse")]
+    #[doc(alias = "get_extract")]
+    #[doc(alias = "get_agent")]
     pub fn poll<J: Job>(&self, job: &J) -> Result<Poll<J::Output>> {
         job.ask(self, Duration::MAX).map(|poll| poll.redacted(self))
     }
 
-    /// The questions and their answers one by one, for those who want to show progress or to leave the loop. It pauses
-    /// between two questions; it ends after the job has ended, after an error that no repetition mends, and when the
-    /// patience ends. After an error that [`is_transient`](Error::is_transient), and after any 429 and 503, it goes on:
-    /// who only notes errors loses nothing.
+    /// Polls a job again and again, and yields what each poll found: to show progress, or to leave the loop.
+    ///
+    /// It pauses between two polls. It ends after the job has ended, after an error that no repetition mends, and when
+    /// the patience ends. After an error that [`is_transient`](Error::is_transient), and after any 429 or 503, it polls
+    /// again, so it is safe to log errors and go on. A server that was never reached does not end it before the patience
+    /// does.
     pub fn polls<J: Job>(&self, job: &J, patience: &Patience) -> Polls<J> {
         Polls {
             nomic: self.clone(),
@@ -384,8 +502,8 @@ fn passes(error: &Error) -> bool {
     error.is_transient() || matches!(error.status(), Some(429 | 503))
 }
 
-/// The answers to one question after the other; made by [`Nomic::polls`].
-#[must_use = "polls are lazy: nothing is asked until they are iterated"]
+/// What one poll after the other found; made by [`Nomic::polls`].
+#[must_use = "polls are lazy: nothing is sent until they are iterated"]
 pub struct Polls<J> {
     nomic: Nomic,
     job: J,

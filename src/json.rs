@@ -8,7 +8,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 /// Why a text is not what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mismatch {
-    /// Where, as `data[2].status`; `$` is the whole.
+    /// Where, e.g. `data[2].status`; `$` is the whole.
     pub(crate) path: String,
     /// What was wrong there, without the position.
     pub(crate) message: String,

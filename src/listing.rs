@@ -24,7 +24,7 @@ pub struct Page<T> {
     /// The items, in the server's order. May be empty although more pages follow.
     #[serde(deserialize_with = "null_is_default", bound(deserialize = "T: Deserialize<'de>"))]
     pub data: Vec<T>,
-    /// Where the next page begins; `None` on the last one. Opaque: hand it to [`Listing::starting_at`] as it is.
+    /// Where the next page begins; `None` on the last one. Opaque: give it to [`Listing::starting_at`] as it is.
     #[serde(default)]
     pub next_cursor: Option<String>,
     /// How many items the whole list has, where the service counts them.
@@ -35,11 +35,39 @@ pub struct Page<T> {
     pub extra: Map<String, Value>,
 }
 
-/// The items of a list, fetched a page at a time as they are asked for.
+/// The items of a list, fetched a page at a time as they are needed.
 ///
-/// Nothing is sent before the first item (or page) is asked for. An error is handed out once and ends the iteration;
+/// Nothing is sent before the first item (or page) is taken. An error is yielded once and ends the iteration;
 /// [`cursor`](Self::cursor) then still points at the page that failed, so that
-/// [`starting_at`](Self::starting_at) goes on there.
+/// [`starting_at`](Self::starting_at) goes on there. Besides the errors of any call it may be
+/// [`Error::RepeatedCursor`], or [`Error::Refused`] for a page size that is out of bounds.
+///
+/// ```no_run
+/// use nomic_client::{Nomic, Result, agents::Filter};
+///
+/// /// Shows every agent; gives the cursor to store if the list breaks off, to go on there another day.
+/// fn show(nomic: &Nomic, stored: Option<String>) -> Result<(), Option<String>> {
+///     let mut agents = nomic.agents(&Filter::default()).page_size(100);
+///     if let Some(cursor) = stored {
+///         agents = agents.starting_at(cursor);
+///     }
+///     while let Some(agent) = agents.next() {
+///         match agent {
+///             Ok(agent) => println!("{}: {}", agent.id, agent.status),
+///             Err(error) => {
+///                 eprintln!("{error}");
+///                 return Err(agents.cursor().map(str::to_owned));
+///             }
+///         }
+///     }
+///     Ok(())
+/// }
+///
+/// // Or only the first few, each or an error:
+/// let nomic = Nomic::from_env()?;
+/// let newest: Result<Vec<_>> = nomic.agents(&Filter::default()).take(10).collect();
+/// # Ok::<(), nomic_client::Error>(())
+/// ```
 #[must_use = "a listing is lazy: nothing is sent until it is iterated"]
 pub struct Listing<T> {
     pages: Pages<T>,
@@ -85,7 +113,7 @@ impl<T: DeserializeOwned> Listing<T> {
         }
     }
 
-    /// Asks for pages of so many items. Without it the server decides. A size that the contract does not allow is
+    /// Asks for pages of so many items. Without it the server decides. A size that the API does not allow is
     /// refused before anything is sent.
     pub fn page_size(mut self, items: u32) -> Self {
         self.pages.page_size = Some(items);
@@ -98,8 +126,8 @@ impl<T: DeserializeOwned> Listing<T> {
         self
     }
 
-    /// Page by page, for those who want `total_count`, or to store a cursor with every page. What is left of a page that
-    /// was begun comes first, as a page of its own.
+    /// The list page by page, for `total_count`, or to store a cursor with every page. What is left of a page that was
+    /// begun comes first, as a page of its own.
     pub fn pages(mut self) -> Pages<T> {
         if self.items.len() > 0 {
             self.pages.begun_at = self.current;
@@ -113,14 +141,14 @@ impl<T: DeserializeOwned> Listing<T> {
         self.pages
     }
 
-    /// Whether everything was handed out, or an error ended the listing. [`cursor`](Self::cursor) is `None` after the
+    /// Whether everything was yielded, or an error ended the listing. [`cursor`](Self::cursor) is `None` after the
     /// end as at the beginning; this tells them apart.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.items.len() == 0 && self.pages.is_finished()
     }
 
-    /// Where to go on after a crash: the page that holds the next item. Items of it that were handed out already come
+    /// Where to go on after a crash: the page that holds the next item. Items of it that were yielded already come
     /// again. `None` at the beginning, and after the end.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
@@ -154,7 +182,7 @@ impl<T> Pages<T> {
         if self.begun.is_some() { self.begun_at.as_deref() } else { self.cursor.as_deref() }
     }
 
-    /// Whether the last page was handed out, or an error ended the pages.
+    /// Whether the last page was yielded, or an error ended the pages.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.begun.is_none() && self.call.is_none()

@@ -77,7 +77,7 @@ pub(crate) struct FormReader<'a> {
     checked: bool,
 }
 
-/// Whether an error says that the document changed its size while it was sent.
+/// What is said of a document that changed its size while it was sent.
 pub(crate) const SHRANK: &str = "it became shorter while it was sent";
 pub(crate) const GREW: &str = "it became longer while it was sent";
 

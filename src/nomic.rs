@@ -20,31 +20,71 @@ use crate::operations::Tier;
 use crate::retry::Budget;
 use crate::wire::{ProxyChoice, Settings, Wire};
 
-/// The most that a connection may take to be made (name, TCP, TLS), unless [`Builder::connect_timeout`] says otherwise.
+/// 15 seconds: what each half of making a connection (the name's look-up; TCP and TLS) may take, unless
+/// [`Builder::connect_timeout`] says otherwise.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest time in which nothing moves, unless [`Builder::stall_timeout`] says otherwise.
+/// 60 seconds: the longest time in which nothing moves, unless [`Builder::stall_timeout`] says otherwise.
 pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// The most that a call may take, waiting and repetitions included, unless [`Builder::deadline`] says otherwise.
+/// 10 minutes: the most that a call may take, waiting and repetitions included, unless [`Builder::deadline`] says
+/// otherwise.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10 * 60);
-/// The most that an upload may take, unless [`Builder::upload_deadline`] says otherwise.
+/// 1 hour: the most that an upload may take, unless [`Builder::upload_deadline`] says otherwise.
 pub const DEFAULT_UPLOAD_DEADLINE: Duration = Duration::from_secs(60 * 60);
-/// How often a request is sent at the most, unless [`Builder::attempts`] says otherwise.
+/// 4: how often a request is sent at the most, unless [`Builder::attempts`] says otherwise.
 pub const DEFAULT_ATTEMPTS: u32 = 4;
-/// The largest answer that is read, in bytes, unless [`Builder::response_limit`] says otherwise: 1 GiB.
+/// 1 GiB: the largest answer that is read, in bytes, unless [`Builder::response_limit`] says otherwise.
 pub const DEFAULT_RESPONSE_LIMIT: u64 = 1 << 30;
-/// The window in which the service counts requests, unless [`Builder::rate_window`] says otherwise.
+/// 60 seconds: the window in which the service counts requests, unless [`Builder::rate_window`] says otherwise.
 pub const DEFAULT_RATE_WINDOW: Duration = Duration::from_secs(60);
 
 /// The client of one Nomic instance, with one key.
 ///
-/// Cheap to clone; clones share connections and pace, so that a program has one of it and hands clones to its threads.
-/// Making one sends nothing.
+/// Cheap to clone; clones share connections and pace, so a program makes one and gives clones to its threads. Making one
+/// sends nothing.
 ///
 /// ```
 /// let nomic = nomic_client::Nomic::new("acme", "npk_example")?;
 /// assert_eq!(format!("{nomic:?}"), r#"Nomic { base_url: "https://acme.nomic.ai/api/v0", .. }"#);
 /// # Ok::<(), nomic_client::Error>(())
 /// ```
+///
+/// # Methods
+///
+/// | for | methods |
+/// | --- | --- |
+/// | making a client | [`new`](Self::new), [`from_env`](Self::from_env), [`builder`](Self::builder); [`base_url`](Self::base_url) |
+/// | [files](crate::files) | [`upload_file`](Self::upload_file), [`upload`](Self::upload), [`search_files`](Self::search_files) |
+/// | [parsing](crate::parse), [extraction](crate::extract) | [`parse`](Self::parse), [`extract`](Self::extract); by a stored id [`parse_job`](Self::parse_job), [`extract_job`](Self::extract_job) |
+/// | [jobs](crate::job) | [`wait`](Self::wait), [`wait_with`](Self::wait_with), [`poll`](Self::poll), [`polls`](Self::polls); of many at once [`wait_all`](Self::wait_all), [`wait_all_with`](Self::wait_all_with) |
+/// | [agents](crate::agents) | [`launch_agent`](Self::launch_agent), [`follow_up_agent`](Self::follow_up_agent), [`stop_agent`](Self::stop_agent), [`delete_agent`](Self::delete_agent), [`agent`](Self::agent), [`agents`](Self::agents), [`conversation`](Self::conversation), [`artifacts`](Self::artifacts), [`artifact`](Self::artifact) |
+/// | what agents take | [`workflows`](Self::workflows), [`projects`](Self::projects) |
+/// | [building codes](crate::codes) | [`search_codes`](Self::search_codes) |
+/// | administration | [`users`](Self::users), [`user`](Self::user), [`disable_user`](Self::disable_user), [`enable_user`](Self::enable_user), [`api_keys`](Self::api_keys), [`revoke_api_key`](Self::revoke_api_key), [`audit_logs`](Self::audit_logs), [`user_analytics`](Self::user_analytics) |
+/// | anything else | [`call`](Self::call) |
+///
+/// The docs of a method say which request it sends, which scope that needs, which rate-limit
+/// [tier](crate::operations::Tier) it draws on, and how well it is known: `inferred` and `observed` are explained at
+/// [`Evidence`](crate::operations::Evidence); no evidence tag means documented.
+///
+/// # Errors
+///
+/// Any method that sends something may give these. The `# Errors` section of a method lists what is particular to it.
+///
+/// - [`Error::Refused`]: an id is empty, or holds what no id holds; nothing was sent.
+/// - [`Error::Transport`]: no answer came; the connection could not be made, broke or stalled.
+/// - [`Error::Deadline`]: the [deadline](Builder::deadline) passed, or the rate limit stays closed beyond it.
+/// - [`Error::Foreign`]: the answer is not the API's, e.g. a proxy's page or a redirect.
+/// - [`Error::Decode`]: the API answered with success, but the answer is not whole, or of another shape.
+/// - [`Error::TooLarge`]: the answer is larger than [`Builder::response_limit`].
+/// - [`Error::Api`] with the status 401 (the key was not accepted), 403 (the key lacks the scope that the error names),
+///   429 (the rate limit), or 5xx (the service is in trouble).
+///
+/// What time may mend was tried again before, where nothing can be done twice: see [`Builder::attempts`].
+///
+/// # Log records
+///
+/// They go to the target `nomic_client` of the crate `log`: at debug level one for each request that was sent, with its
+/// operation, status and times; at warn level trouble that does not end the wait for a job. None holds the key.
 #[derive(Clone)]
 pub struct Nomic {
     inner: Arc<Inner>,
@@ -109,27 +149,29 @@ impl fmt::Debug for Builder {
 }
 
 impl Builder {
-    /// The time for making a connection: name, TCP and TLS. Defaults to [`DEFAULT_CONNECT_TIMEOUT`].
+    /// The time for making a connection: the look-up of the name, and TCP with TLS, may take so long each. Defaults to
+    /// 15 seconds ([`DEFAULT_CONNECT_TIMEOUT`]).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.wire.connect_timeout = timeout;
         self
     }
 
-    /// The longest time in which nothing at all moves on a connection, to a fifth of a second. A slow answer that keeps
-    /// coming is not cut by it. Defaults to [`DEFAULT_STALL_TIMEOUT`].
+    /// The longest time in which nothing at all moves on a connection (accurate to 0.2 s). A slow answer that keeps
+    /// coming is not cut by it. Defaults to 60 seconds ([`DEFAULT_STALL_TIMEOUT`]).
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.wire.stall_timeout = timeout;
         self
     }
 
     /// The time for one call in all: waiting for the rate limit, repetitions and reading the answer. Uploads have
-    /// [their own](Self::upload_deadline). Defaults to [`DEFAULT_DEADLINE`].
+    /// [their own](Self::upload_deadline). Defaults to 10 minutes ([`DEFAULT_DEADLINE`]).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// The time for one upload in all. Defaults to [`DEFAULT_UPLOAD_DEADLINE`].
+    /// The time for one upload in all. It does not bound a [reader of your own](crate::files::Upload::from_reader) that
+    /// blocks. Defaults to 1 hour ([`DEFAULT_UPLOAD_DEADLINE`]).
     pub fn upload_deadline(mut self, deadline: Duration) -> Self {
         self.upload_deadline = deadline;
         self
@@ -138,14 +180,14 @@ impl Builder {
     /// How often a request is sent at the most; 1 for never again, whatever happens. What acts is repeated only where
     /// the server provably did not act, however large the number. A 429 that says how long to wait is not counted: it
     /// is waited out as long as the deadline allows. All clones of a client share a budget of repetitions besides, so
-    /// that an outage is not multiplied: 50 at most, and one more for every ten calls that succeed. Defaults to
-    /// [`DEFAULT_ATTEMPTS`].
+    /// that an outage is not multiplied: 50 at most, and one more for every ten calls that succeed. Defaults to 4
+    /// ([`DEFAULT_ATTEMPTS`]).
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// The largest answer that is read, in bytes after unpacking. Defaults to [`DEFAULT_RESPONSE_LIMIT`].
+    /// The largest answer that is read, in bytes after unpacking. Defaults to 1 GiB ([`DEFAULT_RESPONSE_LIMIT`]).
     pub fn response_limit(mut self, bytes: u64) -> Self {
         self.wire.response_limit = bytes;
         self
@@ -157,14 +199,16 @@ impl Builder {
         self
     }
 
-    /// A proxy, as `http://user:password@proxy.example:3128`; `http` and `https` proxies are spoken to with CONNECT.
-    /// Defaults to none: only [`Nomic::from_env`] and [`proxy_from_env`](Self::proxy_from_env) look at the environment.
+    /// A proxy, e.g. `http://user:password@proxy.example:3128`; `http` and `https` proxies are spoken to with CONNECT.
+    /// Defaults to none: only [`Nomic::from_env`] and [`proxy_from_env`](Self::proxy_from_env) take one from the
+    /// environment.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.wire.proxy = ProxyChoice::Url(url.into());
         self
     }
 
-    /// The proxy that `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY` names, but for hosts in `NO_PROXY`.
+    /// The proxy that `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY` names, except for hosts in `NO_PROXY` and for an instance
+    /// on this machine.
     pub fn proxy_from_env(mut self) -> Self {
         self.wire.proxy = ProxyChoice::Environment;
         self
@@ -177,7 +221,8 @@ impl Builder {
     }
 
     /// The root certificates to trust, in PEM, and no others: a company's own, say. Defaults to Mozilla's; with the
-    /// feature `platform-verifier` or `native-tls` to those of the system.
+    /// feature `platform-verifier` or `native-tls` to those of the system, which on Linux `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR` choose if they are set.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.wire.roots = Some(pem.into());
         self
@@ -191,13 +236,14 @@ impl Builder {
     }
 
     /// The window in which the service counts requests. Only for an instance that differs, or an emulator that runs at
-    /// another speed. Defaults to [`DEFAULT_RATE_WINDOW`].
+    /// another speed. Defaults to 60 seconds ([`DEFAULT_RATE_WINDOW`]).
     pub fn rate_window(mut self, window: Duration) -> Self {
         self.rate_window = window;
         self
     }
 
     /// Allows `http://` to another machine. The key then travels in clear. Loopback needs no permission.
+    /// Defaults to `false`.
     pub fn allow_plain_http(mut self, allow: bool) -> Self {
         self.allow_plain_http = allow;
         self
@@ -266,9 +312,13 @@ impl Nomic {
         Self::builder(base_url_or_domain, key).build()
     }
 
-    /// A client of the instance that the environment names: `NOMIC_API_KEY`, and `NOMIC_BASE_URL` or `NOMIC_DOMAIN`;
-    /// a proxy from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, unless the instance is on this machine. Of base URL and
-    /// domain the URL counts if both are set. Nothing else uses the environment, but [`Builder::proxy_from_env`].
+    /// A client of the instance that the environment names: `NOMIC_API_KEY`, and `NOMIC_BASE_URL` or `NOMIC_DOMAIN`. If
+    /// both are set, the URL counts. A proxy is taken from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, unless `NO_PROXY`
+    /// names the instance, or it is on this machine.
+    ///
+    /// With the default features nothing else uses the environment, except [`Builder::proxy_from_env`]. With
+    /// `platform-verifier` or `native-tls` on Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` also choose which certificates
+    /// are trusted.
     ///
     /// # Errors
     ///
@@ -316,7 +366,7 @@ impl Nomic {
         }
     }
 
-    /// The base URL that all calls go to, as `https://acme.nomic.ai/api/v0`.
+    /// The base URL that all calls go to, e.g. `https://acme.nomic.ai/api/v0`.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.inner.base_url

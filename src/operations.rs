@@ -1,4 +1,15 @@
 //! The table of all operations of the API: name, method, path, rate-limit tier, scope and evidence.
+//!
+//! For programs that show or check what a call needs: the scopes to give a key, the quota that a loop draws on, how well
+//! an operation is known, the operation that [`Error::operation`](crate::Error::operation) names. No call needs the
+//! table.
+//!
+//! ```
+//! use nomic_client::operations::{self, Tier};
+//!
+//! let launch = operations::ALL.iter().find(|operation| operation.name == "launch_agent").expect("it is known");
+//! assert_eq!((launch.scope, launch.tier, launch.tier.per_minute()), ("developer:agent", Tier::Heavy, 30));
+//! ```
 
 use std::fmt;
 
@@ -19,7 +30,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// In upper case, as `GET`.
+    /// In upper case, e.g. `GET`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -38,19 +49,19 @@ impl fmt::Display for Method {
     }
 }
 
-/// A rate-limit tier: operations of one tier share one quota of a key's owner.
+/// A rate-limit tier: operations of one tier share one quota of the key's owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Tier {
-    /// Reads and lists.
+    /// 300 requests a minute: reads, lists and polls.
     Standard,
-    /// Changes of small things.
+    /// 60 requests a minute: stop, delete, disable, enable, revoke.
     Write,
-    /// Uploads, jobs and launches.
+    /// 30 requests a minute: uploads, parse and extract jobs, launches and follow-ups of agents.
     Heavy,
-    /// Searches of codes.
+    /// 60 requests a minute: searches of codes.
     Search,
-    /// Analytics.
+    /// 30 requests a minute: analytics.
     Analytics,
 }
 
@@ -60,7 +71,7 @@ impl Tier {
 
     pub(crate) const EACH: [Self; 5] = [Self::Standard, Self::Write, Self::Heavy, Self::Search, Self::Analytics];
 
-    /// Requests a minute, as documented. What the server says in its answers counts, not this.
+    /// Requests a minute, as Nomic's API pages say. What the server says in its answers counts, not this.
     #[must_use]
     pub const fn per_minute(self) -> u32 {
         match self {
@@ -70,7 +81,7 @@ impl Tier {
         }
     }
 
-    /// The tier's name, as `standard`.
+    /// The tier's name, e.g. `standard`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -93,7 +104,7 @@ impl fmt::Display for Tier {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Evidence {
-    /// The vendor's public pages show its method, path, parameters and shapes.
+    /// Nomic's API pages show its method, path, parameters and shapes.
     Documented,
     /// Seen on the wire of a real client of the service.
     Observed,
@@ -102,7 +113,7 @@ pub enum Evidence {
 }
 
 impl Evidence {
-    /// The word, as `documented`.
+    /// The word, e.g. `documented`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -123,7 +134,7 @@ impl fmt::Display for Evidence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Operation {
-    /// The service's name for it, as `launch_agent`; errors and log records carry it.
+    /// The service's name for it, e.g. `launch_agent`; errors and log records carry it.
     pub name: &'static str,
     /// Its method.
     pub method: Method,
@@ -149,7 +160,14 @@ macro_rules! operations {
             evidence: Evidence::$evidence,
         };)*
 
-        /// All operations, in the order of the contract.
+        /// All operations.
+        ///
+        /// | name | method | path | tier | scope | evidence |
+        /// | --- | --- | --- | --- | --- | --- |
+        $(#[doc = concat!(
+            "| `", $name, "` | `", stringify!($method), "` | `", $path, "` | `", stringify!($tier), "` | `", $scope,
+            "` | `", stringify!($evidence), "` |"
+        )])*
         pub const ALL: &[Operation] = &[$($constant),*];
     };
 }

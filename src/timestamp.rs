@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A point in time as the service sent it, as `2026-04-05T12:00:00.000Z`. Nothing is checked until it is asked for.
-/// Equal is what is the same text; compare [`system_time`](Self::system_time) for the order.
+/// A point in time as the service sent it, e.g. `2026-04-05T12:00:00.000Z`. Nothing is checked before
+/// [`system_time`](Self::system_time) reads it. Compared as text; use `system_time` to compare times.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};

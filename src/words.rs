@@ -8,11 +8,16 @@ use serde::{Deserialize, Deserializer};
 macro_rules! open_enum {
     ($(#[$doc:meta])* pub enum $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
+        ///
+        /// Words are read in any letter case, with blanks, `_` and `-` alike. One that this version does not know is kept
+        /// in [`Other`](Self::Other); compare it with `== "word"`.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum $name {
-            $($(#[$word_doc])* $variant,)*
-            /// A word that this version does not know, as the service sent it.
+            $(#[doc = concat!("`", $word, "`:")] $(#[$word_doc])* $variant,)*
+            /// Any other word: one that the service sent and this version does not know, or one that you send. Compare
+            /// the whole with `== "word"` instead of matching the text in here: a later version may know the word, and
+            /// then has a variant for it.
             Other(String),
         }
 

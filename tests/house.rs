@@ -91,6 +91,75 @@ fn the_drawing_in_the_facade_is_the_house() {
     }
 }
 
+/// A value as prose says it: `15 seconds`, `10 minutes`, `500 MiB`, `1000`.
+fn in_words(kind: &str, value: u64) -> String {
+    let (number, unit) = match (kind, value) {
+        ("Duration", 0..=60) => (value, "second"),
+        ("Duration", ..3600) => (value / 60, "minute"),
+        ("Duration", _) => (value / 3600, "hour"),
+        _ if value % (1 << 30) == 0 => return format!("{} GiB", value >> 30),
+        _ if value % (1 << 20) == 0 => return format!("{} MiB", value >> 20),
+        _ if value % (1 << 10) == 0 => return format!("{} KiB", value >> 10),
+        _ => return value.to_string(),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+#[test]
+fn the_docs_of_a_constant_and_of_what_links_to_it_say_its_value() {
+    // docs.rs shows no value of a `Duration`, nor of what is calculated.
+    let mut seen = 0;
+    for (path, text) in sources() {
+        let prose = text.replace("///", "").split_whitespace().collect::<Vec<_>>().join(" ");
+        for (above, line) in text.split("\npub const ").zip(text.split("\npub const ").skip(1)) {
+            let (name, rest) = line.split_once(": ").unwrap();
+            let Some((kind @ ("Duration" | "u32" | "u64" | "usize"), rest)) = rest.split_once(" = ") else { continue };
+            let value =
+                rest.split_once(';').unwrap().0.trim_start_matches("Duration::from_secs(").trim_end_matches(')');
+            let value = match value.split_once(" << ") {
+                Some((one, by)) => one.parse::<u64>().unwrap() << by.parse::<u32>().unwrap(),
+                None => value.split(" * ").map(|factor| factor.parse::<u64>().unwrap()).product(),
+            };
+            let words = in_words(kind, value);
+            let docs = above.lines().rev().take_while(|line| line.starts_with("/// ")).last().unwrap_or_default();
+            assert!(docs.starts_with(&format!("/// {words}: ")), "{}: {name} is {words}", path.display());
+            let before: Vec<&str> = prose.split(&format!("([`{name}`])")).collect();
+            for before in &before[..before.len() - 1] {
+                let sentence = before.rsplit(". ").next().unwrap();
+                assert!(sentence.contains(&format!("{words} ")), "{name} is {words}: {sentence}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}
+
+#[test]
+fn the_docs_of_a_tier_say_its_quota() {
+    let text = include_str!("../src/operations.rs");
+    for tier in nomic_client::operations::Tier::ALL {
+        let (above, _) = text.split_once(&format!("\n    {tier:?},\n")).unwrap();
+        let docs = above.lines().last().unwrap();
+        assert!(docs.contains(&format!("/// {} requests a minute: ", tier.per_minute())), "{tier}: {docs}");
+    }
+}
+
+#[test]
+fn the_map_of_the_client_shows_every_method() {
+    let sources = sources();
+    let map = include_str!("../src/nomic.rs").split_once("/// # Methods\n").unwrap().1;
+    let map = map.split_once("/// # Errors\n").unwrap().0;
+    for (path, text) in &sources {
+        for block in text.split("\nimpl Nomic {\n").skip(1) {
+            let block = block.split_once("\n}\n").unwrap().0;
+            for method in block.split("\n    pub fn ").skip(1) {
+                let name = method.split(['(', '<']).next().unwrap();
+                assert!(map.contains(&format!("[`{name}`](Self::{name})")), "{}: {name}", path.display());
+            }
+        }
+    }
+}
+
 #[test]
 fn every_promise_of_the_readme_names_tests_that_are_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -41,7 +41,7 @@ use crate::operations::{
 use crate::timestamp::Timestamp;
 use crate::words::{null_is_default, open_enum};
 
-/// The largest page of a list of agents.
+/// 100: the largest page of a list of agents.
 pub const MAX_AGENTS_PAGE: u32 = 100;
 
 open_enum! {
@@ -63,7 +63,7 @@ open_enum! {
 }
 
 impl AgentStatus {
-    /// Whether it will not go on by itself. A word that is not known is no end.
+    /// Whether it will not go on by itself: it is finished, stopped or failed. An unknown word does not count as an end.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         matches!(self, Self::Finished | Self::Stopped | Self::Failed)
@@ -93,10 +93,10 @@ open_enum! {
 /// What an agent is asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Prompt {
-    /// In words.
+    /// The prompt in words, e.g. `List the doors as a table.`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// In pictures (inferred).
+    /// Pictures that belong to the words (inferred).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
 }
@@ -139,16 +139,16 @@ impl From<String> for Prompt {
 pub struct Image {
     /// The file's bytes in base64.
     pub data: String,
-    /// Its size.
+    /// Its width and height.
     pub dimension: Dimension,
 }
 
 /// The size of a picture, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Dimension {
-    /// From left to right.
+    /// The width in pixels, e.g. 640.
     pub width: u32,
-    /// From top to bottom.
+    /// The height in pixels, e.g. 480.
     pub height: u32,
 }
 
@@ -189,7 +189,7 @@ impl Image {
     }
 }
 
-/// How to launch an agent: with a prompt, or with a workflow.
+/// What to launch an agent with: a prompt, or a workflow.
 ///
 /// ```
 /// use nomic_client::agents::Launch;
@@ -202,10 +202,10 @@ impl Image {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Launch {
-    /// What to do. Not with `inputs`.
+    /// What the agent shall do. Not together with `inputs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<Prompt>,
-    /// The workflow to run instead.
+    /// The workflow that the agent shall run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_id: Option<WorkflowId>,
     /// The project to work in.
@@ -214,18 +214,18 @@ pub struct Launch {
     /// Files and folders to work on. Only without a workflow.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub file_ids: Vec<FileId>,
-    /// The files for each input slot of the workflow.
+    /// The files for each input slot of the workflow, e.g. for `submittal`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, Vec<FileId>>,
 }
 
 impl Launch {
-    /// With a prompt.
+    /// A launch with a prompt.
     pub fn prompt(prompt: impl Into<Prompt>) -> Self {
         Self { prompt: Some(prompt.into()), ..Self::default() }
     }
 
-    /// With a workflow.
+    /// A launch with a workflow.
     pub fn workflow(workflow_id: impl Into<WorkflowId>) -> Self {
         Self { workflow_id: Some(workflow_id.into()), ..Self::default() }
     }
@@ -244,14 +244,15 @@ impl Launch {
         self
     }
 
-    /// Fills an input slot of the workflow.
+    /// Fills an input slot of the workflow: the `name` of one of its
+    /// [`inputs`](crate::workflows::Workflow::inputs).
     #[must_use]
     pub fn input<I: Into<FileId>>(mut self, slot: impl Into<String>, files: impl IntoIterator<Item = I>) -> Self {
         self.inputs.insert(slot.into(), files.into_iter().map(Into::into).collect());
         self
     }
 
-    /// The combinations that the contract forbids, each with what to do.
+    /// The combinations that the API forbids, each with what to do.
     fn reason_to_refuse(&self) -> Option<&'static str> {
         match (&self.prompt, &self.workflow_id) {
             (None, None) => Some("there is neither a prompt nor a workflow; give one of them"),
@@ -291,16 +292,16 @@ pub struct Agent {
     /// The files that it works on.
     #[serde(default, deserialize_with = "null_is_default")]
     pub files: Vec<AgentFile>,
-    /// What it did, in a sentence (observed).
+    /// What it did, in a sentence or two (observed).
     #[serde(default)]
     pub summary: Option<String>,
-    /// Where people can look at it (observed).
+    /// The page where people can look at it (observed).
     #[serde(default)]
     pub url: Option<String>,
-    /// When it was launched, as `2026-04-25T12:00:00.000Z`.
+    /// When it was launched, e.g. `2026-04-25T12:00:00.000Z`.
     #[serde(default)]
     pub created_at: Option<Timestamp>,
-    /// When it last changed, as `2026-04-25T12:03:00.000Z`.
+    /// When it last changed, e.g. `2026-04-25T12:03:00.000Z`.
     #[serde(default)]
     pub updated_at: Option<Timestamp>,
     /// What else the service said.
@@ -312,10 +313,10 @@ pub struct Agent {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AgentFile {
-    /// The file or folder.
+    /// The file's or folder's id.
     #[serde(default)]
     pub id: Option<FileId>,
-    /// Its name.
+    /// Its name, e.g. `permit.pdf`.
     #[serde(default)]
     pub name: Option<String>,
     /// What else the service said.
@@ -329,10 +330,10 @@ pub struct AgentFile {
 pub struct Artifact {
     /// Its id.
     pub id: ArtifactId,
-    /// What it is.
+    /// What it is, e.g. a table.
     #[serde(default, rename = "type")]
     pub kind: Option<ArtifactKind>,
-    /// Its title.
+    /// Its title, e.g. `Door schedule`.
     #[serde(default)]
     pub title: Option<String>,
     /// Its content as the service sent it; absent in lists.
@@ -362,7 +363,7 @@ impl Artifact {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Table {
-    /// The columns' names.
+    /// The columns' names, e.g. `mark` and `width`.
     pub columns: Vec<String>,
     /// The rows, each with a value for every column.
     pub rows: Vec<Vec<Value>>,
@@ -402,7 +403,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Errors of the writer are passed on.
     ///
     /// ```
     /// # use nomic_client::agents::Artifact;
@@ -443,7 +444,7 @@ impl Table {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Conversation {
-    /// In the order in which it was said.
+    /// The messages, in the order in which they were said.
     #[serde(deserialize_with = "null_is_default")]
     pub messages: Vec<Message>,
     /// What else the service said.
@@ -455,13 +456,13 @@ pub struct Conversation {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Message {
-    /// Its id.
+    /// The message's id.
     #[serde(default)]
     pub id: Option<String>,
-    /// Who said it.
+    /// Who said it, e.g. the agent.
     #[serde(default, rename = "type")]
     pub kind: Option<MessageKind>,
-    /// The words.
+    /// The words, e.g. `Summarize the report.`
     #[serde(default)]
     pub text: Option<String>,
     /// What else the service said.
@@ -473,7 +474,7 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Deleted {
-    /// What was deleted.
+    /// The id of the agent that was deleted.
     pub id: AgentId,
     /// What else the service said.
     #[serde(flatten)]
@@ -483,9 +484,9 @@ pub struct Deleted {
 /// What narrows a list of agents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only agents of this status.
+    /// Only agents of this status, e.g. those that are running.
     pub status: Option<AgentStatus>,
-    /// Only agents of this workflow.
+    /// Only agents that run this workflow.
     pub workflow_id: Option<WorkflowId>,
 }
 
@@ -497,7 +498,7 @@ impl Nomic {
     /// # Errors
     ///
     /// [`Error::Refused`] if prompt, workflow, files and inputs do not go together. A 429 without
-    /// [`retry_after`](Error::retry_after) is the user's spend limit: waiting seconds does not help.
+    /// [`retry_after`](Error::retry_after) may be the user's spend limit: waiting seconds does not help.
     pub fn launch_agent(&self, launch: &Launch) -> Result<Agent> {
         match launch.reason_to_refuse() {
             Some(reason) => Err(Error::refused(LAUNCH_AGENT.name, reason)),
@@ -505,7 +506,7 @@ impl Nomic {
         }
     }
 
-    /// Lists background agents; interactive chats are not among them. Pages hold [`MAX_AGENTS_PAGE`] at the most.
+    /// Lists background agents; interactive chats are not among them. Pages hold 100 at the most ([`MAX_AGENTS_PAGE`]).
     ///
     /// `GET /agents` · scope `developer:agent` · standard tier
     #[doc(alias = "list_agents")]
@@ -528,7 +529,7 @@ impl Nomic {
         self.fetch_data(&Call::to(&GET_AGENT, &[id.as_str()])?)
     }
 
-    /// Asks an agent that has ended for more; it runs again.
+    /// Gives an agent that has ended a further prompt; it runs again.
     ///
     /// `POST /agents/{id}/followup` · scope `developer:agent` · heavy tier · inferred
     ///

@@ -11,11 +11,11 @@ use crate::operations::LIST_USER_ANALYTICS;
 use crate::timestamp::Timestamp;
 use crate::words::open_enum;
 
-/// The largest page, in users. The service's own is 100.
+/// 1000: the largest page, in users. If none is asked for, the service gives 100.
 pub const MAX_PAGE: u32 = 1000;
 
 open_enum! {
-    /// How a user stands to the spend cap. The word stands in the pages' example; there are more.
+    /// How a user stands to the spend cap. The one word is the example in Nomic's API pages; others are to be expected.
     pub enum SpendStatus {
         /// Below the cap.
         WithinLimit = "within_limit",
@@ -29,15 +29,15 @@ open_enum! {
 pub struct UserAnalytics {
     /// The user's id.
     pub id: UserId,
-    /// The user's address.
+    /// The user's address, e.g. `alice@example.com`.
     pub email: String,
-    /// The name.
+    /// The user's name, e.g. `Alice Johnson`.
     #[serde(default)]
     pub name: Option<String>,
     /// Whether the user is shut out.
     #[serde(default)]
     pub disabled: Option<bool>,
-    /// The user's role, as `admin`.
+    /// The user's role, e.g. `admin`.
     #[serde(default)]
     pub role: Option<String>,
     /// When the user joined.
@@ -46,13 +46,14 @@ pub struct UserAnalytics {
     /// When the user was last active; `None` if never.
     #[serde(default)]
     pub last_active_at: Option<Timestamp>,
-    /// What the user's use of AI has cost, in cents.
+    /// What the user's use of AI has cost, in cents, e.g. 1200. Of which currency, and in which time, is not documented.
     #[serde(default)]
     pub ai_usage_cents: Option<i64>,
-    /// What it may cost, in cents; `None` for no cap of the user's own.
+    /// What it may cost, in cents, e.g. 2000; `None` for no cap of the user's own. Of which currency, and in which time, is
+    /// not documented.
     #[serde(default)]
     pub spend_cap_cents: Option<i64>,
-    /// How the two stand to each other.
+    /// How usage and cap stand to each other, e.g. `within_limit`.
     #[serde(default)]
     pub spend_status: Option<SpendStatus>,
     /// What else the service said.
@@ -63,7 +64,7 @@ pub struct UserAnalytics {
 /// What narrows the figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only users with this in their address.
+    /// Only users with this in their address, e.g. `@example.com`.
     pub email: Option<String>,
 }
 
@@ -82,7 +83,8 @@ impl Page<UserAnalytics> {
         self.extra.get("spendLimitsEnabled")?.as_bool()
     }
 
-    /// What a user without a cap of their own may spend, in cents; `None` for no cap, or if the page does not say.
+    /// What a user without a cap of their own may spend, in cents, e.g. 5000; `None` for no cap, or if the page does not
+    /// say. Of which currency, and in which time, is not documented.
     #[must_use]
     pub fn default_spend_cap_cents(&self) -> Option<i64> {
         self.extra.get("defaultSpendCapCents")?.as_i64()
@@ -90,8 +92,9 @@ impl Page<UserAnalytics> {
 }
 
 impl Nomic {
-    /// Lists the users' figures. Pages hold [`MAX_PAGE`] users at the most; each also says two things of the
-    /// organization.
+    /// Lists the users' figures. Pages hold 1000 users at the most ([`MAX_PAGE`]); each also says two things of the
+    /// organization: [`spend_limits_enabled`](Page::spend_limits_enabled) and
+    /// [`default_spend_cap_cents`](Page::default_spend_cap_cents).
     ///
     /// `GET /analytics/users` · scope `admin:analytics:read` · analytics tier
     ///

@@ -22,7 +22,7 @@ use crate::operations::{Method, Tier};
 /// # Ok::<(), nomic_client::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a request does nothing until it is handed to `Nomic::call`"]
+#[must_use = "a request does nothing until it is given to `Nomic::call`"]
 pub struct Request {
     method: Method,
     path: String,
@@ -33,8 +33,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request of any method, in the standard tier. The path begins below the base URL, as `/agents/019a/runs`; what
-    /// is not plain in it is encoded, `?` and `#` too.
+    /// A request of any method: a GET in the standard tier, any other in the write tier. The path begins below the base
+    /// URL, e.g. `/agents/019a/runs`; what is not plain in it is encoded, `?` and `#` too.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
         let tier = if method == Method::Get { Tier::Standard } else { Tier::Write };
         Self { method, path: path.into(), segments: Vec::new(), query: Vec::new(), body: None, tier }
@@ -55,7 +55,7 @@ impl Request {
         Self::new(Method::Delete, path)
     }
 
-    /// Adds one segment to the path, whatever it holds: an id, say.
+    /// Adds one segment to the path, e.g. an id. A slash in it is encoded.
     pub fn segment(mut self, segment: impl fmt::Display) -> Self {
         self.segments.push(segment.to_string());
         self
@@ -121,7 +121,16 @@ impl Request {
 
 impl Nomic {
     /// Sends a request of your own making, and reads the answer as any type. An answer without a body reads as `null`:
-    /// ask for `Option<T>`, `()` or a [`Value`](serde_json::Value) where there may be none.
+    /// ask for `Option<T>` or a [`Value`](serde_json::Value) where there may be none, and for
+    /// [`IgnoredAny`](serde::de::IgnoredAny) where it does not matter. With `()` an answer that has a body is an
+    /// [`Error::Decode`].
+    ///
+    /// ```no_run
+    /// # use nomic_client::{Nomic, Request};
+    /// # let nomic = Nomic::from_env()?;
+    /// let _: serde::de::IgnoredAny = nomic.call(&Request::delete("/reports").segment("019abc12"))?;
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

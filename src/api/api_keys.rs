@@ -20,15 +20,15 @@ use crate::words::null_is_default;
 pub struct ApiKey {
     /// The record's id.
     pub id: ApiKeyId,
-    /// How the key begins, as `npk_abc12`.
+    /// How the key begins, e.g. `npk_abc12`.
     pub key_prefix: String,
-    /// Its name, as `CI/CD Pipeline`.
+    /// Its name, e.g. `CI/CD Pipeline`.
     #[serde(default)]
     pub name: Option<String>,
-    /// What it may do, as `developer:parse`.
+    /// What it may do, e.g. `developer:parse`.
     #[serde(default, deserialize_with = "null_is_default")]
     pub scopes: Vec<String>,
-    /// When it was made.
+    /// When it was made, e.g. `2026-02-01T10:00:00.000Z`.
     #[serde(default)]
     pub created_at: Option<Timestamp>,
     /// When it was last used; `None` if never.
@@ -40,7 +40,7 @@ pub struct ApiKey {
     /// When it was revoked; `None` if it was not.
     #[serde(default)]
     pub revoked_at: Option<Timestamp>,
-    /// Whose it is.
+    /// The user that it belongs to.
     #[serde(default)]
     pub user: Option<KeyOwner>,
     /// What else the service said.
@@ -55,7 +55,7 @@ pub struct ApiKey {
 pub struct KeyOwner {
     /// The user's id.
     pub id: Option<UserId>,
-    /// The user's address.
+    /// The user's address, e.g. `alice@example.com`.
     pub email: Option<String>,
     /// What else the service said.
     #[serde(flatten)]

@@ -11,11 +11,11 @@ use crate::operations::LIST_AUDIT_LOGS;
 use crate::timestamp::Timestamp;
 use crate::words::{null_is_default, open_enum};
 
-/// The largest page, in entries. The service's own is 100.
+/// 1000: the largest page, in entries. If none is asked for, the service gives 100.
 pub const MAX_PAGE: u32 = 1000;
 
 open_enum! {
-    /// What was done. The three words stand in the pages as examples; there are more.
+    /// What was done. The three words are examples in Nomic's API pages; others are to be expected.
     pub enum Action {
         /// A user was shut out.
         UserDisabled = "user.disabled",
@@ -33,20 +33,20 @@ open_enum! {
 pub struct AuditEntry {
     /// Its id.
     pub id: String,
-    /// What was done.
+    /// What was done, e.g. `user.disabled`.
     pub action: Action,
-    /// When, as `2026-04-05T12:00:00.000Z`.
+    /// When it was done, e.g. `2026-04-05T12:00:00.000Z`.
     pub occurred_at: Timestamp,
-    /// Who did it.
+    /// Who did it, e.g. the user Alice Johnson.
     #[serde(default)]
     pub actor: Option<Party>,
-    /// To whom or what.
+    /// To whom or what it was done, e.g. the user Bob Smith.
     #[serde(default, deserialize_with = "null_is_default")]
     pub targets: Vec<Party>,
-    /// From where.
+    /// The way by which it was done, e.g. through the API.
     #[serde(default)]
     pub context: Option<Context>,
-    /// What belongs to the action, as the reason of a disabling.
+    /// What belongs to the action, e.g. `reason` and `revokedApiKeys` when a user was disabled.
     #[serde(default, deserialize_with = "null_is_default")]
     pub metadata: Map<String, Value>,
     /// What else the service said.
@@ -60,13 +60,13 @@ pub struct AuditEntry {
 pub struct Party {
     /// Its id.
     pub id: String,
-    /// What it is, as `user`.
+    /// What it is, e.g. `user`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its name.
+    /// Its name, e.g. `Alice Johnson`.
     #[serde(default)]
     pub name: Option<String>,
-    /// What else belongs to it.
+    /// More about it, by field name.
     #[serde(default, deserialize_with = "null_is_default")]
     pub metadata: Map<String, Value>,
     /// What else the service said.
@@ -74,14 +74,14 @@ pub struct Party {
     pub extra: Map<String, Value>,
 }
 
-/// From where something was done.
+/// The way by which something was done.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Context {
-    /// By which way, as `api`.
+    /// The service's word for the way, e.g. `api`.
     pub location: Option<String>,
-    /// With which program, as `curl/8.5.0`.
+    /// The program that was used, e.g. `curl/8.5.0`.
     pub user_agent: Option<String>,
     /// What else the service said.
     #[serde(flatten)]
@@ -100,15 +100,15 @@ pub struct Context {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only this action.
+    /// Only this action, e.g. [`Action::UserDisabled`].
     pub action: Option<Action>,
-    /// Only what was done after this: from a `SystemTime`, or RFC 3339 as `"2026-04-05T12:00:00Z".into()`.
+    /// Only what was done after this: from a `SystemTime`, or RFC 3339 text, e.g. `"2026-04-05T12:00:00Z".into()`.
     pub since: Option<Timestamp>,
 }
 
 impl Nomic {
-    /// Lists the audit log, newest first. Pages hold [`MAX_PAGE`] entries at the most. A `since` that is no timestamp is
-    /// refused with the first item, before anything is sent.
+    /// Lists the audit log, newest first. Pages hold 1000 entries at the most ([`MAX_PAGE`]). A `since` that is no
+    /// timestamp is refused with the first item, before anything is sent.
     ///
     /// `GET /audit-logs` · scope `admin:audit:read` · standard tier
     ///

@@ -1,5 +1,8 @@
 //! Codes: sections of building codes that answer a question.
 //!
+//! A jurisdiction is a slug, e.g. `texas`; a code type is the name of a code discipline. Nomic's API pages list neither.
+//! `building` here is a guess.
+//!
 //! ```no_run
 //! use nomic_client::{Nomic, codes};
 //!
@@ -20,17 +23,17 @@ use crate::nomic::Nomic;
 use crate::operations::SEARCH_CODES;
 use crate::words::null_is_default;
 
-/// The most sections that one search gives.
+/// 50: the most sections that one search gives.
 pub const MAX_RESULTS: u32 = 50;
 
 /// What narrows a search. What is `None` is left to the service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The code's year, as 2021.
+    /// The code's year, e.g. 2021.
     pub year: Option<i32>,
-    /// Sections at the most, 1 to [`MAX_RESULTS`]; 10 if nothing is said.
+    /// Sections at the most, 1 to 50 ([`MAX_RESULTS`]); 10 if nothing is said.
     pub limit: Option<u32>,
-    /// Words that the sections shall hold.
+    /// Words that the sections shall hold, e.g. `sprinkler`.
     pub keywords: Vec<String>,
 }
 
@@ -41,10 +44,10 @@ pub struct Options {
 pub struct CodeSection {
     /// Its id.
     pub id: String,
-    /// What to cite it by, as `c-chunk-uuid`.
+    /// What to cite it by, e.g. `c-chunk-uuid`.
     #[serde(default)]
     pub citation_id: Option<String>,
-    /// The page that it stands on.
+    /// The page that it stands on, e.g. 42.
     #[serde(default)]
     pub page_number: Option<u32>,
     /// Its passages.
@@ -71,10 +74,10 @@ impl CodeSection {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Passage {
-    /// What to cite it by, as `c-chunk-uuid/1`.
+    /// What to cite it by, e.g. `c-chunk-uuid/1`.
     #[serde(default)]
     pub citation_id: Option<String>,
-    /// The words.
+    /// The words, e.g. `Section 903.2.1 - Automatic sprinkler systems shall be provided`.
     #[serde(default, deserialize_with = "null_is_default")]
     pub text: String,
     /// What else the service said.
@@ -89,19 +92,19 @@ pub struct Passage {
 pub struct CodeFile {
     /// Its id, not always a UUID.
     pub id: Option<String>,
-    /// Its name, as `2021 IBC.pdf`.
+    /// Its name, e.g. `2021 IBC.pdf`.
     pub name: Option<String>,
-    /// Its media type.
+    /// Its media type, e.g. `application/pdf`.
     pub mime_type: Option<String>,
     /// The id of its version.
     pub version_id: Option<String>,
-    /// The code.
+    /// The code that it holds.
     pub code: Option<Code>,
-    /// Where it applies.
+    /// The place where it applies.
     pub jurisdiction: Option<Jurisdiction>,
-    /// Since when, and whether it was changed there.
+    /// Since when it applies there, and whether it was changed.
     pub adoption: Option<Adoption>,
-    /// The document's title, as `2021 International Building Code`.
+    /// The document's title, e.g. `2021 International Building Code`.
     pub document_title: Option<String>,
     /// What else the service said.
     #[serde(flatten)]
@@ -113,9 +116,9 @@ pub struct CodeFile {
 #[serde(default)]
 #[non_exhaustive]
 pub struct Code {
-    /// Its name, as `International Building Code`.
+    /// Its name, e.g. `International Building Code`.
     pub name: Option<String>,
-    /// Its year.
+    /// Its year, e.g. 2021.
     pub year: Option<i32>,
     /// What else the service said.
     #[serde(flatten)]
@@ -127,9 +130,9 @@ pub struct Code {
 #[serde(default)]
 #[non_exhaustive]
 pub struct Jurisdiction {
-    /// Its slug, as `texas`: what a search takes.
+    /// Its slug, e.g. `texas`: what a search takes.
     pub slug: Option<String>,
-    /// Its name, as `Texas`.
+    /// Its name, e.g. `Texas`.
     pub name: Option<String>,
     /// What else the service said.
     #[serde(flatten)]
@@ -141,9 +144,9 @@ pub struct Jurisdiction {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Adoption {
-    /// Since when, as `2023-01-01`.
+    /// The day since which the code applies, e.g. `2023-01-01`.
     pub effective_date: Option<String>,
-    /// Whether it was changed.
+    /// Whether the jurisdiction changed it.
     pub amendments: Option<bool>,
     /// What else the service said.
     #[serde(flatten)]
@@ -153,6 +156,9 @@ pub struct Adoption {
 impl Nomic {
     /// Searches the codes of a jurisdiction, best first. Not paged. It reads, but is a POST on the wire, and treated as
     /// one: it is not repeated on a doubtful outcome.
+    ///
+    /// `jurisdiction` is a slug, e.g. `texas` ([`Jurisdiction::slug`] of what was found). `code_type` is the name of a code
+    /// discipline; Nomic's API pages list none, and `building` is a guess.
     ///
     /// `POST /codes/search` · scope `developer:agent` · search tier
     ///

@@ -86,7 +86,7 @@ pub struct Extracted {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Citation {
-    /// The document.
+    /// The version of the file that it stands in.
     #[serde(default)]
     pub file_version_id: Option<FileVersionId>,
     /// The page, counted from 1.
@@ -177,7 +177,8 @@ impl Nomic {
 
     /// An extract job that was begun earlier, by this program or another; nothing is sent.
     ///
-    /// Asking after it: `GET /extract/{taskId}` · scope `developer:parse` · standard tier · inferred
+    /// [`wait`](Self::wait) and [`poll`](Self::poll) poll it:
+    /// `GET /extract/{taskId}` · scope `developer:parse` · standard tier · inferred
     #[doc(alias = "get_extract")]
     pub fn extract_job(&self, task_id: impl Into<TaskId>) -> ExtractJob {
         ExtractJob { task_id: task_id.into() }

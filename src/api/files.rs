@@ -1,7 +1,7 @@
 //! Files: uploading documents, and finding those that are there.
 //!
-//! An upload is streamed: memory does not grow with the document. It always says its length, is read anew for every
-//! attempt, and is never sent twice where the server may have taken it.
+//! An upload is streamed: memory does not grow with the document. It always says its length, and is never sent twice
+//! where the server may have taken it. A file or bytes are read anew for every attempt; a reader can be read only once.
 //!
 //! ```no_run
 //! use nomic_client::{Nomic, files::Upload};
@@ -38,15 +38,33 @@ use crate::operations::{SEARCH_FILES, UPLOAD_FILE};
 use crate::timestamp::Timestamp;
 use crate::words::null_is_default;
 
-/// The largest document that the service takes, in bytes (documented as 500 MB).
+/// 500 MiB: the largest document that is sent, in bytes. Nomic's API pages say "500 MB"; should that mean 500,000,000
+/// bytes, the service refuses what lies between.
 pub const MAX_UPLOAD: u64 = 500 * 1024 * 1024;
-/// How much of a reader of unknown length is held in memory at the most, in bytes.
+/// 16 MiB: how much of a reader of unknown length is held in memory at the most, in bytes.
 pub const SPOOL_LIMIT: u64 = 16 * 1024 * 1024;
-/// The largest page of a search, in files.
+/// 50: the largest page of a search, in files.
 pub const MAX_SEARCH_PAGE: u32 = 50;
 
 /// A document to upload, from a path, bytes or a reader.
-#[must_use = "an upload does nothing until it is handed to `Nomic::upload`"]
+///
+/// ```no_run
+/// use nomic_client::{Nomic, files::Upload};
+/// use std::io::Read;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let nomic = Nomic::from_env()?;
+/// let plan = Upload::from_path("floor-plan.pdf").path("Project Alpha/drawings/floor-plan.pdf");
+/// let note = Upload::from_bytes("note.md", "# Approved").progress(|sent, total| eprintln!("{sent} of {total} bytes"));
+/// let first_mib = std::fs::File::open("archive.zip")?.take(1 << 20);
+/// let part = Upload::from_reader("part.bin", first_mib, 1 << 20).content_type("application/octet-stream");
+/// for upload in [plan, note, part] {
+///     println!("{}", nomic.upload(upload)?.file_version_id);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "an upload does nothing until it is given to `Nomic::upload`"]
 pub struct Upload<'a> {
     from: From<'a>,
     name: Option<String>,
@@ -79,13 +97,17 @@ impl<'a> Upload<'a> {
     }
 
     /// A reader that gives exactly `length` bytes. It can be read only once: an upload that was begun and refused
-    /// (429) is not repeated, but handed back as an error.
+    /// (429) is not repeated, but ends with the error.
+    ///
+    /// The upload's [deadline](crate::Builder::upload_deadline) does not bound a reader that blocks: give it a time limit
+    /// of its own, e.g. `TcpStream::set_read_timeout`.
     pub fn from_reader(name: impl Into<String>, reader: impl Read + Send + 'a, length: u64) -> Self {
         Self::new(From::Reader(Box::new(reader), length), Some(name.into()))
     }
 
-    /// A reader of unknown length. It is read into memory first, [`SPOOL_LIMIT`] bytes at the most; one that gives more
-    /// is refused before a connection is opened. Write a larger one to a file.
+    /// A reader of unknown length. It is read into memory first, 16 MiB at the most ([`SPOOL_LIMIT`]); one that gives
+    /// more is refused before a connection is opened. Write a larger one to a file. No deadline bounds it, as with
+    /// [`from_reader`](Self::from_reader).
     pub fn from_unsized_reader(name: impl Into<String>, reader: impl Read + Send + 'a) -> Self {
         Self::new(From::Spooled(Box::new(reader)), Some(name.into()))
     }
@@ -96,7 +118,7 @@ impl<'a> Upload<'a> {
         self
     }
 
-    /// Where to put it: folders and file name with slashes between, as `reports/2026/quarterly.pdf`. Folders are
+    /// Where to put it: folders and file name with slashes between, e.g. `reports/2026/quarterly.pdf`. Folders are
     /// created; the last segment is the file's name on the service.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         let path = path.into();
@@ -104,20 +126,20 @@ impl<'a> Upload<'a> {
         self
     }
 
-    /// The folder to put it (or its [`path`](Self::path)) into.
+    /// The folder to put it into; [`path`](Self::path) is relative to it.
     pub fn parent(mut self, folder: impl Into<FileId>) -> Self {
         self.parent_id = Some(folder.into());
         self
     }
 
-    /// The media type, as `application/pdf`. Guessed from the name otherwise.
+    /// The media type, e.g. `application/pdf`. Without it, it is guessed from the name.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
         self
     }
 
-    /// Called after each piece with the bytes of the document that went out and their total, on the thread that
-    /// uploads. A repeated attempt begins at the beginning again.
+    /// Called after each piece, on the thread that uploads, with the bytes of the document that went out so far and those
+    /// that it has in all. A repeated attempt begins at the beginning again.
     pub fn progress(mut self, progress: impl FnMut(u64, u64) + Send + 'a) -> Self {
         self.progress = Some(Box::new(progress));
         self
@@ -256,13 +278,13 @@ fn media_type(name: &str) -> &'static str {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct UploadedFile {
-    /// The file, whatever its version.
+    /// The file's id, whatever its version: what agents take.
     pub id: FileId,
-    /// Its name on the service, as `quarterly.pdf`.
+    /// Its name on the service, e.g. `quarterly.pdf`.
     pub name: String,
-    /// This version: what [`parse`](Nomic::parse) and [`extract`](Nomic::extract) take.
+    /// The id of this version: what [`parse`](Nomic::parse) and [`extract`](Nomic::extract) take.
     pub file_version_id: FileVersionId,
-    /// Its media type, as `application/pdf`.
+    /// Its media type, e.g. `application/pdf`.
     #[serde(default)]
     pub mime_type: Option<String>,
     /// Its size in bytes.
@@ -274,7 +296,7 @@ pub struct UploadedFile {
     /// The folder that it lies in.
     #[serde(default)]
     pub parent_id: Option<FileId>,
-    /// When it was stored, as `2026-04-05T12:00:00.000Z`.
+    /// When it was stored, e.g. `2026-04-05T12:00:00.000Z`.
     #[serde(default)]
     pub created_at: Option<Timestamp>,
     /// What else the service said.
@@ -287,18 +309,18 @@ pub struct UploadedFile {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct FileHit {
-    /// The file or folder.
+    /// The file's or folder's id.
     pub id: FileId,
-    /// Its name, as `quarterly.pdf`.
+    /// Its name, e.g. `quarterly.pdf`.
     #[serde(deserialize_with = "null_is_default")]
     pub name: String,
-    /// Its media type, as `application/pdf`.
+    /// Its media type, e.g. `application/pdf`.
     #[serde(default)]
     pub mime_type: Option<String>,
     /// The folder that it lies in.
     #[serde(default)]
     pub parent_id: Option<FileId>,
-    /// Where it lies, slash-delimited and URL-encoded, as `Project%20Alpha/reports/quarterly.pdf`.
+    /// Where it lies, slash-delimited and URL-encoded, e.g. `Project%20Alpha/reports/quarterly.pdf`.
     #[serde(default)]
     pub path: Option<String>,
     /// What else the service said.
@@ -307,7 +329,7 @@ pub struct FileHit {
 }
 
 impl FileHit {
-    /// The path in plain text, as `Project Alpha/reports/quarterly.pdf`. A slash within a name cannot be told from one
+    /// The path in plain text, e.g. `Project Alpha/reports/quarterly.pdf`. A slash within a name cannot be told from one
     /// between names here.
     #[must_use]
     pub fn decoded_path(&self) -> Option<String> {
@@ -318,12 +340,12 @@ impl FileHit {
 /// What narrows a search of files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
-    /// Only files of this integration.
+    /// Only files of the integration with this id.
     pub integration_id: Option<String>,
 }
 
 impl Search {
-    /// Only files of this integration.
+    /// Only files of the integration with this id.
     pub fn integration(id: impl Into<String>) -> Self {
         Self { integration_id: Some(id.into()) }
     }
@@ -337,7 +359,7 @@ impl Nomic {
     /// # Errors
     ///
     /// Before a connection is opened: [`Error::Document`] if the file cannot be read, [`Error::Refused`] if it is
-    /// empty or larger than [`MAX_UPLOAD`]. While it is sent: [`Error::Document`] if it changes its size.
+    /// empty or larger than 500 MiB ([`MAX_UPLOAD`]). While it is sent: [`Error::Document`] if it changes its size.
     /// [`Error::may_have_been_carried_out`] if the answer was lost.
     ///
     /// # Examples
@@ -363,8 +385,8 @@ impl Nomic {
         self.fetch_data(&Call::to(&UPLOAD_FILE, &[])?.document(upload.describe()?))
     }
 
-    /// Finds files by a part of their name, in any letter case. Pages hold [`MAX_SEARCH_PAGE`] files at the most, and
-    /// do not say how many there are in all.
+    /// Finds files by a part of their name, in any letter case. Pages hold 50 files at the most ([`MAX_SEARCH_PAGE`]),
+    /// and do not say how many there are in all.
     ///
     /// `GET /files/search` · scope `developer:files` · standard tier
     pub fn search_files(&self, query: &str, search: &Search) -> Listing<FileHit> {

@@ -30,9 +30,9 @@ use crate::nomic::Nomic;
 use crate::operations::{GET_PARSE, Operation, SUBMIT_PARSE};
 use crate::words::{null_is_default, open_enum};
 
-/// The smallest word limit of a summary.
+/// 10: the smallest word limit of a summary.
 pub const MIN_SUMMARY_WORDS: u32 = 10;
-/// The largest word limit of a summary, and the service's default.
+/// 100: the largest word limit of a summary, and the service's default.
 pub const MAX_SUMMARY_WORDS: u32 = 100;
 
 open_enum! {
@@ -48,7 +48,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// What a block is (inferred: the contract shows `Section Header` and `Figure`).
+    /// What a block is (inferred: what is known of the API shows `Section Header` and `Figure`).
     pub enum BlockKind {
         /// The document's title.
         Title = "Title",
@@ -67,18 +67,23 @@ open_enum! {
     }
 }
 
-/// How to parse. What is `None` is left to the service.
+/// How to parse. What is `None` is left to the service, of whose defaults only two are known: `ocr_language` is `en`, and
+/// `summary_word_limit` is 100.
+///
+/// Where summaries appear in the result is not documented: look for them in the `content` and `extra` of
+/// [chunks](Chunk) and [blocks](Block).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
     /// The script of text in images.
     pub ocr_language: Option<OcrLanguage>,
-    /// Whether to summarize figures.
+    /// Whether to summarize figures. `None` leaves it to the service, which names no default.
     pub figure_summary: Option<bool>,
-    /// Whether to summarize tables.
+    /// Whether to summarize tables. `None` leaves it to the service, which names no default.
     pub table_summary: Option<bool>,
-    /// Words in a summary at the most, [`MIN_SUMMARY_WORDS`] to [`MAX_SUMMARY_WORDS`].
+    /// Words in a summary at the most, 10 ([`MIN_SUMMARY_WORDS`]) to 100 ([`MAX_SUMMARY_WORDS`]).
     pub summary_word_limit: Option<u32>,
-    /// Whether chunks get a text that is made to be embedded.
+    /// Whether chunks get a text made for embedding: [`Chunk::embed`]. `None` leaves it to the service, which names no
+    /// default.
     pub embed_chunks: Option<bool>,
 }
 
@@ -149,7 +154,8 @@ pub struct Chunk {
     /// The text.
     #[serde(default, deserialize_with = "null_is_default")]
     pub content: String,
-    /// A text that is made to be embedded.
+    /// A text made for embedding (as a vector, for a search by meaning), in place of `content`; e.g. `Release is embargoed`.
+    /// `None` if the service gave none: ask for it with [`Options::embed_chunks`].
     #[serde(default)]
     pub embed: Option<String>,
     /// The blocks that it is made of.
@@ -164,10 +170,10 @@ pub struct Chunk {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Block {
-    /// What it is.
+    /// What it is, e.g. a table.
     #[serde(default, rename = "type")]
     pub kind: Option<BlockKind>,
-    /// Where it is.
+    /// Where on its page it is.
     #[serde(default)]
     pub bbox: Option<Bbox>,
     /// Its text; empty for a figure without any.
@@ -266,7 +272,8 @@ impl Nomic {
 
     /// A parse job that was begun earlier, by this program or another; nothing is sent.
     ///
-    /// Asking after it: `GET /parse/{taskId}` · scope `developer:parse` · standard tier · inferred
+    /// [`wait`](Self::wait) and [`poll`](Self::poll) poll it:
+    /// `GET /parse/{taskId}` · scope `developer:parse` · standard tier · inferred
     #[doc(alias = "get_parse")]
     pub fn parse_job(&self, task_id: impl Into<TaskId>) -> ParseJob {
         ParseJob { task_id: task_id.into() }

@@ -15,7 +15,7 @@ use crate::operations::LIST_PROJECTS;
 pub struct Project {
     /// Its id.
     pub id: ProjectId,
-    /// Its name, as `Project Alpha`.
+    /// Its name, e.g. `Project Alpha`.
     #[serde(default)]
     pub name: Option<String>,
     /// What else the service said.

@@ -19,15 +19,15 @@ use crate::timestamp::Timestamp;
 pub struct User {
     /// The user's id.
     pub id: UserId,
-    /// The address that the user signs in with.
+    /// The address that the user signs in with, e.g. `alice@example.com`.
     pub email: String,
-    /// The name.
+    /// The user's name, e.g. `Alice Johnson`.
     #[serde(default)]
     pub name: Option<String>,
     /// Whether the user is shut out.
     #[serde(default)]
     pub disabled: Option<bool>,
-    /// When the user was added, as `2026-01-15T09:30:00.000Z`.
+    /// When the user was added, e.g. `2026-01-15T09:30:00.000Z`.
     #[serde(default)]
     pub created_at: Option<Timestamp>,
     /// When the user was last changed.
@@ -46,13 +46,13 @@ pub struct UserDetails {
     /// What a list shows too. What the service says beyond all that stands in its `extra`.
     #[serde(flatten)]
     pub user: User,
-    /// Since when the user is shut out.
+    /// When the user was shut out; `None` if the user is not.
     #[serde(default)]
     pub disabled_at: Option<Timestamp>,
-    /// How many API keys the user has.
+    /// How many API keys the user has, e.g. 3.
     #[serde(default)]
     pub api_key_count: Option<u64>,
-    /// How many sessions are open.
+    /// How many sessions of the user are open, e.g. 1.
     #[serde(default)]
     pub session_count: Option<u64>,
 }
@@ -67,10 +67,10 @@ pub struct UserState {
     /// Whether the user is shut out now.
     #[serde(default)]
     pub disabled: Option<bool>,
-    /// Since when.
+    /// When the user was shut out; `None` if the user is not.
     #[serde(default)]
     pub disabled_at: Option<Timestamp>,
-    /// How many API keys were revoked with it.
+    /// How many API keys of the user were revoked at once, e.g. 2.
     #[serde(default)]
     pub revoked_api_keys: Option<u64>,
     /// What else the service said.
@@ -81,7 +81,7 @@ pub struct UserState {
 /// What narrows a list of users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only users with this in their address.
+    /// Only users with this in their address, e.g. `@example.com`.
     pub email: Option<String>,
 }
 

@@ -1,4 +1,27 @@
 //! Workflows: what an agent can be launched with instead of a prompt.
+//!
+//! A workflow names its [`inputs`](Workflow::inputs), the slots for files; a launch
+//! [fills them](crate::agents::Launch::input):
+//!
+//! ```no_run
+//! use nomic_client::{Nomic, agents::Launch};
+//!
+//! let nomic = Nomic::from_env()?;
+//! let file = nomic.upload_file("submittal.pdf")?;
+//! for workflow in nomic.workflows() {
+//!     let workflow = workflow?;
+//!     if workflow.name.as_deref() == Some("Submittal review") {
+//!         let mut launch = Launch::workflow(&workflow.id);
+//!         for slot in &workflow.inputs {
+//!             launch = launch.input(&slot.name, [&file.id]); // the files that belong into this slot
+//!         }
+//!         let agent = nomic.wait(&nomic.launch_agent(&launch)?)?;
+//!         println!("{}", agent.status);
+//!         break;
+//!     }
+//! }
+//! # Ok::<(), nomic_client::Error>(())
+//! ```
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,13 +39,13 @@ use crate::words::null_is_default;
 pub struct Workflow {
     /// Its id.
     pub id: WorkflowId,
-    /// Its name, as `Submittal review`.
+    /// Its name, e.g. `Submittal review`.
     #[serde(default)]
     pub name: Option<String>,
-    /// What it does.
+    /// What it does, e.g. `Checks a submittal against the spec.`
     #[serde(default)]
     pub description: Option<String>,
-    /// The files that it takes; a launch names them in its `inputs`.
+    /// The slots for files that it has; [`Launch::input`](crate::agents::Launch::input) fills them.
     #[serde(default, deserialize_with = "null_is_default")]
     pub inputs: Vec<Input>,
     /// What else the service said.
@@ -34,7 +57,7 @@ pub struct Workflow {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Input {
-    /// Its name, as `submittal`.
+    /// Its name, e.g. `submittal`.
     #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// What else the service said.

@@ -1,4 +1,4 @@
-//! Waiting for many jobs at once: each is handed out as it ends.
+//! Waiting for many jobs at once: each is yielded as it ends.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -11,17 +11,18 @@ use crate::nomic::Nomic;
 use crate::pace::CENTURY;
 
 impl Nomic {
-    /// Waits for many jobs at once, [`DEFAULT_PATIENCE`](super::DEFAULT_PATIENCE) at the most for each, and hands each
-    /// out with its result as it ends.
+    /// Waits for many jobs at once, 30 minutes at the most for each ([`DEFAULT_PATIENCE`](super::DEFAULT_PATIENCE)), and
+    /// yields each with its result as it ends. What each kind of job ends with stands at [`wait`](Self::wait).
     ///
-    /// All questions stay inside the rate limit, whatever the number of jobs, and leave half of it to others while they
-    /// find nothing. Agents are looked after in the service's list, a hundred with one request. Of parse and extract
-    /// jobs there is no list: each is asked after by itself, mostly in the order in which they are given (the order in
-    /// which they were submitted is the best), so that with many jobs some may have ended a while ago when they are
-    /// asked after.
+    /// All polls together stay inside the rate limit, whatever the number of jobs; those that find no job ended use half
+    /// of it at the most. Agents are looked up in the service's list, a hundred with one request, and are given as the
+    /// list shows them: [`agent`](Self::agent) gets what may be missing there. Parse and extract jobs have no list: each
+    /// is polled by itself, mostly in the order in which they are given (best is the order in which they were
+    /// submitted). Of many jobs, some may have ended a while before they are polled.
     ///
-    /// It works in the thread that iterates, and holds one result at a time: while a result is worked on nobody is asked
-    /// after.
+    /// It works in the thread that iterates. No job is polled while your code handles a result.
+    ///
+    /// The polls are those of [`wait`](Self::wait), and `GET /agents` · scope `developer:agent` · standard tier
     ///
     /// ```no_run
     /// use nomic_client::{Nomic, parse};
@@ -44,7 +45,8 @@ impl Nomic {
         self.wait_all_with(jobs, &Patience::default())
     }
 
-    /// As [`wait_all`](Self::wait_all), with a patience of your own. It begins for each job when the job is handed over.
+    /// Waits as [`wait_all`](Self::wait_all) does, for as long and with such pauses as `patience` says. The time of each
+    /// job begins when it is added.
     pub fn wait_all_with<J: Job>(&self, jobs: impl IntoIterator<Item = J>, patience: &Patience) -> WaitAll<J> {
         let mut all = WaitAll {
             nomic: self.clone(),
@@ -62,9 +64,29 @@ impl Nomic {
 
 /// Jobs with their results, as they end; made by [`Nomic::wait_all`]. Every job comes out once.
 ///
-/// What cannot be had is an [`Error::Job`](crate::Error::Job), as [`Nomic::wait`] gives it. Trouble in asking ends
-/// nothing.
-#[must_use = "nothing is asked until it is iterated"]
+/// A job without a result comes with an [`Error::Job`](crate::Error::Job), as [`Nomic::wait`] gives it. A poll that fails
+/// in a way that may pass ends nothing.
+///
+/// ```
+/// use nomic_client::{Nomic, parse::ParseJob};
+///
+/// /// Gives the jobs that are left, to be stored, when it is time to stop.
+/// fn collect(nomic: &Nomic, jobs: Vec<ParseJob>, stop: impl Fn() -> bool) -> Vec<ParseJob> {
+///     let mut all = nomic.wait_all(jobs);
+///     while let Some((job, parsed)) = all.next() {
+///         match parsed {
+///             Ok(parsed) => println!("{}: {} pages", job.task_id, parsed.pages().len()),
+///             Err(error) if error.is_timeout() => all.push(job), // it goes on: wait for it again
+///             Err(error) => eprintln!("{error}"),
+///         }
+///         if stop() {
+///             break;
+///         }
+///     }
+///     all.waiting().cloned().collect()
+/// }
+/// ```
+#[must_use = "nothing is sent until it is iterated"]
 pub struct WaitAll<J: Job> {
     nomic: Nomic,
     patience: Patience,
@@ -78,7 +100,7 @@ pub struct WaitAll<J: Job> {
 }
 
 impl<J: Job> WaitAll<J> {
-    /// Adds a job, whenever: between two results, say.
+    /// Adds a job, at any time, e.g. between two results.
     pub fn push(&mut self, job: J) {
         let now = Instant::now();
         self.rounds.add(self.places, now);
@@ -86,7 +108,8 @@ impl<J: Job> WaitAll<J> {
         self.places += 1;
     }
 
-    /// The jobs whose ends are not known yet: those to store, if the program has to end.
+    /// The jobs whose ends are not known yet: those to store, if the program has to end. An agent that the list showed
+    /// as ended, but that was not yielded yet, is not among them.
     pub fn waiting(&self) -> impl Iterator<Item = &J> {
         self.jobs.values().map(|(job, _)| job)
     }

@@ -15,7 +15,7 @@ use ureq::unversioned::transport::NextTimeout;
 /// How long a name is remembered; a failed connection forgets it at once.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-/// The names that are known, shared by the agents of one client: that of the server, or of the proxy before it.
+/// The names that are known, shared by all clones of one client: that of the server, or of the proxy before it.
 #[derive(Clone, Default)]
 pub(super) struct Names(Arc<Mutex<Vec<Known>>>);
 
