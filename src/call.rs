@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -146,12 +148,14 @@ pub(crate) struct Document<'a> {
     pub(crate) length: u64,
     pub(crate) source: Source<'a>,
     pub(crate) progress: Option<Mutex<ProgressFn<'a>>>,
+    /// Whether the progress function broke off.
+    pub(crate) given_up: AtomicBool,
     /// How errors call it.
     pub(crate) label: String,
 }
 
-/// Told the bytes sent and the total.
-pub(crate) type ProgressFn<'a> = Box<dyn FnMut(u64, u64) + Send + 'a>;
+/// Told the bytes sent and the total; says whether to go on.
+pub(crate) type ProgressFn<'a> = Box<dyn FnMut(u64, u64) -> ControlFlow<()> + Send + 'a>;
 
 /// Where a document's bytes come from.
 pub(crate) enum Source<'a> {
@@ -195,9 +199,10 @@ impl Document<'_> {
     pub(crate) fn send<T>(&self, run: impl FnOnce(&mut dyn Read, u64) -> T) -> io::Result<T> {
         let total = self.length;
         let mut tell = |sent: u64| {
-            if let Some(progress) = &self.progress {
-                (progress.lock().unwrap_or_else(PoisonError::into_inner))(sent, total);
-            }
+            let Some(progress) = &self.progress else { return ControlFlow::Continue(()) };
+            let verdict = (progress.lock().unwrap_or_else(PoisonError::into_inner))(sent, total);
+            self.given_up.fetch_or(verdict.is_break(), Ordering::Relaxed);
+            verdict
         };
         self.source.read(|document| run(&mut self.form.reader(document, total, &mut tell), self.form.length(total)))
     }

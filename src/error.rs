@@ -90,6 +90,13 @@ pub enum Error {
         kind: std::io::ErrorKind,
     },
 
+    /// The program gave an upload up: [`Upload::control`](crate::files::Upload::control). Nothing was stored.
+    #[non_exhaustive]
+    Cancelled {
+        /// The operation.
+        operation: Cow<'static, str>,
+    },
+
     /// The server of a list sent a cursor that it had sent before: going on would never end.
     #[non_exhaustive]
     RepeatedCursor {
@@ -320,6 +327,8 @@ pub struct DecodeError {
     pub body: String,
     /// Whether the text is no JSON at all (cut, or of another server), rather than of another shape.
     pub broken: bool,
+    /// The job that was begun, if the answer told its id.
+    pub job: Option<JobRef>,
     pub(crate) fate: Fate,
 }
 
@@ -332,7 +341,10 @@ impl fmt::Display for DecodeError {
             one_line(&self.path),
             one_line(&self.message)
         )?;
-        write!(f, "{}", self.fate)
+        match &self.job {
+            Some(job) => write!(f, "{}, as {job}", self.fate),
+            None => write!(f, "{}", self.fate),
+        }
     }
 }
 
@@ -499,6 +511,9 @@ impl fmt::Display for Error {
                 let fate = if *acts { Fate::Unknown } else { Fate::NotDone };
                 write!(f, "{operation}: the answer is larger than {limit} bytes, the limit of this client{fate}")
             }
+            Self::Cancelled { operation } => {
+                write!(f, "{operation}: given up by the program before the document was through; nothing was stored")
+            }
             Self::Document { operation, what, cause, .. } => write!(f, "{operation}: {what}: {cause}"),
             Self::RepeatedCursor { operation, cursor } => {
                 let cursor = shortened(cursor);
@@ -528,6 +543,7 @@ impl fmt::Debug for Error {
             | Self::Refused { .. }
             | Self::TooLarge { .. }
             | Self::Document { .. }
+            | Self::Cancelled { .. }
             | Self::RepeatedCursor { .. } => fmt::Display::fmt(self, f),
         }
     }
@@ -561,6 +577,7 @@ impl Error {
             Self::Refused { operation, .. }
             | Self::TooLarge { operation, .. }
             | Self::Document { operation, .. }
+            | Self::Cancelled { operation }
             | Self::RepeatedCursor { operation, .. } => Some(operation),
             Self::Api(error) => Some(&error.operation),
             Self::Foreign(error) => Some(&error.operation),
@@ -617,12 +634,13 @@ impl Error {
         }
     }
 
-    /// The job whose wait ended without a result. If [`is_timeout`](Self::is_timeout) it goes on: store it, and wait for it
-    /// again later.
+    /// The job whose wait ended without a result, or which was begun with an answer that cannot be read otherwise. If
+    /// [`is_timeout`](Self::is_timeout) it goes on: store it, and wait for it again later.
     #[must_use]
     pub fn job(&self) -> Option<&JobRef> {
         match self {
             Self::Job(error) => Some(&error.job),
+            Self::Decode(error) => error.job.as_ref(),
             _ => None,
         }
     }
@@ -679,6 +697,12 @@ impl Error {
             Self::Job(error) => error.cause().is_some_and(Error::is_unreachable),
             _ => false,
         }
+    }
+
+    /// Whether the program itself gave the call up, by [`Upload::control`](crate::files::Upload::control).
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled { .. })
     }
 
     /// Whether a job failed on the server, so that waiting again is of no use.

@@ -52,6 +52,16 @@ pub(crate) fn decode_data<T: DeserializeOwned>(text: &[u8]) -> Result<T, Mismatc
     }
 }
 
+/// The id in a field of an object, bare or inside `{data}`, whatever else it holds.
+pub(crate) fn id(text: &[u8], field: &str) -> Option<String> {
+    let value: serde_json::Value = decode(text).ok()?;
+    match value.get("data").and_then(|data| data.get(field)).or(value.get(field))? {
+        serde_json::Value::String(id) => Some(id.clone()),
+        serde_json::Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
+
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Mismatch> {
     serde_json::from_str(text).map_err(|error| explain(text.as_bytes(), &error))
 }

@@ -1,6 +1,7 @@
 //! `multipart/form-data`, written: the head, the document, the tail, as one `Read` of known length.
 
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 
 /// A form of text fields and one document, except the document itself. Can be read as often as the document can.
 #[derive(Clone, Debug)]
@@ -42,12 +43,13 @@ impl Form {
         document.saturating_add((self.head.len() + self.tail.len()) as u64)
     }
 
-    /// The whole as a reader. `progress` is told the bytes of the document that went out, after each piece.
+    /// The whole as a reader. `progress` is told the bytes of the document that went out, after each piece; it may break
+    /// off, which is an error of the reader.
     pub(crate) fn reader<'a>(
         &'a self,
         document: &'a mut dyn Read,
         length: u64,
-        progress: &'a mut dyn FnMut(u64),
+        progress: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> FormReader<'a> {
         FormReader { head: &self.head, document, length, sent: 0, tail: &self.tail, progress, checked: false }
     }
@@ -73,7 +75,7 @@ pub(crate) struct FormReader<'a> {
     length: u64,
     sent: u64,
     tail: &'a [u8],
-    progress: &'a mut dyn FnMut(u64),
+    progress: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
     checked: bool,
 }
 
@@ -108,8 +110,10 @@ impl Read for FormReader<'_> {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, SHRANK));
             }
             self.sent += count as u64;
-            (self.progress)(self.sent);
-            return Ok(count);
+            return match (self.progress)(self.sent) {
+                ControlFlow::Continue(()) => Ok(count),
+                ControlFlow::Break(()) => Err(io::Error::other("it was given up")),
+            };
         }
         // The tail makes the form valid, so nothing is accepted by the server before this check has passed.
         if !self.checked {
@@ -130,7 +134,11 @@ mod tests {
         let mut told = Vec::new();
         let mut text = String::new();
         let mut document = document;
-        form.reader(&mut document, length, &mut |bytes| told.push(bytes)).read_to_string(&mut text)?;
+        form.reader(&mut document, length, &mut |bytes| {
+            told.push(bytes);
+            ControlFlow::Continue(())
+        })
+        .read_to_string(&mut text)?;
         Ok((text, told))
     }
 
@@ -178,7 +186,7 @@ mod tests {
         let form = Form::new("B", &[], "file", "x", "text/plain");
         let mut source = Interrupted(false).take(3);
         let mut text = String::new();
-        form.reader(&mut source, 3, &mut |_| {}).read_to_string(&mut text).unwrap();
+        form.reader(&mut source, 3, &mut |_| ControlFlow::Continue(())).read_to_string(&mut text).unwrap();
         assert!(text.contains("\r\n\r\nxxx\r\n--B--"));
     }
 }

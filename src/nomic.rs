@@ -13,7 +13,7 @@ use self::gate::Gate;
 use crate::acknowledged::Acknowledged;
 use crate::base::{self, Key};
 use crate::call::Call;
-use crate::error::{Error, Result, shortened};
+use crate::error::{Error, JobRef, Result, shortened};
 use crate::json::pieces::{self, Pieces, Trouble};
 use crate::json::{self, Mismatch};
 use crate::operations::Tier;
@@ -37,6 +37,9 @@ pub const DEFAULT_RESPONSE_LIMIT: u64 = 1 << 30;
 /// 60 seconds: the window in which the service counts requests, unless [`Builder::rate_window`] says otherwise.
 pub const DEFAULT_RATE_WINDOW: Duration = Duration::from_secs(60);
 
+/// How this crate calls itself.
+const CLIENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
 /// The client of one Nomic instance, with one key.
 ///
 /// Cheap to clone; clones share connections and pace, so a program makes one and gives clones to its threads. Making one
@@ -52,7 +55,7 @@ pub const DEFAULT_RATE_WINDOW: Duration = Duration::from_secs(60);
 ///
 /// | for | methods |
 /// | --- | --- |
-/// | making a client | [`new`](Self::new), [`from_env`](Self::from_env), [`builder`](Self::builder); [`base_url`](Self::base_url) |
+/// | making a client | [`new`](Self::new), [`from_env`](Self::from_env), [`builder`](Self::builder), [`with_deadline`](Self::with_deadline); [`base_url`](Self::base_url) |
 /// | [files](crate::files) | [`upload_file`](Self::upload_file), [`upload`](Self::upload), [`search_files`](Self::search_files) |
 /// | [parsing](crate::parse), [extraction](crate::extract) | [`parse`](Self::parse), [`extract`](Self::extract); by a stored id [`parse_job`](Self::parse_job), [`extract_job`](Self::extract_job) |
 /// | [jobs](crate::job) | [`wait`](Self::wait), [`wait_with`](Self::wait_with), [`poll`](Self::poll), [`polls`](Self::polls); of many at once [`wait_all`](Self::wait_all), [`wait_all_with`](Self::wait_all_with) |
@@ -60,7 +63,7 @@ pub const DEFAULT_RATE_WINDOW: Duration = Duration::from_secs(60);
 /// | what agents take | [`workflows`](Self::workflows), [`projects`](Self::projects) |
 /// | [building codes](crate::codes) | [`search_codes`](Self::search_codes) |
 /// | administration | [`users`](Self::users), [`user`](Self::user), [`disable_user`](Self::disable_user), [`enable_user`](Self::enable_user), [`api_keys`](Self::api_keys), [`revoke_api_key`](Self::revoke_api_key), [`audit_logs`](Self::audit_logs), [`user_analytics`](Self::user_analytics) |
-/// | anything else | [`call`](Self::call) |
+/// | anything else | [`call`](Self::call), [`list`](Self::list) |
 ///
 /// The docs of a method say which request it sends, which scope that needs, which rate-limit
 /// [tier](crate::operations::Tier) it draws on, and how well it is known: `inferred` and `observed` are explained at
@@ -88,6 +91,8 @@ pub const DEFAULT_RATE_WINDOW: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Nomic {
     inner: Arc<Inner>,
+    /// Instead of the deadlines that it was built with.
+    deadline: Option<Duration>,
 }
 
 struct Inner {
@@ -149,6 +154,41 @@ impl fmt::Debug for Builder {
 }
 
 impl Builder {
+    /// The settings of [`Nomic::from_env`], to be changed before [`build`](Self::build): the same variables, and a proxy
+    /// from the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] says which variable is missing or wrong.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// let nomic = nomic_client::Builder::from_env()?.deadline(Duration::from_secs(30)).build()?;
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
+    pub fn from_env() -> Result<Self> {
+        let read = |name: &str| match std::env::var(name) {
+            Ok(value) if value.is_empty() => Ok(None),
+            Ok(value) => Ok(Some(value)),
+            Err(std::env::VarError::NotPresent) => Ok(None),
+            Err(std::env::VarError::NotUnicode(_)) => Err(Error::Config(format!("{name} is not text"))),
+        };
+        let (place, base_url) = match read("NOMIC_BASE_URL")? {
+            Some(url) => ("NOMIC_BASE_URL", Some(url)),
+            None => ("NOMIC_DOMAIN", read("NOMIC_DOMAIN")?),
+        };
+        let missing = |what: &str| Error::Config(format!("{what} is not set in the environment"));
+        let key =
+            read("NOMIC_API_KEY")?.ok_or_else(|| missing("NOMIC_API_KEY (a key made in the Developer Console)"))?;
+        let base_url = base_url.ok_or_else(|| missing("NOMIC_DOMAIN (as `acme`) or NOMIC_BASE_URL"))?;
+        // Checked here first, where it is known which variable is to blame.
+        base::base_url(&base_url, false).map_err(|reason| Error::Config(format!("{place}: {reason}")))?;
+        Key::new(&key).map_err(|reason| Error::Config(format!("NOMIC_API_KEY: {reason}")))?;
+        Ok(Nomic::builder(base_url, key).proxy_from_env())
+    }
+
     /// The time for making a connection: the look-up of the name, and TCP with TLS, may take so long each. Defaults to
     /// 15 seconds ([`DEFAULT_CONNECT_TIMEOUT`]).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -193,9 +233,10 @@ impl Builder {
         self
     }
 
-    /// What stands in `User-Agent` (and in the audit log). Defaults to this crate's name and version.
-    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
-        self.wire.user_agent = user_agent.into();
+    /// Your program, e.g. `acme-sync/2.1`, in `User-Agent` (and so in the audit log) before this crate's name and version.
+    /// Defaults to those alone.
+    pub fn user_agent(mut self, program: impl Into<String>) -> Self {
+        self.wire.user_agent = format!("{} {CLIENT}", program.into());
         self
     }
 
@@ -282,6 +323,7 @@ impl Builder {
         }
         let wire = Wire::new(&base_url, &settings).map_err(|reason| Error::Config(shortened(&reason)))?;
         Ok(Nomic {
+            deadline: None,
             inner: Arc::new(Inner {
                 base_url,
                 key,
@@ -324,24 +366,7 @@ impl Nomic {
     ///
     /// [`Error::Config`] says which variable is missing or wrong.
     pub fn from_env() -> Result<Self> {
-        let read = |name: &str| match std::env::var(name) {
-            Ok(value) if value.is_empty() => Ok(None),
-            Ok(value) => Ok(Some(value)),
-            Err(std::env::VarError::NotPresent) => Ok(None),
-            Err(std::env::VarError::NotUnicode(_)) => Err(Error::Config(format!("{name} is not text"))),
-        };
-        let (place, base_url) = match read("NOMIC_BASE_URL")? {
-            Some(url) => ("NOMIC_BASE_URL", Some(url)),
-            None => ("NOMIC_DOMAIN", read("NOMIC_DOMAIN")?),
-        };
-        let missing = |what: &str| Error::Config(format!("{what} is not set in the environment"));
-        let key =
-            read("NOMIC_API_KEY")?.ok_or_else(|| missing("NOMIC_API_KEY (a key made in the Developer Console)"))?;
-        let base_url = base_url.ok_or_else(|| missing("NOMIC_DOMAIN (as `acme`) or NOMIC_BASE_URL"))?;
-        // Checked here first, where it is known which variable is to blame.
-        base::base_url(&base_url, false).map_err(|reason| Error::Config(format!("{place}: {reason}")))?;
-        Key::new(&key).map_err(|reason| Error::Config(format!("NOMIC_API_KEY: {reason}")))?;
-        Self::builder(base_url, key).proxy_from_env().build()
+        Builder::from_env()?.build()
     }
 
     /// A client with settings of your own.
@@ -359,11 +384,26 @@ impl Nomic {
                 connect_timeout: DEFAULT_CONNECT_TIMEOUT,
                 stall_timeout: DEFAULT_STALL_TIMEOUT,
                 response_limit: DEFAULT_RESPONSE_LIMIT,
-                user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
+                user_agent: CLIENT.to_owned(),
                 proxy: ProxyChoice::None,
                 roots: None,
             },
         }
+    }
+
+    /// This client with another [deadline](Builder::deadline) for each call, uploads too: for the few calls of a program
+    /// that must not take long, or may. Connections, pace and budget stay shared.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # let nomic = nomic_client::Nomic::from_env()?;
+    /// let hurried = nomic.with_deadline(Duration::from_secs(5));
+    /// println!("{:?}", hurried.user(&"019abc12".into())?.user.email);
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
+    #[must_use = "it is another client; the one that it was made from stays as it is"]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { inner: Arc::clone(&self.inner), deadline: Some(deadline) }
     }
 
     /// The base URL that all calls go to, e.g. `https://acme.nomic.ai/api/v0`.
@@ -408,6 +448,24 @@ impl Nomic {
         json::decode(&answer.body).map_err(|mismatch| self.undecodable(call, &answer, mismatch))
     }
 
+    /// As [`fetch_data`](Self::fetch_data), for what begins a job: if the answer cannot be read, but for the id in the field
+    /// `id`, the error tells the job all the same.
+    pub(crate) fn submit<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+        id: &str,
+        job: impl Fn(String) -> JobRef,
+    ) -> Result<T> {
+        let answer = self.send(call)?;
+        json::decode_data(&answer.body).map_err(|mismatch| {
+            let mut error = self.undecodable(call, &answer, mismatch);
+            if let Error::Decode(inside) = &mut error {
+                inside.job = json::id(&answer.body, id).map(|id| job(self.redacted(id)));
+            }
+            error
+        })
+    }
+
     /// Sends what acts, where the answer's shape is a guess.
     pub(crate) fn acknowledge<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Acknowledged<T>> {
         let answer = self.send(call)?;
@@ -438,6 +496,7 @@ mod tests {
         let error = |builder: Builder| builder.build().unwrap_err().to_string();
         let builder = || Nomic::builder(HERE, "npk_secret");
         assert!(error(builder().user_agent("a\nb")).contains("user agent"));
+        assert_eq!(builder().user_agent("sync/2.1").wire.user_agent, format!("sync/2.1 {CLIENT}"));
         assert!(error(builder().root_certificates("no pem")).contains("certificate"));
         assert!(error(builder().proxy("socks5://127.0.0.1:1")).contains("socks5"));
         assert!(error(builder().proxy("")).contains("proxy"));

@@ -13,7 +13,7 @@ use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use ureq::http::{HeaderMap, Request, Response, Uri};
-use ureq::{Agent, AsSendBody, Body, Error, Proxy, SendBody, Timeout};
+use ureq::{Agent, AsSendBody, Body, Error, Proxy, ProxyProtocol, SendBody, Timeout};
 
 use self::connector::{Progress, connector};
 use self::names::Names;
@@ -287,29 +287,41 @@ fn run(agent: &Agent, request: Request<impl AsSendBody>, time: Duration, acts: b
 }
 
 fn proxy(choice: &ProxyChoice, base: &Uri) -> Result<Option<Proxy>, String> {
-    let proxy = match choice {
-        ProxyChoice::None => None,
-        ProxyChoice::Environment => match (Proxy::try_from_env(), named_proxy()) {
-            (Some(proxy), _) => Some(proxy).filter(|proxy| !proxy.is_no_proxy(base)),
-            (None, Some(name)) => return Err(format!("the proxy in {name} cannot be read")),
-            (None, None) => None,
-        },
-        ProxyChoice::Url(url) => Some(Proxy::new(url).map_err(|_| "the proxy's URL cannot be read".to_owned())?),
-    };
-    match &proxy {
-        Some(proxy) if !matches!(proxy.uri().scheme_str(), Some("http" | "https")) => Err(format!(
-            "proxies of the kind {:?} are not supported, only http and https",
-            proxy.uri().scheme_str().unwrap_or("")
-        )),
-        _ => Ok(proxy),
+    match choice {
+        ProxyChoice::None => Ok(None),
+        ProxyChoice::Environment => proxy_from_env(base),
+        ProxyChoice::Url(url) => {
+            let proxy = Proxy::new(url).map_err(|_| "the proxy's URL cannot be read".to_owned())?;
+            match proxy.uri().scheme_str() {
+                Some("http" | "https") => Ok(Some(proxy)),
+                kind => Err(format!(
+                    "proxies of the kind {:?} are not supported, only http and https",
+                    kind.unwrap_or_default()
+                )),
+            }
+        }
     }
 }
 
-/// The variable that names a proxy, if one does.
-fn named_proxy() -> Option<&'static str> {
-    ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
-        .into_iter()
-        .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+/// The first proxy of the environment that can be spoken to: `ALL_PROXY` often names one for SOCKS beside another.
+fn proxy_from_env(base: &Uri) -> Result<Option<Proxy>, String> {
+    let value = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    // What is not to go through a proxy needs none that can be read.
+    let exceptions = ["NO_PROXY", "no_proxy"].iter().find_map(value).unwrap_or_default();
+    let any = Proxy::builder(ProxyProtocol::Http).host("localhost");
+    let any = exceptions.split(',').fold(any, |proxy, host| proxy.no_proxy(host.trim())).build();
+    if any.is_ok_and(|proxy| proxy.is_no_proxy(base)) {
+        return Ok(None);
+    }
+    let mut objection = Ok(None);
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"] {
+        let Some(url) = value(&name) else { continue };
+        match proxy(&ProxyChoice::Url(url), base) {
+            Ok(proxy) => return Ok(proxy),
+            Err(why) => objection = objection.and(Err(format!("the proxy in {name} cannot be used: {why}"))),
+        }
+    }
+    objection
 }
 
 /// Sorts `ureq`'s errors.

@@ -164,6 +164,64 @@ fn a_proxy_is_spoken_to_with_connect_and_its_refusal_is_its_own() {
 }
 
 #[test]
+fn the_environment_names_a_proxy_that_can_be_spoken_to_and_the_hosts_without_one() {
+    let emulator = emulator();
+    let (open, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));
+    let (open, socks) = (format!("http://{open}"), "socks5://127.0.0.1:1080");
+    let run = |variables: &[(&str, &str)]| {
+        seen.0.lock().unwrap().clear();
+        let key = [("TEST_KEY", emulator.key())];
+        let output = in_a_process("a_program_behind_the_proxy_of_its_environment", &[&key, variables].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let said = text.lines().find_map(|line| line.strip_prefix("said ")).unwrap().to_owned();
+        (said, !seen.0.lock().unwrap().is_empty())
+    };
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"] {
+        assert_eq!(run(&[(name, &open)]), ("done".to_owned(), true), "{name}");
+    }
+    assert_eq!(run(&[("ALL_PROXY", socks), ("HTTPS_PROXY", &open)]), ("done".to_owned(), true));
+    assert_eq!(run(&[("ALL_PROXY", socks), ("HTTP_PROXY", &open)]), ("done".to_owned(), true));
+    let (said, _) = run(&[("ALL_PROXY", socks)]);
+    assert_eq!(
+        said,
+        "cannot build the client: the proxy in ALL_PROXY cannot be used: proxies of the kind \"socks5\" are not supported, only http and https"
+    );
+    for exception in ["nomic.invalid", "*.corp, .invalid", "*"] {
+        let (said, through) = run(&[("HTTPS_PROXY", &open), ("ALL_PROXY", socks), ("NO_PROXY", exception)]);
+        assert!(said.contains("cannot reach nomic.invalid: the name is not known") && !through, "{exception}: {said}");
+    }
+    let (said, through) = run(&[]);
+    assert!(said.contains("cannot reach nomic.invalid: the name is not known") && !through, "{said}");
+}
+
+#[test]
+#[ignore = "run by the_environment_names_a_proxy_that_can_be_spoken_to_and_the_hosts_without_one"]
+fn a_program_behind_the_proxy_of_its_environment() {
+    let builder = Nomic::builder("http://nomic.invalid/api/v0", variable("TEST_KEY")).allow_plain_http(true);
+    let projects = builder.proxy_from_env().attempts(1).build().and_then(|nomic| nomic.projects().next().unwrap());
+    match projects {
+        Ok(_) => println!("\nsaid done"),
+        Err(error) => println!("\nsaid {error}"),
+    }
+}
+
+#[test]
+#[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
+fn tls_goes_through_a_proxy_and_the_proxy_sees_nothing_of_it() {
+    let emulator = emulator();
+    let server = tls::before(&emulator, SERVER);
+    let (through, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(server));
+    let url = format!("https://localhost:{}/api/v0", server.port());
+    let builder = Nomic::builder(url, emulator.key()).root_certificates(AUTHORITY);
+    let nomic = builder.proxy(format!("http://{through}")).build().unwrap();
+    let file = nomic.upload(Upload::from_bytes("a.bin", vec![7; 3 << 20])).unwrap();
+    assert_eq!(file.size, Some(3 << 20));
+    let heads = seen.0.lock().unwrap().join("\n");
+    assert!(heads.starts_with(&format!("CONNECT localhost:{} HTTP/1.1", server.port())), "{heads}");
+    assert!(!heads.contains("Bearer") && !heads.contains(emulator.key()), "{heads}");
+}
+
+#[test]
 fn a_handshake_that_fails_behind_a_proxy_has_carried_nothing_out() {
     let emulator = emulator();
     let (address, _) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use common::{builder, document, emulator, nomic};
 use nomic_client::agents::{Filter, Launch};
-use nomic_client::{Error, ErrorCode, Nomic, files, parse};
+use nomic_client::extract::{self, ExtractJob};
+use nomic_client::parse::{self, ParseJob};
+use nomic_client::{AgentId, Error, ErrorCode, JobRef, Nomic, files};
 use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
 
 /// One read against a client, as the error's line.
@@ -324,7 +326,10 @@ fn json_of_another_shape_is_named_with_its_path() {
     assert!(!error.is_transient());
     emulator.fault(Fault::on("launch_agent", FaultKind::WrongTypes));
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
-    assert!(error.to_string().ends_with("; it was carried out") && error.may_have_been_carried_out(), "{error}");
+    assert!(
+        error.to_string().contains("; it was carried out, as agent ") && error.may_have_been_carried_out(),
+        "{error}"
+    );
     assert_eq!(emulator.accepted("launch_agent"), 1);
 }
 
@@ -392,9 +397,32 @@ fn the_environment_is_asked_for_what_is_missing() {
 }
 
 #[test]
+fn a_client_in_a_hurry_shares_all_but_its_deadline() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let hurried = nomic.with_deadline(Duration::from_millis(300));
+    emulator.fault(Fault::any(FaultKind::Delay(Duration::from_secs(2))).times(2));
+    for call in [&|| hurried.agent(&"a".into()).map(drop) as nomic_client::Result<()>, &|| {
+        hurried.upload(files::Upload::from_bytes("a.txt", "Level: 1")).map(drop)
+    }] as [&dyn Fn() -> nomic_client::Result<()>; 2]
+    {
+        let began = Instant::now();
+        let error = call().unwrap_err();
+        assert!(matches!(error, Error::Deadline(_)) && began.elapsed() < Duration::from_millis(600), "{error}");
+    }
+    hurried.projects().next().unwrap().unwrap();
+    let before = emulator.connections();
+    nomic.projects().next().unwrap().unwrap();
+    assert_eq!(emulator.connections(), before, "the connection is shared");
+}
+
+#[test]
 #[ignore = "run by the_environment_is_asked_for_what_is_missing"]
 fn a_program_that_reads_the_environment() {
-    match Nomic::from_env() {
+    let nomic = Nomic::from_env();
+    let built = nomic_client::Builder::from_env().and_then(nomic_client::Builder::build);
+    assert_eq!(format!("{nomic:?}"), format!("{built:?}"));
+    match nomic {
         Ok(nomic) => println!("\nsaid {nomic:?}"),
         Err(error) => println!("\nsaid {error}"),
     }
@@ -414,6 +442,36 @@ fn an_error_is_never_as_long_as_an_answer() {
     emulator.fault(Fault::any(status(400, "application/json", &body)));
     let error = nomic(&emulator).agent(&"a".into()).unwrap_err();
     assert!(error.to_string().len() < 2000 && error.issues()[0].message.len() == long.len());
+}
+
+#[test]
+fn a_job_that_was_begun_is_told_although_its_answer_cannot_be_read() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let version = document(&nomic);
+    let schema = serde_json::json!({"type": "object"});
+    let answer = |body: &str| emulator.fault(Fault::any(status(201, "application/json", body)));
+    for (body, job) in [
+        (r#"{"id":"a-1","status":7}"#, Some("a-1")),
+        (r#"{"data":{"id":"a-2","status":"running","artifacts":[{"type":"table"}]}}"#, Some("a-2")),
+        (r#"{"id":{"value":"a-3"},"status":"running"}"#, None),
+    ] {
+        answer(body);
+        let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+        assert_eq!(error.job(), job.map(|id| JobRef::Agent(id.into())).as_ref(), "{error}");
+        assert!(error.may_have_been_carried_out() && matches!(error, Error::Decode(_)), "{error}");
+        let told = error
+            .to_string()
+            .ends_with(&job.map(|id| format!("; it was carried out, as agent {id}")).unwrap_or_default());
+        assert!(told, "{error}");
+    }
+    answer(r#"{"taskId":42,"status":"WAITING"}"#);
+    let job = nomic.parse(&version, &parse::Options::default()).unwrap_err().job().cloned().unwrap();
+    assert_eq!(ParseJob::try_from(job.clone()).unwrap().task_id.as_str(), "42");
+    assert_eq!(ExtractJob::try_from(job.clone()).unwrap_err(), job);
+    assert!(AgentId::try_from(job).is_err());
+    answer(r#"{"data":{"taskId":null,"task":"t"}}"#);
+    assert!(nomic.extract(&[version], &schema, &extract::Options::default()).unwrap_err().job().is_none());
 }
 
 #[test]

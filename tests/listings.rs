@@ -8,8 +8,9 @@ use std::time::Duration;
 use common::nomic;
 use nomic_client::agents::{Agent, Filter};
 use nomic_client::files::Search;
-use nomic_client::{Error, Listing, Page};
+use nomic_client::{Error, Listing, Page, Request};
 use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
+use serde_json::Value;
 
 fn emulator(agents: usize) -> Emulator {
     Emulator::builder().limits(Limits::off()).agents(agents).files(30).job_time(Duration::ZERO).start().unwrap()
@@ -132,4 +133,23 @@ fn a_listing_knows_whether_it_is_finished() {
     assert!(!listing.is_finished() && listing.cursor().is_none());
     assert_eq!(listing.by_ref().count(), 5);
     assert!(listing.is_finished() && listing.cursor().is_none());
+}
+
+#[test]
+fn any_list_is_read_as_the_known_ones_are() {
+    let emulator = emulator(25);
+    let nomic = nomic(&emulator);
+    let request = Request::get("/agents");
+    let raw: Vec<Value> = nomic.list(&request).page_size(10).collect::<Result<_, _>>().unwrap();
+    let known: Vec<Agent> = nomic.agents(&Filter::default()).collect::<Result<_, _>>().unwrap();
+    assert_eq!(raw.iter().map(|agent| agent["id"].as_str().unwrap()).collect::<Vec<_>>(), ids_of(&known));
+    emulator.fault(Fault::on("list_agents", FaultKind::CursorCycle));
+    let circle = nomic.list::<Value>(&request).page_size(10).find_map(Result::err);
+    assert!(matches!(circle, Some(Error::RepeatedCursor { .. })), "{circle:?}");
+    let mut wrong = nomic.list::<Value>(&Request::get("/../agents"));
+    assert!(matches!(wrong.next(), Some(Err(Error::Refused { .. }))) && wrong.next().is_none());
+}
+
+fn ids_of(agents: &[Agent]) -> Vec<&str> {
+    agents.iter().map(|agent| agent.id.as_str()).collect()
 }

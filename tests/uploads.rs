@@ -5,6 +5,7 @@ mod common;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -114,6 +115,32 @@ fn a_document_that_shrinks_or_grows_while_it_is_sent_is_an_error_and_no_hang() {
     assert_eq!(emulator.accepted("upload_file"), 0);
     // The client is as good as before.
     nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).unwrap();
+}
+
+#[test]
+fn an_upload_that_is_given_up_ends_at_once_and_stores_nothing() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let size = 8 * MIB;
+    // In the middle, and with the last byte of the document.
+    for end in [MIB, size] {
+        let mut reached = 0;
+        let upload = Upload::from_bytes("a.bin", vec![7; size as usize]).control(|sent, total| {
+            assert!(reached < end && total == size, "called after it broke off");
+            reached = sent;
+            if sent >= end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let error = nomic.upload(upload).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "upload_file: given up by the program before the document was through; nothing was stored"
+        );
+        assert!(error.is_cancelled() && !error.may_have_been_carried_out() && !error.is_transient());
+        assert_eq!(error.operation(), Some("upload_file"));
+    }
+    assert_eq!(emulator.accepted("upload_file"), 0);
+    nomic.upload(Upload::from_bytes("a.txt", "Level: 1").control(|_, _| ControlFlow::Continue(()))).unwrap();
+    assert_eq!(emulator.accepted("upload_file"), 1);
 }
 
 #[test]

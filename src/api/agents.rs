@@ -502,7 +502,7 @@ impl Nomic {
     pub fn launch_agent(&self, launch: &Launch) -> Result<Agent> {
         match launch.reason_to_refuse() {
             Some(reason) => Err(Error::refused(LAUNCH_AGENT.name, reason)),
-            None => self.fetch_data(&Call::to(&LAUNCH_AGENT, &[])?.json(launch)),
+            None => self.submit(&Call::to(&LAUNCH_AGENT, &[])?.json(launch), "id", |id| JobRef::Agent(id.into())),
         }
     }
 
@@ -544,7 +544,10 @@ impl Nomic {
         let body = Body { prompt: prompt.into() };
         match body.prompt.reason_to_refuse() {
             Some(reason) => Err(Error::refused(FOLLOW_UP_AGENT.name, reason)),
-            None => self.fetch_data(&Call::to(&FOLLOW_UP_AGENT, &[id.as_str()])?.json(&body)),
+            None => {
+                let call = Call::to(&FOLLOW_UP_AGENT, &[id.as_str()])?.json(&body);
+                self.submit(&call, "id", |id| JobRef::Agent(id.into()))
+            }
         }
     }
 
@@ -602,6 +605,18 @@ impl Nomic {
     #[doc(alias = "get_artifact")]
     pub fn artifact(&self, id: &AgentId, artifact_id: &ArtifactId) -> Result<Artifact> {
         self.fetch_data(&Call::to(&GET_ARTIFACT, &[id.as_str(), artifact_id.as_str()])?)
+    }
+}
+
+impl TryFrom<JobRef> for AgentId {
+    type Error = JobRef;
+
+    /// The agent's id, unless the job is of another kind.
+    fn try_from(job: JobRef) -> Result<Self, JobRef> {
+        match job {
+            JobRef::Agent(id) => Ok(id),
+            other => Err(other),
+        }
     }
 }
 

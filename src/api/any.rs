@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::call::{Body, Call, encoded_id};
 use crate::error::{Error, brief};
+use crate::listing::Listing;
 use crate::nomic::Nomic;
 use crate::operations::{Method, Tier};
 
@@ -137,6 +138,24 @@ impl Nomic {
     /// [`Error::Refused`] if the path is empty, leads elsewhere (`..`, a URL), or holds control characters.
     pub fn call<T: DeserializeOwned>(&self, request: &Request) -> crate::error::Result<T> {
         self.fetch_or_null(&request.describe()?)
+    }
+
+    /// A list of your own making, read as any type: page by page, by the same cursor, and as lazily as the others.
+    ///
+    /// ```no_run
+    /// # use nomic_client::{Nomic, Request};
+    /// # let nomic = Nomic::from_env()?;
+    /// for report in nomic.list::<serde_json::Value>(&Request::get("/reports").query("status", "open")) {
+    ///     println!("{}", report?["title"]);
+    /// }
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first item is the error if the request cannot be sent as it is: see [`call`](Self::call).
+    pub fn list<T: DeserializeOwned>(&self, request: &Request) -> Listing<T> {
+        Listing::new(self, request.describe(), None)
     }
 }
 

@@ -172,7 +172,7 @@ impl Nomic {
         if options.citations {
             body["enableCitations"] = true.into();
         }
-        self.fetch_data(&Call::to(&SUBMIT_EXTRACT, &[])?.json(&body))
+        self.submit(&Call::to(&SUBMIT_EXTRACT, &[])?.json(&body), "taskId", |id| JobRef::Extract(id.into()))
     }
 
     /// An extract job that was begun earlier, by this program or another; nothing is sent.
@@ -188,6 +188,18 @@ impl Nomic {
 impl From<TaskId> for ExtractJob {
     fn from(task_id: TaskId) -> Self {
         Self { task_id }
+    }
+}
+
+impl TryFrom<JobRef> for ExtractJob {
+    type Error = JobRef;
+
+    /// The job, unless it is of another kind.
+    fn try_from(job: JobRef) -> Result<Self, JobRef> {
+        match job {
+            JobRef::Extract(task_id) => Ok(Self { task_id }),
+            other => Err(other),
+        }
     }
 }
 

@@ -21,8 +21,10 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
@@ -140,8 +142,29 @@ impl<'a> Upload<'a> {
 
     /// Called after each piece, on the thread that uploads, with the bytes of the document that went out so far and those
     /// that it has in all. A repeated attempt begins at the beginning again.
-    pub fn progress(mut self, progress: impl FnMut(u64, u64) + Send + 'a) -> Self {
-        self.progress = Some(Box::new(progress));
+    pub fn progress(self, mut progress: impl FnMut(u64, u64) + Send + 'a) -> Self {
+        self.control(move |sent, total| {
+            progress(sent, total);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// As [`progress`](Self::progress), by a function that may give the upload up: with [`ControlFlow::Break`] it ends
+    /// after this piece, with [`Error::Cancelled`], and nothing is stored.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use nomic_client::files::Upload;
+    ///
+    /// static STOP: AtomicBool = AtomicBool::new(false); // set by a button, say
+    /// let upload = Upload::from_path("plan.pdf").control(|_, _| match STOP.load(Ordering::Relaxed) {
+    ///     true => ControlFlow::Break(()),
+    ///     false => ControlFlow::Continue(()),
+    /// });
+    /// ```
+    pub fn control(mut self, control: impl FnMut(u64, u64) -> ControlFlow<()> + Send + 'a) -> Self {
+        self.progress = Some(Box::new(control));
         self
     }
 
@@ -208,7 +231,14 @@ impl<'a> Upload<'a> {
             fields.push(("parentId", parent.as_str()));
         }
         let form = Form::new(&boundary(), &fields, "file", &name, &content_type);
-        Ok(Document { form, length, source, progress: self.progress.map(Mutex::new), label })
+        Ok(Document {
+            form,
+            length,
+            source,
+            progress: self.progress.map(Mutex::new),
+            given_up: AtomicBool::new(false),
+            label,
+        })
     }
 }
 

@@ -267,7 +267,7 @@ impl Nomic {
         if options.as_object().is_some_and(|options| !options.is_empty()) {
             body["options"] = options;
         }
-        self.fetch_data(&Call::to(&SUBMIT_PARSE, &[])?.json(&body))
+        self.submit(&Call::to(&SUBMIT_PARSE, &[])?.json(&body), "taskId", |id| JobRef::Parse(id.into()))
     }
 
     /// A parse job that was begun earlier, by this program or another; nothing is sent.
@@ -283,6 +283,18 @@ impl Nomic {
 impl From<TaskId> for ParseJob {
     fn from(task_id: TaskId) -> Self {
         Self { task_id }
+    }
+}
+
+impl TryFrom<JobRef> for ParseJob {
+    type Error = JobRef;
+
+    /// The job, unless it is of another kind.
+    fn try_from(job: JobRef) -> Result<Self, JobRef> {
+        match job {
+            JobRef::Parse(task_id) => Ok(Self { task_id }),
+            other => Err(other),
+        }
     }
 }
 

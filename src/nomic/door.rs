@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -37,10 +38,10 @@ impl Nomic {
     pub(crate) fn send_for(&self, call: &Call<'_>, reading: &mut Reading<'_>) -> Result<Answer> {
         let inner = &*self.inner;
         let began = Instant::now();
-        let own = match call.body {
+        let own = self.deadline.unwrap_or(match call.body {
             Body::Form(_) => inner.upload_deadline,
             _ => inner.deadline,
-        };
+        });
         let deadline = began + call.deadline.map_or(own, |limit| limit.min(own)).min(CENTURY);
         let url = call.url(&inner.base_url);
         // Repetitions of a refusal are counted apart: the server asked for them.
@@ -257,6 +258,9 @@ impl Nomic {
             // The server saw a form without an end, which it cannot have taken for a document.
             Cause::Source(error) => {
                 let what = match &call.body {
+                    Body::Form(document) if document.given_up.load(Ordering::Relaxed) => {
+                        return (None, Error::Cancelled { operation });
+                    }
                     Body::Form(document) => document.label.clone(),
                     _ => "the body".to_owned(),
                 };
@@ -292,6 +296,7 @@ impl Nomic {
             message: shortened(&self.redacted(mismatch.message)),
             body: self.kept(&answer.body),
             broken: mismatch.broken,
+            job: None,
             fate: fate(call, done),
         }))
     }
