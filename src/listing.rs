@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::nomic::Nomic;
-use crate::words::null_is_default;
+use crate::words::{null_is_default, whole};
 
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct Page<T> {
     #[serde(default)]
     pub next_cursor: Option<String>,
     /// How many items the whole list has, where the service counts them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub total_count: Option<u64>,
     /// What else stands on the page.
     #[serde(flatten)]

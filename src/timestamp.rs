@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A point in time as the service sent it, e.g. `2026-04-05T12:00:00.000Z`. Nothing is checked before
 /// [`system_time`](Self::system_time) reads it. Compared as text; use `system_time` to compare times.
@@ -18,9 +19,45 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(Timestamp::from(time).as_str(), "1970-01-02T00:00:00.250Z");
 /// # Ok::<(), nomic_client::InvalidTimestamp>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Timestamp(String);
+
+/// A number where a text is expected is kept as its text: [`system_time`](Timestamp::system_time) then says that it is
+/// none, and all around it is read.
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Timestamp;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a timestamp")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Timestamp, E> {
+                Ok(text.into())
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Timestamp, E> {
+                Ok(text.into())
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Timestamp, E> {
+                Ok(number.to_string().into())
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Timestamp, E> {
+                Ok(number.to_string().into())
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Timestamp, E> {
+                Ok(number.to_string().into())
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
 
 /// A timestamp that is not one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +208,18 @@ mod tests {
             Ok(after) => after.as_secs_f64(),
             Err(before) => -before.duration().as_secs_f64(),
         })
+    }
+
+    #[test]
+    fn a_timestamp_is_its_text_in_json_and_a_number_harms_nothing() {
+        let read = |json: &str| serde_json::from_str::<Timestamp>(json).unwrap();
+        let text = r#""2026-04-05T12:00:00Z""#;
+        assert_eq!(serde_json::to_string(&read(text)).unwrap(), text);
+        for number in ["1775390400", "-5", "1.5"] {
+            assert_eq!(read(number).as_str(), number);
+            assert!(read(number).system_time().is_err());
+        }
+        assert!(serde_json::from_str::<Timestamp>("[]").is_err());
     }
 
     #[test]

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{builder, emulator, nomic};
+use std::time::Duration;
+
+use common::{builder, emulator, impatient, nomic};
 use nomic_client::files::Upload;
 use nomic_client::parse::{Options, ParseJob, Parsed};
 use nomic_client::{Error, Nomic, Poll, Request};
@@ -19,7 +21,9 @@ fn large_job(nomic: &Nomic) -> ParseJob {
         |number| format!("§ {number}: the \"permit\" lapses\tif no work has begun within 180 days. ⛰ \\ 🦀\n\n");
     let text: String = (0..PARAGRAPHS).map(paragraph).collect();
     let version = nomic.upload(Upload::from_bytes("code.txt", text)).unwrap().file_version_id;
-    nomic.parse(&version, &Options::default()).unwrap()
+    let job = nomic.parse(&version, &Options::default()).unwrap();
+    nomic.wait_with(&job, &impatient(Duration::from_secs(30))).unwrap();
+    job
 }
 
 fn done(nomic: &Nomic, job: &ParseJob) -> Parsed {
@@ -80,13 +84,14 @@ fn what_does_not_fit_is_named_with_its_place_in_a_large_answer_too() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let mut chunks = vec![json!({"content": "A paragraph of some words, and of some more.", "blocks": []}); 20_000];
-    chunks[19_000]["blocks"] = json!([{"content": "a"}, {"content": "b", "bbox": {"page": "two"}}]);
+    chunks[19_000]["blocks"] =
+        json!([{"content": "a"}, {"content": "b", "bbox": {"page": "two"}}, {"content": {"text": "c"}}]);
     let task = json!({"status": "COMPLETED", "result": {"chunks": chunks}});
     for (body, place) in [(task.clone(), ""), (json!({"data": task}), "data.")] {
         answers(&emulator, &body);
         let error = nomic.poll(&nomic.parse_job("a")).unwrap_err();
         let Error::Decode(inside) = &error else { panic!("{error}") };
-        assert_eq!(inside.path, format!("{place}result.chunks[19000].blocks[1].bbox.page"));
+        assert_eq!(inside.path, format!("{place}result.chunks[19000].blocks[2].content"));
         assert!(error.to_string().len() < 600 && !error.is_transient(), "{error}");
         assert!(inside.body.starts_with('{') && inside.body.len() <= nomic_client::KEPT_OF_BODY, "{}", inside.body);
     }

@@ -9,7 +9,7 @@ use crate::listing::{Listing, Page};
 use crate::nomic::Nomic;
 use crate::operations::LIST_USER_ANALYTICS;
 use crate::timestamp::Timestamp;
-use crate::words::open_enum;
+use crate::words::{open_enum, whole};
 
 /// 1000: the largest page, in users. If none is asked for, the service gives 100.
 pub const MAX_PAGE: u32 = 1000;
@@ -47,11 +47,11 @@ pub struct UserAnalytics {
     #[serde(default)]
     pub last_active_at: Option<Timestamp>,
     /// What the user's use of AI has cost, in cents, e.g. 1200. Of which currency, and in which time, is not documented.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub ai_usage_cents: Option<i64>,
     /// What it may cost, in cents, e.g. 2000; `None` for no cap of the user's own. Of which currency, and in which time, is
     /// not documented.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub spend_cap_cents: Option<i64>,
     /// How usage and cap stand to each other, e.g. `within_limit`.
     #[serde(default)]

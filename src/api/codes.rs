@@ -21,7 +21,7 @@ use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::nomic::Nomic;
 use crate::operations::SEARCH_CODES;
-use crate::words::null_is_default;
+use crate::words::{null_is_default, whole};
 
 /// 50: the most sections that one search gives.
 pub const MAX_RESULTS: u32 = 50;
@@ -48,7 +48,7 @@ pub struct CodeSection {
     #[serde(default)]
     pub citation_id: Option<String>,
     /// The page that it stands on, e.g. 42.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub page_number: Option<u32>,
     /// Its passages.
     #[serde(default, deserialize_with = "null_is_default")]
@@ -119,6 +119,7 @@ pub struct Code {
     /// Its name, e.g. `International Building Code`.
     pub name: Option<String>,
     /// Its year, e.g. 2021.
+    #[serde(deserialize_with = "whole")]
     pub year: Option<i32>,
     /// What else the service said.
     #[serde(flatten)]

@@ -41,6 +41,7 @@ use crate::job::{Poll, Task, sealed};
 use crate::json;
 use crate::nomic::Nomic;
 use crate::operations::{GET_EXTRACT, Operation, SUBMIT_EXTRACT};
+use crate::words::whole;
 
 /// How to extract.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,7 +91,7 @@ pub struct Citation {
     #[serde(default)]
     pub file_version_id: Option<FileVersionId>,
     /// The page, counted from 1.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub page: Option<u32>,
     /// The place on the page.
     #[serde(default)]

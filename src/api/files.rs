@@ -38,7 +38,7 @@ use crate::multipart::Form;
 use crate::nomic::Nomic;
 use crate::operations::{SEARCH_FILES, UPLOAD_FILE};
 use crate::timestamp::Timestamp;
-use crate::words::null_is_default;
+use crate::words::{null_is_default, whole};
 
 /// 500 MiB: the largest document that is sent, in bytes. Nomic's API pages say "500 MB"; should that mean 500,000,000
 /// bytes, the service refuses what lies between.
@@ -318,7 +318,7 @@ pub struct UploadedFile {
     #[serde(default)]
     pub mime_type: Option<String>,
     /// Its size in bytes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub size: Option<u64>,
     /// Always `DOCUMENT` today.
     #[serde(default)]

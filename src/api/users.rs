@@ -11,6 +11,7 @@ use crate::listing::Listing;
 use crate::nomic::Nomic;
 use crate::operations::{DISABLE_USER, ENABLE_USER, GET_USER, LIST_USERS};
 use crate::timestamp::Timestamp;
+use crate::words::whole;
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,10 +51,10 @@ pub struct UserDetails {
     #[serde(default)]
     pub disabled_at: Option<Timestamp>,
     /// How many API keys the user has, e.g. 3.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub api_key_count: Option<u64>,
     /// How many sessions of the user are open, e.g. 1.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub session_count: Option<u64>,
 }
 
@@ -71,7 +72,7 @@ pub struct UserState {
     #[serde(default)]
     pub disabled_at: Option<Timestamp>,
     /// How many API keys of the user were revoked at once, e.g. 2.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub revoked_api_keys: Option<u64>,
     /// What else the service said.
     #[serde(flatten)]
