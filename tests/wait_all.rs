@@ -138,6 +138,21 @@ fn many_agents_are_looked_after_in_the_list() {
 }
 
 #[test]
+fn who_breaks_off_loses_no_job_that_was_not_yielded() {
+    let emulator = emulator();
+    let nomic = quick(&emulator);
+    let agents: HashSet<_> = (0..20).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap().id).collect();
+    let mut all = nomic.wait_all_with(agents.iter().cloned(), &impatient(PATIENCE));
+    let (first, ended) = all.next().unwrap();
+    ended.unwrap();
+    // The list has shown the ends of the others too.
+    let mut left: HashSet<_> = all.waiting().cloned().collect();
+    assert_eq!(left.len(), 19);
+    left.insert(first);
+    assert_eq!(left, agents);
+}
+
+#[test]
 fn what_a_list_showed_before_it_broke_off_comes_out_once_too() {
     let emulator = emulator();
     let nomic = builder(&emulator).attempts(1).rate_window(Duration::from_millis(100)).build().unwrap();

@@ -108,10 +108,9 @@ impl<J: Job> WaitAll<J> {
         self.places += 1;
     }
 
-    /// The jobs whose ends are not known yet: those to store, if the program has to end. An agent that the list showed
-    /// as ended, but that was not yielded yet, is not among them.
+    /// The jobs that were not yielded yet: those to store, if the program has to end.
     pub fn waiting(&self) -> impl Iterator<Item = &J> {
-        self.jobs.values().map(|(job, _)| job)
+        self.ready.iter().map(|(job, _)| job).chain(self.jobs.values().map(|(job, _)| job))
     }
 
     fn ask(&mut self, place: usize, limit: Duration) {
