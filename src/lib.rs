@@ -1,4 +1,18 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Map of the crate
+//!
+//! | look at | for |
+//! | --- | --- |
+//! | [`Nomic`] | the client: all its methods in one table, and the errors that any call may give |
+//! | [`Builder`] | timeouts, attempts, proxy, root certificates |
+//! | [`files`], [`parse`], [`extract`], [`agents`], [`codes`], … | one module for each area: its types, options and examples |
+//! | [`Listing`] | lists: by item, by page, and from a stored cursor |
+//! | [`job`] | waiting: for one job or many, once or in a loop of your own |
+//! | [`Error`] | what failed, and what to do next |
+//! | [`Request`] | calls that have no method here |
+//! | [`operations`] | the table of all operations: path, rate-limit tier, scope, evidence |
+//! | [`guide::coming_from_python`] | the calls of the official Python package, and what they are here |
 
 // The house, from the ground up. A room imports from the floors below it, never sideways among the areas.
 //

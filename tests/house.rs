@@ -1,4 +1,5 @@
-//! The laws of the house: who imports whom, who knows `ureq`, and that every file says what it is for.
+//! The laws of the house: who imports whom, who knows `ureq`, that every file says what it is for, and that the pages
+//! outside the code say what is so.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 use std::fs;
@@ -160,20 +161,93 @@ fn the_map_of_the_client_shows_every_method() {
     }
 }
 
+/// A file of the repository.
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
 #[test]
-fn every_promise_of_the_readme_names_tests_that_are_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let promises = readme.split("<!-- promises -->").nth(1).unwrap();
+fn every_promise_names_tests_that_are_there() {
+    let promises = read("PROMISES.md");
     let mut named = 0;
-    for line in promises.lines().filter(|line| line.contains("](tests/")) {
-        let (_, file) = line.split_once("](").unwrap();
-        let (file, tests) = file.split_once(')').unwrap();
-        let source = fs::read_to_string(root.join(file)).unwrap();
-        for test in tests.split('`').skip(1).step_by(2) {
-            assert!(source.contains(&format!("fn {test}()")), "{file} has no test {test}");
+    for row in promises.lines().filter(|line| line.starts_with("| ")).skip(2) {
+        let (_, proof) = row.trim_end_matches(" |").rsplit_once(" | ").unwrap();
+        let (file, tests) = proof.strip_prefix('`').and_then(|proof| proof.split_once("`: ")).expect("a file: tests");
+        let source = read(file);
+        let tests: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test proves: {row}");
+        for test in tests {
+            let above = source.split_once(&format!("\nfn {test}()")).map(|(above, _)| above);
+            let attributes = above.unwrap_or_default().rsplit("\n\n").next().unwrap();
+            assert!(attributes.contains("#[test]"), "{file} has no test {test}");
             named += 1;
         }
     }
     assert!(named > 20, "{named}");
+}
+
+/// Where the links of a Markdown text lead.
+fn links(text: &str) -> Vec<&str> {
+    let mut fenced = false;
+    let prose = text.lines().filter(|line| {
+        fenced ^= line.starts_with("```");
+        !fenced
+    });
+    prose
+        .flat_map(|line| {
+            ["](", "]: ", "href=\"", "src=\""].into_iter().flat_map(move |before| line.split(before).skip(1))
+        })
+        .map(|rest| rest.split([')', '"', ' ']).next().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_readme_has_no_relative_link_and_leads_to_what_is_there() {
+    // It is shown on crates.io and docs.rs too, where nothing lies beside it.
+    const SHIPPED: &str = "https://docs.rs/crate/nomic-client/latest/source/";
+    const DOCS: &str = "https://docs.rs/nomic-client/latest/nomic_client/";
+    let (readme, manifest) = (read("README.md"), read("Cargo.toml"));
+    let include = manifest.lines().find(|line| line.starts_with("include = ")).unwrap();
+    let sources = sources();
+    let links = links(&readme);
+    for link in &links {
+        assert!(link.starts_with("https://"), "a relative link: {link}");
+        if let Some(file) = link.strip_prefix(SHIPPED) {
+            assert!(include.contains(&format!("\"/{file}\"")), "{file} is not in the package");
+        }
+        if let Some(page) = link.strip_prefix(DOCS) {
+            let (module, page) = page.rsplit_once('/').unwrap_or(("", page));
+            let name = module.rsplit('/').next().unwrap();
+            let there = match page.split('.').collect::<Vec<_>>()[..] {
+                ["index", "html"] => sources.iter().any(|(path, text)| {
+                    path.ends_with(format!("{name}.rs")) || text.contains(&format!("pub mod {name} "))
+                }),
+                [kind, item, "html"] => {
+                    let kind = if kind == "constant" { "const" } else { kind };
+                    let said = format!("pub {kind} {item}");
+                    sources.iter().any(|(_, text)| text.lines().any(|line| line.trim_start().starts_with(&said)))
+                }
+                _ => false,
+            };
+            assert!(there, "{link}");
+        }
+    }
+    assert!(links.len() > 10, "{links:?}");
+}
+
+#[test]
+fn the_readmes_table_of_bounds_is_the_codes() {
+    let (readme, code) = (read("README.md"), read("src/nomic.rs"));
+    let rows: Vec<_> = readme.split_once("setter of `Builder` |\n").unwrap().1.lines().skip(1).collect();
+    let rows = rows.split(|line| line.is_empty()).next().unwrap();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let (value, setter) = (cells[2], cells[3].trim_matches('`'));
+        assert!(code.contains(&format!("pub fn {setter}(mut self")), "{row}");
+        let (above, _) = code.split_once(&format!("\npub const DEFAULT_{}: ", setter.to_uppercase())).unwrap();
+        let docs = above.lines().rev().take_while(|line| line.starts_with("/// ")).last().unwrap();
+        assert!(docs.starts_with(&format!("/// {value}: ")), "{row} {docs}");
+    }
 }

@@ -1,4 +1,5 @@
-//! Client, emulator and README say of every operation what the contract says, and read every answer that it shows.
+//! Client and emulator say of every operation what the contract says, and read every answer that it shows; the README
+//! counts the operations as it does, and shows errors as they are printed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 use std::time::Duration;
@@ -50,24 +51,43 @@ fn the_emulators_routes_are_the_contracts() {
     assert_eq!(sorted(told), sorted(served));
 }
 
-/// The README's table, row by row.
-fn readme_rows() -> Vec<String> {
-    let readme = include_str!("../../../README.md");
-    let table = readme.split("<!-- operations -->").nth(1).expect("the table stands between two markers");
-    table.trim().lines().skip(2).map(str::to_owned).collect()
+const README: &str = include_str!("../../../README.md");
+
+#[test]
+fn the_readme_counts_the_operations_of_the_contract() {
+    let contract = contract();
+    let operations = contract.operations();
+    let count = |evidence| operations.iter().filter(|one| one.evidence == evidence).count();
+    let told = format!(
+        "Of its {} operations, {} are documented, {} was observed on the wire, and {} are inferred",
+        operations.len(),
+        count("documented"),
+        count("observed"),
+        count("inferred"),
+    );
+    assert!(README.split_whitespace().collect::<Vec<_>>().join(" ").contains(&told), "{told}");
 }
 
 #[test]
-fn the_readmes_table_is_the_contracts() {
-    let contract = contract();
-    let operations = contract.operations();
-    let told = operations.iter().map(|one| {
-        format!("`{}` | `{} {}` | {} | `{}` | {}", one.name, one.method, one.path, one.tier, one.scope, one.evidence)
-    });
-    let shown = readme_rows()
-        .into_iter()
-        .map(|row| row.trim_matches(['|', ' ']).split_once(" | ").expect("a method, and the rest").1.to_owned());
-    assert_eq!(sorted(told), sorted(shown));
+fn the_errors_that_the_readme_shows_are_printed_so() {
+    let emulator = Emulator::start().unwrap();
+    let nomic = Nomic::new(emulator.url(), emulator.key()).unwrap();
+    let files_only = Nomic::new(emulator.url(), emulator.issue_key(&["developer:files"])).unwrap();
+    let nowhere = Nomic::new("https://acmee.invalid", "npk_x").unwrap();
+    emulator.fault(Fault::on("upload_file", FaultKind::ResetAfter));
+    let printed = [
+        files_only.launch_agent(&Launch::prompt("Go.")).unwrap_err(),
+        nomic.parse(&"7".into(), &parse::Options::default()).unwrap_err(),
+        nowhere.agent(&"019abc12-3456-7890-abcd-ef1234567890".into()).unwrap_err(),
+        nomic.upload(Upload::from_bytes("a.txt", "a")).unwrap_err(),
+    ];
+    let shown = README.split_once("```text\n").and_then(|(_, rest)| rest.split_once("```")).expect("the lines").0;
+    let printed: Vec<_> = printed
+        .iter()
+        .map(|error| error.to_string().replace("acmee.invalid", "acmee.nomic.ai"))
+        .map(|line| line.replace(&emulator.address().to_string(), "acme.nomic.ai"))
+        .collect();
+    assert_eq!(shown.lines().collect::<Vec<_>>(), printed);
 }
 
 /// Calls an operation so that its answer is read; `Ok` means that it could be.
