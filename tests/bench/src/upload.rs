@@ -17,7 +17,9 @@ use crate::table::{in_turns, median, peak_memory, ratio};
 const ROUNDS: usize = 7;
 const FILES: usize = 11;
 const SIZE: u64 = 100 << 20;
-const WAYS: [&str; 5] = ["bare socket", "nomic-client", "ureq, no form", "reqwest blocking", "attohttpc, no form"];
+const WAYS: [&str; 6] = [PIECES, COPY, "nomic-client", "ureq, no form", "reqwest blocking", "attohttpc, no form"];
+const PIECES: &str = "bare socket, 128 KiB";
+const COPY: &str = "bare socket, io::copy";
 
 pub fn run() -> ExitCode {
     let server = Server::start(&["uploaded"]);
@@ -47,9 +49,10 @@ pub fn by(way: &str, address: &str, file: &str) -> ExitCode {
     let file = Path::new(file);
     let url = format!("http://{address}/api/v0/files/upload");
     let mut upload: Box<dyn FnMut()> = match way {
-        "bare socket" => {
+        PIECES | COPY => {
             let mut socket = TcpStream::connect(address).expect("a connection");
-            Box::new(move || copy(&mut socket, file))
+            let by_pieces = way == PIECES;
+            Box::new(move || copy(&mut socket, file, by_pieces))
         }
         "nomic-client" => {
             let nomic = Nomic::new(format!("http://{address}/api/v0"), "npk_bench").expect("a good URL and key");
@@ -83,12 +86,22 @@ pub fn by(way: &str, address: &str, file: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The file into the socket, in pieces of the size that the standard library copies by.
-fn copy(socket: &mut TcpStream, path: &Path) {
+/// The file into the socket: in pieces as large as a client's buffer, or as the standard library copies.
+fn copy(socket: &mut TcpStream, path: &Path, by_pieces: bool) {
     let mut file = File::open(path).expect("a file");
     let head = format!("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: {SIZE}\r\n\r\n");
     socket.write_all(head.as_bytes()).expect("a head");
-    std::io::copy(&mut file, socket).expect("a body");
+    if by_pieces {
+        let mut piece = vec![0; 128 << 10];
+        loop {
+            match file.read(&mut piece).expect("a file") {
+                0 => break,
+                count => socket.write_all(&piece[..count]).expect("a body"),
+            }
+        }
+    } else {
+        std::io::copy(&mut file, socket).expect("a body");
+    }
     let (mut answer, mut filled) = ([0; 1024], 0);
     while !answer[..filled].ends_with(b"}") {
         filled += socket.read(&mut answer[filled..]).expect("an answer");
