@@ -717,7 +717,18 @@ impl Error {
     /// Always `false` for what is a GET on the wire, and wherever the server provably did not act.
     #[must_use]
     pub fn may_have_been_carried_out(&self) -> bool {
-        let fate = match self {
+        self.fate() != Fate::NotDone
+    }
+
+    /// Whether the server did act, so that only its answer is lost or cannot be read. Implies
+    /// [`may_have_been_carried_out`](Self::may_have_been_carried_out).
+    #[must_use]
+    pub fn was_carried_out(&self) -> bool {
+        self.fate() == Fate::Done
+    }
+
+    fn fate(&self) -> Fate {
+        match self {
             Self::Api(error) => error.fate,
             Self::Foreign(error) => error.fate,
             Self::Transport(error) => error.fate,
@@ -725,8 +736,7 @@ impl Error {
             Self::Decode(error) => error.fate,
             Self::TooLarge { acts: true, .. } => Fate::Unknown,
             _ => Fate::NotDone,
-        };
-        fate != Fate::NotDone
+        }
     }
 
     /// Whether the same call may succeed later as it is: the server or the way to it was in trouble,
@@ -738,7 +748,7 @@ impl Error {
             Self::Transport(error) => !error.lasting,
             Self::Deadline(_) => true,
             Self::Api(error) => match error.status {
-                408 | 500 | 502 | 504 => true,
+                408 | 500 | 502 | 504 | 520..=529 => true,
                 // Without a delay it may be a spend limit, which time does not lift.
                 429 | 503 => error.retry_after.is_some(),
                 _ => false,

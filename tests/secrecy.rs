@@ -69,6 +69,9 @@ fn the_key_is_shown_nowhere() {
         echo(200, "application/json", format!(r#"{{"id":7,"key":"{key}"}}"#)),
         echo(200, "application/json", format!(r#"{{"id":"a","status":"b","artifacts":"{key}"}}"#)),
         echo(200, "text/plain", format!("Bearer {key}")),
+        // So often that what is left of it is short, with one key across every cut.
+        echo(502, "text/html", format!("<{}", key.repeat(1000))),
+        echo(200, "application/json", format!(r#"{{"id":7,"a":"{}"}}"#, key.repeat(1000))),
     ];
     for kind in echoes {
         emulator.clear_faults();
@@ -100,7 +103,7 @@ fn the_key_is_shown_nowhere() {
     }
 
     assert!(!debug.contains(&key), "in a Debug: {debug}");
-    assert!(!shown.contains(&key), "in an error");
+    assert!(!shown.contains(&key[..key.len() / 2]), "in an error");
     assert!(records.iter().any(|record| record.contains("nomic_client submit_parse POST /parse 20")), "{records:#?}");
     assert!(records.iter().any(|record| record.contains("ureq")), "other crates are heard");
     for record in &records {

@@ -14,7 +14,6 @@
 //! # Ok::<(), nomic_client::Error>(())
 //! ```
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -222,7 +221,14 @@ impl Parsed {
     /// The numbers of the pages that hold a block, ascending.
     #[must_use]
     pub fn pages(&self) -> Vec<u32> {
-        self.blocks().filter_map(Block::page).collect::<BTreeSet<_>>().into_iter().collect()
+        let mut pages = Vec::new();
+        for page in self.blocks().filter_map(Block::page) {
+            // Mostly they come in order.
+            if let Err(place) = pages.binary_search(&page) {
+                pages.insert(place, page);
+            }
+        }
+        pages
     }
 
     /// The whole text: the chunks, or the blocks if there are no chunks, with an empty line between them.

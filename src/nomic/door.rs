@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Nomic;
 use super::gate::{Closed, Gate};
@@ -312,9 +312,13 @@ impl Nomic {
 
     /// The beginning of a body, without the key.
     fn kept(&self, body: &[u8]) -> String {
-        // A key that lies across the cut is found too.
-        let some = body[..body.len().min(4 * KEPT_OF_BODY)].to_vec();
-        beginning(&self.inner.key.redact(some))
+        let some = &body[..body.len().min(4 * KEPT_OF_BODY)];
+        let mut clean = self.inner.key.redact(some.to_vec());
+        if some.len() < body.len() {
+            // What may be the beginning of a key that lies across the cut.
+            clean.truncate(clean.len().saturating_sub(self.inner.key.authorization().len()));
+        }
+        beginning(&clean)
     }
 
     /// JSON without the key. Done after reading: JSON has more than one way to write a character.
@@ -323,8 +327,11 @@ impl Nomic {
             Value::String(text) => Value::String(self.redacted(text)),
             Value::Array(items) => items.into_iter().map(|item| self.redacted_value(item)).collect(),
             Value::Object(fields) => {
-                let clean = |(name, value)| (self.redacted(name), self.redacted_value(value));
-                Value::Object(fields.into_iter().map(clean).collect())
+                let mut clean = Map::new();
+                for (name, value) in fields {
+                    clean.insert(self.redacted(name), self.redacted_value(value));
+                }
+                Value::Object(clean)
             }
             other => other,
         }
