@@ -6,6 +6,8 @@ mod common;
 use std::time::Duration;
 
 use common::{builder, emulator, impatient, nomic};
+#[cfg(target_os = "linux")]
+use common::{in_a_process, peak_memory, variable};
 use nomic_client::files::Upload;
 use nomic_client::parse::{Options, ParseJob, Parsed};
 use nomic_client::{Error, Nomic, Poll, Request};
@@ -132,4 +134,31 @@ fn the_limit_of_an_answer_holds_while_it_is_decoded() {
         let error = narrow.poll(&job).unwrap_err();
         assert!(matches!(error, Error::TooLarge { limit: 1_048_576, .. }), "{error}");
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_text_of_a_large_answer_is_never_in_memory_as_a_whole() {
+    let emulator = emulator();
+    let blank = " ".repeat(1 << 20);
+    let chunks = vec![format!(r#"{{"content":"a","blocks":[]}}{blank}"#); 64].join(",");
+    let body = format!(r#"{{"status":"COMPLETED","result":{{"chunks":[{chunks}]}}}}"#);
+    let content_type = "application/json".to_owned();
+    let kind = FaultKind::Status { status: 200, body, content_type, headers: Vec::new(), acted: false };
+    emulator.fault(Fault::on("get_parse", kind));
+    let variables = [("TEST_URL", emulator.url()), ("TEST_KEY", emulator.key())];
+    let output = in_a_process("a_program_that_reads_a_large_answer", &variables);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let peak: u64 = text.lines().find_map(|line| line.strip_prefix("peak ")).unwrap().parse().unwrap();
+    println!("peak memory of a process that reads 64 MiB: {peak} KiB");
+    assert!(peak < 24 << 10, "{peak} KiB");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "run by the_text_of_a_large_answer_is_never_in_memory_as_a_whole"]
+fn a_program_that_reads_a_large_answer() {
+    let nomic = Nomic::new(variable("TEST_URL"), variable("TEST_KEY")).unwrap();
+    assert_eq!(done(&nomic, &nomic.parse_job("a")).chunks.len(), 64);
+    println!("\npeak {}", peak_memory());
 }
