@@ -192,7 +192,10 @@ fn a_build_fetches_a_section_once_keeps_it_for_when_there_is_no_network_and_says
     let without = built(&target, &[]);
     let text = String::from_utf8_lossy(&without.stderr);
     assert!(!without.status.success());
-    assert!(text.contains("is not at hand: NOMIC_API_KEY is not set") && !text.contains("panicked"), "{text}");
+    assert!(
+        text.contains("NOMIC_API_KEY and NOMIC_DOMAIN (or NOMIC_BASE_URL) are not set") && !text.contains("panicked"),
+        "{text}"
+    );
 
     let emulator = Emulator::start().unwrap();
     let url = emulator.url().to_owned();
@@ -208,6 +211,21 @@ fn a_build_fetches_a_section_once_keeps_it_for_when_there_is_no_network_and_says
     let again = built(&target, &variables);
     assert_eq!(String::from_utf8_lossy(&again.stdout), section);
     assert_eq!(emulator.accepted("search_codes"), 1, "a second build asks nobody");
+    // A new shell, or an editor, has no variables.
+    for some in [&variables[..1], &variables[1..], &[]] {
+        let bare = built(&target, some);
+        let text = String::from_utf8_lossy(&bare.stderr);
+        assert!(bare.status.success() && String::from_utf8_lossy(&bare.stdout) == section, "{text}");
+        let warns = text.contains("building with the section that was fetched before: NOMIC_");
+        assert_eq!(warns, some != &variables[1..], "what names the same instance needs no key: {text}");
+    }
+    assert_eq!(emulator.accepted("search_codes"), 1);
+    let elsewhere = built(&target, &[variables[0], ("NOMIC_BASE_URL", "http://127.0.0.1:9/api/v0")]);
+    let text = String::from_utf8_lossy(&elsewhere.stderr);
+    assert!(
+        !elsewhere.status.success() && text.contains("cannot reach 127.0.0.1"),
+        "another instance is asked: {text}"
+    );
     let refresh = [variables[0], variables[1], ("NOMIC_REFRESH", "1")];
     assert!(built(&target, &refresh).status.success());
     assert_eq!(emulator.accepted("search_codes"), 2);
