@@ -3,18 +3,22 @@
 //! May be killed at any time and started again: a checkpoint file beside the export says which page comes next and how
 //! long the export was when that was so. What a killed run wrote beyond it is cut off, so that no entry is lost and
 //! none stands there twice.
-#![allow(clippy::print_stderr, reason = "an example says why it cannot go on")]
 
 mod instance;
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use instance::say;
+use instance::{Outcome, misuse, note, say};
 use nomic_client::audit_logs::Filter;
 use serde::{Deserialize, Serialize};
+
+const USAGE: &str = "\
+usage: audit_export [FILE [PAGE-SIZE]]
+Exports the audit log to FILE (audit.jsonl) as JSON Lines, in pages of 1 to 1000 entries; may be killed and started again.";
 
 /// What is safe on disk.
 #[derive(Default, Serialize, Deserialize)]
@@ -28,7 +32,7 @@ struct Checkpoint {
 }
 
 impl Checkpoint {
-    fn read(path: &Path) -> Result<Self, Box<dyn std::error::Error>> {
+    fn read(path: &Path) -> Outcome<Self> {
         match fs::read(path) {
             Ok(text) => Ok(serde_json::from_slice(&text)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
@@ -37,7 +41,7 @@ impl Checkpoint {
     }
 
     /// Written beside and renamed: there is always a whole one, the old or the new.
-    fn write(&self, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    fn write(&self, path: &Path) -> Outcome {
         let beside = path.with_extension("new");
         let mut file = File::create(&beside)?;
         file.write_all(&serde_json::to_vec(self)?)?;
@@ -47,14 +51,16 @@ impl Checkpoint {
 }
 
 fn main() -> ExitCode {
-    instance::finish("audit_export", run())
+    instance::program("audit_export", USAGE, run)
 }
 
-fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args_os().skip(1);
+fn run(arguments: Vec<OsString>) -> Outcome {
+    let mut arguments = arguments.into_iter();
     let path = arguments.next().map_or_else(|| PathBuf::from("audit.jsonl"), PathBuf::from);
     let page_size = match arguments.next() {
-        Some(size) => size.to_str().and_then(|size| size.parse().ok()).ok_or("the page size is a number, 1 to 1000")?,
+        Some(size) => {
+            size.to_str().and_then(|size| size.parse().ok()).ok_or_else(|| misuse("PAGE-SIZE is a number"))?
+        }
         None => 1000,
     };
     let (nomic, _emulator) = instance::connect()?;
@@ -64,7 +70,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let beside = PathBuf::from(beside);
     let mut checkpoint = Checkpoint::read(&beside)?;
     if checkpoint.done {
-        say!("{} is complete; remove {} to begin anew", path.display(), beside.display());
+        say!("{} is complete; remove {} to begin anew", path.display(), beside.display())?;
         return Ok(());
     }
     let mut export = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
@@ -73,7 +79,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut entries = nomic.audit_logs(&Filter::default()).page_size(page_size);
     if let Some(cursor) = &checkpoint.cursor {
-        say!("going on after {} bytes", checkpoint.length);
+        note(format_args!("going on after {} bytes", checkpoint.length));
         entries = entries.starting_at(cursor);
     }
     for page in entries.pages() {
@@ -91,6 +97,5 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         checkpoint.cursor = page.next_cursor;
         checkpoint.write(&beside)?;
     }
-    say!("{} has {} bytes", path.display(), checkpoint.length);
-    Ok(())
+    Ok(say!("{} has {} bytes", path.display(), checkpoint.length)?)
 }

@@ -3,12 +3,11 @@
 //! It may be killed at any time and started again. What was uploaded and submitted stands in `manifest.jsonl` beside the
 //! results, a line for every step, written before the next one begins: no document is uploaded again that is known to be
 //! there, and none is ever submitted twice.
-#![allow(clippy::print_stderr, reason = "an example says why it cannot go on")]
 
 mod instance;
 
 use std::collections::{BTreeMap, HashMap};
-use std::error::Error;
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -18,13 +17,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use instance::say;
+use instance::{Outcome, misuse, say};
 use nomic_client::files::Upload;
 use nomic_client::parse::{self, ParseJob};
 use nomic_client::{FileVersionId, Nomic};
 use serde::{Deserialize, Serialize};
 
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+const USAGE: &str = "\
+usage: batch FOLDER RESULTS [THREADS]
+Parses every document of FOLDER into a JSON file in RESULTS, 8 at a time; may be killed and started again.";
 
 /// How far a document is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,7 +68,7 @@ impl Manifest {
         Ok(Self { file: Mutex::new(file), known })
     }
 
-    fn note(&self, document: &str, step: Step) -> Outcome<()> {
+    fn note(&self, document: &str, step: Step) -> Outcome {
         let line = serde_json::to_string(&Line { document: document.to_owned(), step })? + "\n";
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.write_all(line.as_bytes())?;
@@ -76,27 +77,21 @@ impl Manifest {
 }
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(from), Some(to)) = (arguments.next(), arguments.next()) else {
-        eprintln!("usage: batch FOLDER RESULTS [THREADS]");
-        return ExitCode::from(2);
-    };
-    let threads = arguments.next().and_then(|threads| threads.to_str()?.parse().ok()).unwrap_or(8);
-    match run(&from, &to, threads) {
-        Ok(0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => instance::finish("batch", Err(error as Box<dyn Error>)),
-    }
+    instance::program("batch", USAGE, run)
 }
 
-/// Gives how many documents have no result.
-fn run(from: &Path, to: &Path, threads: usize) -> Outcome<usize> {
-    let mut documents: Vec<PathBuf> = fs::read_dir(from)
+fn run(arguments: Vec<OsString>) -> Outcome {
+    let mut arguments = arguments.into_iter().map(PathBuf::from);
+    let (Some(from), Some(to)) = (arguments.next(), arguments.next()) else {
+        return Err(misuse("say which folder, and where to"));
+    };
+    let threads = arguments.next().and_then(|threads| threads.to_str()?.parse().ok()).unwrap_or(8_usize);
+    let mut documents: Vec<PathBuf> = fs::read_dir(&from)
         .map_err(|error| format!("{}: {error}", from.display()))?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()).filter(|path| path.is_file()))
         .collect();
     documents.sort();
-    fs::create_dir_all(to)?;
+    fs::create_dir_all(&to)?;
     let manifest = Manifest::open(&to.join("manifest.jsonl"))?;
     let (nomic, _emulator) = instance::connect()?;
 
@@ -112,7 +107,7 @@ fn run(from: &Path, to: &Path, threads: usize) -> Outcome<usize> {
                 let bar = bars.add(ProgressBar::no_length().with_style(style("  {spinner} {wide_msg} {bytes}")));
                 while let Some(path) = documents.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    let outcome = document(&nomic, &manifest, path, &name, to, &bar);
+                    let outcome = document(&nomic, &manifest, path, &name, &to, &bar);
                     outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(name, outcome);
                     overall.inc(1);
                 }
@@ -124,16 +119,23 @@ fn run(from: &Path, to: &Path, threads: usize) -> Outcome<usize> {
 
     let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
     let failed = outcomes.values().filter(|outcome| outcome.is_err()).count();
-    say!("{:40} {:>6}  {}", "document", "pages", "result");
-    for (name, outcome) in &outcomes {
+    let shown = show(&outcomes, &to, failed, began);
+    if failed > 0 {
+        return Err(format!("{failed} of {} documents have no result", outcomes.len()).into());
+    }
+    shown
+}
+
+fn show(outcomes: &BTreeMap<String, Outcome<Option<usize>>>, to: &Path, failed: usize, began: Instant) -> Outcome {
+    say!("{:40} {:>6}  {}", "document", "pages", "result")?;
+    for (name, outcome) in outcomes {
         match outcome {
-            Ok(Some(pages)) => say!("{name:40} {pages:>6}  {}", result(to, name).display()),
-            Ok(None) => say!("{name:40} {:>6}  done before", ""),
-            Err(error) => say!("{name:40} {:>6}  {error}", ""),
+            Ok(Some(pages)) => say!("{name:40} {pages:>6}  {}", result(to, name).display())?,
+            Ok(None) => say!("{name:40} {:>6}  done before", "")?,
+            Err(error) => say!("{name:40} {:>6}  {error}", "")?,
         }
     }
-    say!("{} documents, {failed} without a result, {:.1} s", outcomes.len(), began.elapsed().as_secs_f64());
-    Ok(failed)
+    Ok(say!("{} documents, {failed} without a result, {:.1} s", outcomes.len(), began.elapsed().as_secs_f64())?)
 }
 
 /// Takes one document from where it is to its result; gives the number of its pages, or nothing if it was done before.

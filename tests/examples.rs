@@ -48,7 +48,7 @@ impl Drop for Folder {
 
 fn export(emulator: &Emulator, to: &Path) -> Child {
     let mut command = on(emulator, example("audit_export"));
-    command.arg(to).arg("100").stdout(Stdio::null()).spawn().unwrap()
+    command.arg(to).arg("100").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 #[test]
@@ -87,6 +87,30 @@ fn an_export_that_is_killed_again_and_again_is_the_same_as_an_unbroken_one() {
     assert!(std::fs::read(&broken).unwrap() == whole, "an entry was lost, or stands there twice");
     let again = on(&emulator, example("audit_export")).arg(&broken).output().unwrap();
     assert!(text(&again).contains("is complete"), "{}", text(&again));
+}
+
+#[test]
+fn every_example_says_how_it_is_used_and_takes_no_option_for_data() {
+    for name in ["quickstart", "search_codes", "audit_export", "offboard", "batch", "contract_check"] {
+        for option in ["--help", "-h"] {
+            let output = example(name).args(["x", option]).output().unwrap();
+            let usage = String::from_utf8(output.stdout).unwrap();
+            assert!(output.status.success() && output.stderr.is_empty(), "{name}");
+            assert!(usage.starts_with(&format!("usage: {name} ")), "{usage}");
+        }
+        let output = example(name).arg("--hepl").output().unwrap();
+        assert!(output.status.code() == Some(2) && text(&output).contains("--hepl is no option\nusage: "));
+    }
+}
+
+#[test]
+fn advice_fits_the_error() {
+    let folder = Folder::new("advice");
+    for (name, arguments) in [("search_codes", &["atlantis"][..]), ("audit_export", &["audit.jsonl", "100000"])] {
+        let output = example(name).args(arguments).current_dir(&folder.0).output().unwrap();
+        let said = text(&output);
+        assert!(!said.contains("another document") && !said.contains("give a document"), "{said}");
+    }
 }
 
 /// So many documents, each with a text of its own.
@@ -262,8 +286,11 @@ fn the_quickstart_says_in_one_line_why_it_cannot_go_on() {
         let output = command.output().unwrap();
         assert!(!output.status.success());
         let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
-        error
+        // One more says that it is a box, where it is one.
+        let mut lines = error.lines().filter(|line| !line.contains("on a Nomic in a box at http://"));
+        let line = lines.next().unwrap().to_owned();
+        assert_eq!(lines.next(), None, "{error}");
+        line
     };
     let quickstart = || example("quickstart");
     assert!(line(quickstart().arg("no-such.pdf")).contains("give a document that can be read"));
@@ -271,7 +298,8 @@ fn the_quickstart_says_in_one_line_why_it_cannot_go_on() {
     assert!(line(quickstart().arg("src")).contains("src is not a file; give a document"));
     assert!(line(quickstart().env("NOMIC_API_KEY", "npk_x\n").env("NOMIC_DOMAIN", "acme")).contains("line break"));
     let half = quickstart().env("NOMIC_DOMAIN", "acme").output().unwrap();
-    assert!(half.status.success() && text(&half).contains("NOMIC_DOMAIN is set, but NOMIC_API_KEY is not"));
+    let words = "NOMIC_DOMAIN is set, but NOMIC_API_KEY is not: on a Nomic in a box at http://";
+    assert!(half.status.success() && text(&half).contains(words));
     let emulator = Emulator::builder().snapshot(Snapshot::Today).start().unwrap();
     let wrong = line(on(&emulator, quickstart()).env("NOMIC_API_KEY", "npk_wrong").arg("Cargo.toml"));
     assert!(wrong.contains("401"), "{wrong}");
