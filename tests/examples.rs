@@ -90,6 +90,40 @@ fn an_export_that_is_killed_again_and_again_is_the_same_as_an_unbroken_one() {
 }
 
 #[test]
+fn an_export_goes_on_at_its_own_instance_only_and_leaves_what_is_not_its_own_alone() {
+    let (one, other) = (quick(), quick());
+    let folder = Folder::new("exports");
+    let file = folder.0.join("notes.jsonl");
+    let run = |emulator: &Emulator| on(emulator, example("audit_export")).arg(&file).output().unwrap();
+    std::fs::write(&file, "my own\n").unwrap();
+    let output = run(&one);
+    assert!(!output.status.success() && text(&output).contains("is no export of this program's"), "{}", text(&output));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "my own\n");
+    std::fs::remove_file(&file).unwrap();
+
+    let exported = run(&one);
+    assert!(exported.status.success(), "{}", text(&exported));
+    let output = run(&other);
+    let said = text(&output);
+    assert!(
+        !output.status.success() && said.contains(one.url()) && said.contains("to begin anew, remove it"),
+        "{said}"
+    );
+    std::fs::write(&file, "").unwrap();
+    assert!(text(&run(&one)).contains("has lost what was exported"));
+
+    let boxed = folder.0.join("boxed.jsonl");
+    let in_a_box = || example("audit_export").arg(&boxed).output().unwrap();
+    let output = in_a_box();
+    assert!(output.status.success() && text(&output).contains("on a Nomic in a box at http://"), "{}", text(&output));
+    assert!(text(&in_a_box()).contains("is of the Nomic in a box at http://127.0.0.1:"));
+    assert_eq!(
+        text(&example("audit_export").arg(&boxed).arg("many").output().unwrap()).lines().next(),
+        Some("audit_export: PAGE-SIZE is a number")
+    );
+}
+
+#[test]
 fn every_example_says_how_it_is_used_and_takes_no_option_for_data() {
     for name in ["quickstart", "search_codes", "audit_export", "offboard", "batch", "contract_check"] {
         for option in ["--help", "-h"] {
@@ -186,6 +220,11 @@ fn a_batch_that_is_killed_again_and_again_submits_nothing_twice() {
     let (uploads, jobs) = (emulator.accepted("upload_file"), emulator.accepted("submit_parse"));
     assert!(jobs <= 100 && jobs >= 100 - without.len() as u64, "{jobs} jobs, {} unknown", without.len());
     assert!(uploads <= 100 + (THREADS as u64) * kills, "{uploads}");
+}
+
+/// An emulator without limits whose jobs are done at the first question.
+fn quick() -> Emulator {
+    Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).start().unwrap()
 }
 
 const BUILD_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/build_script/Cargo.toml");
