@@ -3,21 +3,25 @@
 //! `cargo run --example quickstart` needs no account: without `NOMIC_API_KEY` it starts a Nomic in a box of its own.
 //! With `NOMIC_API_KEY` and `NOMIC_DOMAIN` (or `NOMIC_BASE_URL`) it does the same on the real service.
 //! `cargo run --example quickstart -- my.pdf` takes your document.
-#![allow(clippy::print_stderr, reason = "an example says why it cannot go on")]
 
 mod instance;
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use instance::say;
+use instance::{Outcome, Unsaid, say};
 use nomic_client::agents::{ArtifactKind, Launch};
 use nomic_client::files::Upload;
-use nomic_client::{AgentId, ArtifactId, Nomic, Result, extract, parse};
+use nomic_client::{AgentId, ArtifactId, Nomic, extract, parse};
 use serde::Deserialize;
 use serde_json::json;
+
+const USAGE: &str = "\
+usage: quickstart [DOCUMENT]
+Uploads a document, parses it, extracts from it, and runs an agent on it twice, which your organization pays for.";
 
 /// What is to be found in the document. What it lacks is `None`.
 #[derive(Debug, Deserialize)]
@@ -32,33 +36,33 @@ struct Permit {
 }
 
 fn main() -> ExitCode {
-    instance::finish("quickstart", run())
+    instance::program("quickstart", USAGE, run)
 }
 
-fn run() -> Result<()> {
+fn run(arguments: Vec<OsString>) -> Outcome {
     let (nomic, _emulator) = instance::connect()?;
-    say!("# Instance\n{}\n", nomic.base_url());
+    say!("# Instance\n{}\n", nomic.base_url())?;
 
-    let path = std::env::args_os()
-        .nth(1)
+    let path = arguments
+        .first()
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/permit.pdf")), PathBuf::from);
     let terminal = std::io::stderr().is_terminal();
     let file = nomic.upload(Upload::from_path(&path).progress(move |sent, total| {
         if terminal {
-            eprint!("\ruploading: {sent} of {total} bytes{}", if sent == total { "\n" } else { "" });
-            let _ = std::io::stderr().flush();
+            let end = if sent == total { "\n" } else { "" };
+            let _ = write!(std::io::stderr(), "\ruploading: {sent} of {total} bytes{end}");
         }
     }))?;
-    say!("# Upload\n{} is {}, version {}\n", file.name, file.id, file.file_version_id);
+    say!("# Upload\n{} is {}, version {}\n", file.name, file.id, file.file_version_id)?;
 
     let job = nomic.parse(&file.file_version_id, &parse::Options::default())?;
     let parsed = nomic.wait(&job)?;
-    say!("# Outline");
+    say!("# Outline")?;
     for heading in parsed.headings() {
-        say!("page {}: {}", heading.page().unwrap_or_default(), heading.content);
+        say!("page {}: {}", heading.page().unwrap_or_default(), heading.content)?;
     }
     for page in parsed.pages() {
-        say!("\n# Text of page {page}\n{}", parsed.page_text(page));
+        say!("\n# Text of page {page}\n{}", parsed.page_text(page))?;
     }
 
     let schema = json!({"type": "object", "properties": {
@@ -72,45 +76,44 @@ fn run() -> Result<()> {
     let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options::with_citations())?;
     let extracted = nomic.wait(&job)?;
     let permit: Permit = extracted.to()?;
-    say!("\n# Extracted");
+    say!("\n# Extracted")?;
     let show = |label: &str, property: &str, value: Option<String>| {
         let place = extracted.citations_of(property).first().and_then(|citation| citation.page);
         let place = place.map(|page| format!(" (page {page})")).unwrap_or_default();
-        say!("{label}: {}{place}", value.unwrap_or_else(|| "absent".to_owned()));
+        say!("{label}: {}{place}", value.unwrap_or_else(|| "absent".to_owned()))
     };
-    show("permit number", "permitNumber", permit.permit_number);
-    show("applicant", "applicant", permit.applicant);
-    show("site address", "siteAddress", permit.site_address);
-    show("storeys", "numberOfStoreys", permit.number_of_storeys.map(|storeys| storeys.to_string()));
-    show("sprinklered", "sprinklered", permit.sprinklered.map(|yes| if yes { "yes" } else { "no" }.to_owned()));
-    show("expiry date", "expiryDate", permit.expiry_date);
+    show("permit number", "permitNumber", permit.permit_number)?;
+    show("applicant", "applicant", permit.applicant)?;
+    show("site address", "siteAddress", permit.site_address)?;
+    show("storeys", "numberOfStoreys", permit.number_of_storeys.map(|storeys| storeys.to_string()))?;
+    show("sprinklered", "sprinklered", permit.sprinklered.map(|yes| if yes { "yes" } else { "no" }.to_owned()))?;
+    show("expiry date", "expiryDate", permit.expiry_date)?;
 
     let launch = Launch::prompt("Summarize the permit and its conditions.").files([file.id]);
     let agent = nomic.launch_agent(&launch)?;
     let agent = nomic.wait(&agent)?;
-    say!("\n# Agent {}: {}", agent.id, agent.status);
+    say!("\n# Agent {}: {}", agent.id, agent.status)?;
     let mut shown = HashSet::new();
     show_new_artifacts(&nomic, &agent.id, &mut shown)?;
 
     nomic.follow_up_agent(&agent.id, "Now list the doors and their fire ratings as a table.")?;
     let agent = nomic.wait(&agent)?;
-    say!("\n# After the follow-up: {}", agent.status);
+    say!("\n# After the follow-up: {}", agent.status)?;
     show_new_artifacts(&nomic, &agent.id, &mut shown)
 }
 
-fn show_new_artifacts(nomic: &Nomic, agent: &AgentId, shown: &mut HashSet<ArtifactId>) -> Result<()> {
+fn show_new_artifacts(nomic: &Nomic, agent: &AgentId, shown: &mut HashSet<ArtifactId>) -> Outcome {
     for artifact in nomic.artifacts(agent) {
         let id = artifact?.id;
         if !shown.insert(id.clone()) {
             continue;
         }
         let artifact = nomic.artifact(agent, &id)?;
-        say!("\n## {} ({})", artifact.title.as_deref().unwrap_or("untitled"), artifact.id);
+        say!("\n## {} ({})", artifact.title.as_deref().unwrap_or("untitled"), artifact.id)?;
         if artifact.kind == Some(ArtifactKind::Markdown) {
-            say!("{}", artifact.markdown().unwrap_or_default());
+            say!("{}", artifact.markdown().unwrap_or_default())?;
         } else if let Some(table) = artifact.table() {
-            // The console is this example's business: when it is gone, so is the reader.
-            let _ = table.write_csv(std::io::stdout());
+            table.write_csv(std::io::stdout()).map_err(Unsaid)?;
         }
     }
     Ok(())

@@ -1,19 +1,23 @@
 //! Asks the building codes of a jurisdiction: `cargo run --example search_codes -- texas "automatic sprinklers"`.
-#![allow(clippy::print_stderr, reason = "an example says why it cannot go on")]
 
 mod instance;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use instance::say;
-use nomic_client::{Result, codes};
+use instance::{Outcome, say};
+use nomic_client::codes;
+
+const USAGE: &str = "\
+usage: search_codes [JURISDICTION [QUESTION [CODE-TYPE]]]
+Asks the building codes of a jurisdiction, such as texas, and shows five sections.";
 
 fn main() -> ExitCode {
-    instance::finish("search_codes", run())
+    instance::program("search_codes", USAGE, run)
 }
 
-fn run() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
+fn run(arguments: Vec<OsString>) -> Outcome {
+    let mut arguments = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned());
     let jurisdiction = arguments.next().unwrap_or_else(|| "texas".to_owned());
     let question = arguments.next().unwrap_or_else(|| "automatic sprinkler system".to_owned());
     let code_type = arguments.next().unwrap_or_else(|| "building".to_owned());
@@ -22,14 +26,14 @@ fn run() -> Result<()> {
     let options = codes::Options { limit: Some(5), ..codes::Options::default() };
     let sections = nomic.search_codes(&question, &jurisdiction, &code_type, &options)?;
     if sections.is_empty() {
-        say!("nothing in the {code_type} codes of {jurisdiction} answers {question:?}");
+        say!("nothing in the {code_type} codes of {jurisdiction} answers {question:?}")?;
     }
     for section in sections {
         // A section does not always say which document it stands in.
         let title = section.file.as_ref().and_then(|file| file.document_title.as_deref()).unwrap_or("a code");
         let page = section.page_number.map(|page| format!(", page {page}")).unwrap_or_default();
-        say!("{title}{page} [{}]", section.citation_id.as_deref().unwrap_or(&section.id));
-        say!("{}\n", section.text());
+        say!("{title}{page} [{}]", section.citation_id.as_deref().unwrap_or(&section.id))?;
+        say!("{}\n", section.text())?;
     }
     Ok(())
 }

@@ -5,18 +5,18 @@
 //! contract does not know, fields that are missing, words that the contract does not show. It changes nothing, unless
 //! `--write` is given: then it also uploads a small file, has it parsed and extracted, launches an agent on it and
 //! deletes the agent. It exits with 1 when something *documented* does not hold.
-#![allow(clippy::print_stderr, reason = "an example says why it cannot go on")]
 
 mod documented;
 #[path = "../instance/mod.rs"]
 mod instance;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use documented::DOCUMENTED;
-use instance::say;
+use instance::{Outcome, misuse, say};
 use nomic_client::agents::{Agent, Artifact, Conversation, Launch};
 use nomic_client::files::{FileHit, Upload};
 use nomic_client::job::Patience;
@@ -28,6 +28,11 @@ use nomic_client::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+const USAGE: &str = "\
+usage: contract_check [--write]
+Holds an instance against what is known of the API. With --write it also uploads, parses, extracts and runs an agent,
+which your organization pays for, and deletes the agent.";
 
 /// The words that the contract shows for a field, by the end of its path.
 const WORDS: &[(&str, &[&str])] = &[
@@ -103,33 +108,39 @@ impl Finding {
 }
 
 fn main() -> ExitCode {
-    let write = match std::env::args().nth(1).as_deref() {
+    instance::program("contract_check", USAGE, run)
+}
+
+fn run(arguments: Vec<OsString>) -> Outcome {
+    let write = match arguments.first() {
         None => false,
-        Some("--write") => true,
-        Some(other) => {
-            eprintln!("contract_check: {other} is not known; there is only --write");
-            return ExitCode::from(2);
-        }
+        Some(option) if option == "--write" => true,
+        Some(other) => return Err(misuse(format!("{} is not known; there is only --write", other.to_string_lossy()))),
     };
-    let findings = match instance::connect() {
-        Ok((nomic, _emulator)) => check(&nomic, write),
-        Err(error) => return instance::finish("contract_check", Err::<(), _>(error)),
-    };
-    for finding in &findings {
+    let (nomic, _emulator) = instance::connect()?;
+    let findings = check(&nomic, write);
+    let shown = show(&findings);
+    match findings.iter().filter(|finding| finding.broken).count() {
+        0 => shown,
+        broken => Err(format!("{broken} of {} operations do not hold what is documented", findings.len()).into()),
+    }
+}
+
+fn show(findings: &[Finding]) -> Outcome {
+    for finding in findings {
         let mark = if finding.broken { "BROKEN " } else { "" };
         let (name, evidence) = (finding.operation.name, finding.operation.evidence);
-        say!("{name:22} {:14} {evidence:10} {mark}{}", finding.status, finding.decoded);
+        say!("{name:22} {:14} {evidence:10} {mark}{}", finding.status, finding.decoded)?;
         for (what, fields) in
             [("unknown", &finding.unknown), ("missing", &finding.missing), ("new words", &finding.words)]
         {
             if !fields.is_empty() {
-                say!("{:22} {what}: {}", "", fields.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
+                say!("{:22} {what}: {}", "", fields.iter().map(String::as_str).collect::<Vec<_>>().join(", "))?;
             }
         }
     }
     let broken = findings.iter().filter(|finding| finding.broken).count();
-    say!("\n{} operations looked at; {broken} of them do not hold what is documented", findings.len());
-    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(say!("\n{} operations looked at; {broken} of them do not hold what is documented", findings.len())?)
 }
 
 fn check(nomic: &Nomic, write: bool) -> Vec<Finding> {
