@@ -135,6 +135,9 @@ open_enum! {
     }
 }
 
+/// The field that makes an object a task.
+const STATUS: &str = "status";
+
 /// What the service says of a parse or extract job.
 #[derive(Debug)]
 pub(crate) struct Task<T> {
@@ -166,28 +169,36 @@ impl<T> Task<T> {
             Ok(wrapped || field(key, pieces)?)
         })?;
         // What has a status is the task, wherever it is; else what stands in `data` is kept with the rest.
-        let place = match data {
-            Some(task) if task.contains_key("status") => {
-                rest = task;
-                "data"
+        match data {
+            Some(task) if task.contains_key(STATUS) => {
+                Self::of(task, taken).map_err(|mismatch| mismatch.within("data").into())
             }
             data => {
                 rest.extend(data.map(|data| ("data".to_owned(), Value::Object(data))));
-                "$"
+                Ok(Self::of(rest, taken)?)
             }
-        };
-        let status = match rest.remove("status") {
-            Some(Value::String(status)) => status.into(),
-            Some(_) => return Err(Trouble::from(Mismatch::at("status", "it is no text")).within(place)),
-            None => return Err(Mismatch::at("$", "missing field `status`").into()),
-        };
-        Ok(Self { status, error: rest.remove("error"), result: taken, rest })
+        }
+    }
+
+    fn of(mut rest: Map<String, Value>, result: Option<T>) -> Result<Self, Mismatch> {
+        match rest.remove(STATUS) {
+            Some(Value::String(status)) => {
+                Ok(Self { status: status.into(), error: rest.remove("error"), result, rest })
+            }
+            Some(_) => Err(Mismatch::at(STATUS, "it is no text")),
+            None => Err(Mismatch::at("$", "missing field `status`")),
+        }
     }
 
     /// What it comes to: `finish` makes it of the result and the rest. A status that is not known means that it goes on.
     pub(crate) fn poll<U>(self, finish: impl FnOnce(Option<T>, Map<String, Value>) -> U) -> Poll<U> {
         match self.status {
-            JobStatus::Completed => Poll::Done(finish(self.result, self.rest)),
+            JobStatus::Completed => {
+                if self.result.is_none() {
+                    log::warn!(target: "nomic_client", "a job is completed, but its result is not where it is expected");
+                }
+                Poll::Done(finish(self.result, self.rest))
+            }
             JobStatus::Failed => Poll::Failed {
                 status: self.status.to_string(),
                 message: match self.error {

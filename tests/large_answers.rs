@@ -1,4 +1,6 @@
 //! Answers of more than a window: decoded while they come, and in all the same as if they had been read first.
+//!
+//! And small ones of odd shapes, which go the same way.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
@@ -100,6 +102,21 @@ fn what_does_not_fit_is_named_with_its_place_in_a_large_answer_too() {
 }
 
 #[test]
+fn a_task_whose_status_is_no_text_is_named_with_its_place() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    for (body, said) in [
+        (json!({"status": 7}), "status: it is no text"),
+        (json!({"data": {"status": null}}), "data.status: it is no text"),
+        (json!({"data": {}}), "$: missing field `status`"),
+    ] {
+        answers(&emulator, &body);
+        let error = nomic.poll(&nomic.parse_job("a")).unwrap_err();
+        assert_eq!(error.to_string(), format!("get_parse: the answer cannot be read at {said}"));
+    }
+}
+
+#[test]
 fn a_large_answer_that_is_more_than_what_is_known_loses_nothing() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
@@ -119,6 +136,11 @@ fn a_large_answer_that_is_more_than_what_is_known_loses_nothing() {
     let parsed = done(&nomic, &nomic.parse_job("a"));
     assert_eq!((parsed.chunks.len(), parsed.top_level_blocks.len()), (chunks.len(), 1));
     assert_eq!(parsed.extra["language"], "de");
+    // A result of another kind hides no failure.
+    answers(&emulator, &json!({"status": "FAILED", "error": "page 7 cannot be read", "result": []}));
+    assert!(
+        matches!(nomic.poll(&nomic.parse_job("a")), Ok(Poll::Failed { message, .. }) if message.contains("page 7"))
+    );
     answers(&emulator, &json!({"status": "FAILED", "error": "x".repeat(1 << 20), "result": {"chunks": null}}));
     assert!(matches!(nomic.poll(&nomic.parse_job("a")), Ok(Poll::Failed { message, .. }) if message.len() == 1 << 20));
 }
