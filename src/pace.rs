@@ -2,7 +2,7 @@
 //!
 //! Requests queue up in the order in which they come. The one at the head leaves
 //!
-//! 1. not before a 429's `Retry-After` has passed (for all clones of a client alike);
+//! 1. not before a 429's `Retry-After` has passed (for all clones of a client alike, and for an hour at the most);
 //! 2. at once, as long as the server's own `X-RateLimit-Remaining` leaves room for it;
 //! 3. else evenly, one in each even share of the window (the quota's own rate, a little slower).
 //!
@@ -32,6 +32,10 @@ const KNOCKS: u32 = 4;
 pub(crate) const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// A longer window than this is none.
 const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
+/// For longer than this one answer shuts the tier for nobody but its own call, unless the window is longer: then one may
+/// knock. Limits that are counted by the hour are obeyed to the end, and a delay that was sent by mistake (milliseconds
+/// for seconds, say) does not end the service for a program that runs for weeks.
+const LONGEST_SHUT: Duration = Duration::from_secs(3600);
 /// What is left of a quota's first part when others use it too: a server that says that nothing is left earlier counts
 /// in no window.
 const SPENT_EARLY: f64 = 0.4;
@@ -227,6 +231,12 @@ impl Bucket {
 
     fn refused(&mut self, pass: &Pass, now: Instant, delay: Duration) {
         self.remaining = Some(Remaining { left: 0.0, heard: self.event });
+        let longest = LONGEST_SHUT.max(self.window);
+        if delay > longest {
+            // This is no window's doing; and one may knock then, not a whole window's quota.
+            self.window_ends = None;
+        }
+        let delay = delay.min(longest);
         // One refusal counts for all that were on their way with it.
         if pass.event <= self.last_cut {
             self.shut(now, delay);
@@ -264,7 +274,7 @@ impl Bucket {
     }
 
     fn shut(&mut self, now: Instant, delay: Duration) {
-        self.shut_until = self.shut_until.max(now.checked_add(delay.min(CENTURY)));
+        self.shut_until = self.shut_until.max(now.checked_add(delay));
     }
 
     /// A new window brings the whole quota back.
@@ -645,11 +655,48 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_that_no_clock_can_count_is_no_open_door() {
+    fn after_a_delay_that_no_clock_can_count_one_may_knock_when_an_hour_has_passed() {
         let (mut bucket, now) = (Bucket::new(30, MINUTE), Instant::now());
         let pass = go(&mut bucket, now).unwrap();
         bucket.answered(pass, now, refusal(1e19));
-        assert_eq!(go(&mut bucket, now + secs(1e6)), None);
+        assert_eq!(bucket.shut_for(now), LONGEST_SHUT);
+        assert_eq!(go(&mut bucket, now + secs(3599.9)), None);
+        let mut opens = now + LONGEST_SHUT;
+        for knock in 0..3 {
+            let pass = go(&mut bucket, opens).unwrap_or_else(|| panic!("knock {knock} at an open door"));
+            assert_eq!(go(&mut bucket, opens + secs(1.9)), None, "one at a time");
+            bucket.answered(pass, opens, refusal(1e9));
+            assert_eq!(go(&mut bucket, opens + secs(3599.9)), None);
+            opens += bucket.shut_for(opens);
+        }
+        let pass = go(&mut bucket, opens).unwrap();
+        bucket.answered(pass, opens, room(30, 29));
+        assert!((0..29).all(|_| go(&mut bucket, opens).is_some()), "it was a mistake: as before");
+    }
+
+    #[test]
+    fn after_a_delay_of_more_than_an_hour_no_whole_window_knocks_at_once() {
+        let (mut bucket, now) = (Bucket::new(30, MINUTE), Instant::now());
+        let pass = go(&mut bucket, now).unwrap();
+        bucket.answered(pass, now, refusal(20.0));
+        let pass = go(&mut bucket, now + secs(20.0)).unwrap();
+        bucket.answered(pass, now + secs(20.0), refusal(7200.0));
+        let opens = now + secs(20.0) + LONGEST_SHUT;
+        assert!(go(&mut bucket, opens).is_some());
+        assert_eq!(go(&mut bucket, opens + secs(1.9)), None);
+    }
+
+    #[test]
+    fn a_delay_within_an_hour_or_within_the_window_is_kept_to_the_end() {
+        let hours = |hours: u64| Duration::from_secs(3600 * hours);
+        for (window, delay) in [(MINUTE, hours(1)), (hours(3), hours(2)), (hours(3), hours(3))] {
+            let (mut bucket, now) = (Bucket::new(30, window), Instant::now());
+            let pass = go(&mut bucket, now).unwrap();
+            bucket.answered(pass, now, refusal(delay.as_secs_f64()));
+            assert_eq!(bucket.shut_for(now), delay);
+            assert_eq!(go(&mut bucket, now + delay - secs(0.1)), None);
+            assert!(go(&mut bucket, now + delay).is_some());
+        }
     }
 
     #[test]

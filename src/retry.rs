@@ -71,6 +71,15 @@ pub(crate) fn decide(repeatable: bool, attempt: Attempt, tries: u32, jitter: f64
     }
 }
 
+/// How long the call itself sleeps of a pause before it queues up again. A refusal that asked for a delay is waited out at
+/// the gate, in line with all others, if the tier is shut for as long; `closed` is `None` where nothing is paced.
+pub(crate) fn own_pause(pause: Duration, asked: Option<Duration>, closed: Option<Duration>) -> Duration {
+    match (asked, closed) {
+        (Some(asked), Some(closed)) if asked <= closed => Duration::ZERO,
+        _ => pause,
+    }
+}
+
 /// Exponential, with the upper half of each step left to chance so that clients do not march in step.
 fn pause(tries: u32, jitter: f64) -> Duration {
     let step = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
@@ -211,6 +220,31 @@ mod tests {
         // A server that says "now" again and again is not hammered.
         let pause = |tries| decide(false, answer(429, true, Some(0)), tries, 1.0);
         assert_eq!(pause(3), Verdict::Again { pause: Duration::from_secs(1), draws: false });
+    }
+
+    #[test]
+    fn a_call_sleeps_by_itself_for_what_the_tier_does_not_wait_out() {
+        let seconds = Duration::from_secs;
+        for (asked, closed, own) in [
+            // The tier waits at least as long.
+            (Some(seconds(2)), Some(seconds(2)), false),
+            (Some(seconds(2)), Some(seconds(3)), false),
+            (Some(seconds(0)), Some(seconds(0)), false),
+            // It opens earlier, or was never shut.
+            (Some(seconds(7200)), Some(seconds(3600)), true),
+            (Some(seconds(2)), Some(seconds(0)), true),
+            // There is no pace, or no refusal.
+            (Some(seconds(0)), None, true),
+            (None, Some(seconds(5)), true),
+            (None, None, true),
+        ] {
+            let pause = seconds(7200);
+            assert_eq!(
+                own_pause(pause, asked, closed),
+                if own { pause } else { Duration::ZERO },
+                "{asked:?}, {closed:?}"
+            );
+        }
     }
 
     #[test]

@@ -79,7 +79,8 @@ impl Nomic {
             let verdict = attempt.map_or(Verdict::Final, |attempt| {
                 retry::decide(call.method == Method::Get, attempt, sent, Self::chance())
             });
-            let closed = gate.map_or(Duration::ZERO, |gate| gate.shut_for(now));
+            let shut = gate.map(|gate| gate.shut_for(now));
+            let closed = shut.unwrap_or_default();
             let error = if report.refused { error.closed_for(closed) } else { error };
             let Verdict::Again { pause, draws } = verdict else {
                 return Err(error);
@@ -92,10 +93,7 @@ impl Nomic {
             if draws && !self.budget().take() {
                 return Err(error);
             }
-            // The pace waits a refusal out for all, as it is made; without a pace this call waits alone.
-            if !(report.refused && inner.pacing) {
-                std::thread::sleep(pause);
-            }
+            std::thread::sleep(retry::own_pause(pause, report.retry_after.filter(|_| report.refused), shut));
             last = Some(error);
         }
     }
