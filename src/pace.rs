@@ -49,6 +49,8 @@ pub(crate) struct Report {
     pub(crate) remaining: Option<u32>,
     /// Whether it was a 429.
     pub(crate) refused: bool,
+    /// Whether it was the user's own limit that refused, on what they may spend, and not the tier's.
+    pub(crate) personal: bool,
     /// `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
 }
@@ -181,11 +183,13 @@ impl Bucket {
             self.quota = f64::from(limit.max(1));
         }
         if report.refused {
+            let left = report.remaining.map(f64::from);
             match report.retry_after {
-                Some(delay) => self.refused(&pass, now, delay),
-                // Refused for reasons of its own, a spend limit perhaps. What it says of the rate limit counts; if that
-                // is nothing, be careful.
-                None => self.heard_remaining(&pass, report.remaining.map_or(0.0, f64::from)),
+                Some(delay) if !report.personal => self.refused(&pass, now, delay),
+                // Refused for reasons of its own, the spend limit or perhaps that. What it says of the rate limit counts;
+                // if that is nothing, and nothing says whose limit it is, be careful.
+                _ if report.personal && left.is_none() => {}
+                _ => self.heard_remaining(&pass, left.unwrap_or_default()),
             }
             return;
         }
@@ -567,6 +571,7 @@ mod tests {
                             limit: Some(quota as u32),
                             remaining: Some(remaining),
                             refused: !accepted,
+                            personal: false,
                             retry_after: (!accepted).then(|| secs(if rounded { delay.ceil() } else { delay })),
                         };
                         moved = true;
@@ -652,6 +657,25 @@ mod tests {
         bucket.answered(pass, now, Report { refused: true, ..Report::default() });
         assert_eq!(go(&mut bucket, now + secs(0.1)), None);
         assert!(go(&mut bucket, now + secs(2.1)).is_some());
+    }
+
+    #[test]
+    fn a_users_own_limit_shuts_the_door_for_nobody() {
+        let (mut bucket, now) = (Bucket::new(30, MINUTE), Instant::now());
+        let own = |remaining| Report { personal: true, remaining, ..refusal(3600.0) };
+        let pass = go(&mut bucket, now).unwrap();
+        bucket.answered(pass, now, own(None));
+        let pass = go(&mut bucket, now).expect("an answer came, and nothing in it speaks against the next");
+        bucket.answered(pass, now, room(30, 20));
+        let even = bucket.interval();
+        let passes: Vec<_> = (0..5).map(|_| go(&mut bucket, now).unwrap()).collect();
+        passes.into_iter().for_each(|pass| bucket.answered(pass, now, own(None)));
+        assert_eq!((bucket.shut_for(now), bucket.interval()), (Duration::ZERO, even));
+        let pass = go(&mut bucket, now).expect("there is room as before");
+        // What the server says of the tier counts, whoever was refused.
+        bucket.answered(pass, now, own(Some(1)));
+        assert!(go(&mut bucket, now).is_some());
+        assert_eq!(go(&mut bucket, now), None);
     }
 
     #[test]

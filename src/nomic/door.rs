@@ -93,7 +93,8 @@ impl Nomic {
             if draws && !self.budget().take() {
                 return Err(error);
             }
-            std::thread::sleep(retry::own_pause(pause, report.retry_after.filter(|_| report.refused), shut));
+            let of_all = report.retry_after.filter(|_| report.refused && !report.personal);
+            std::thread::sleep(retry::own_pause(pause, of_all, shut));
             last = Some(error);
         }
     }
@@ -161,17 +162,9 @@ impl Nomic {
 
     /// An answer that is no success, as an error.
     fn refusal(&self, call: &Call<'_>, answer: Incoming, report: Report) -> (Option<Attempt>, Error) {
-        #[derive(Deserialize)]
-        struct Envelope {
-            error: Value,
-            #[serde(default)]
-            code: Option<Value>,
-            #[serde(default)]
-            issues: Option<Value>,
-        }
         let status = answer.status;
         let body = json::decode::<Value>(&answer.body).map(|body| self.redacted_value(body)).unwrap_or_default();
-        let envelope = Envelope::deserialize(&body).ok().filter(|envelope| !envelope.error.is_null());
+        let envelope = envelope(&body);
         let attempt = Attempt::Answer { status, from_api: envelope.is_some(), retry_after: report.retry_after };
         let fate = match status {
             // A server may say so after it has acted: look over there.
@@ -356,6 +349,28 @@ fn closed(call: &Call<'_>, elapsed: Duration, pause: Duration, last: Option<Erro
     }))
 }
 
+/// The API's form of an error.
+#[derive(Deserialize)]
+struct Envelope {
+    error: Value,
+    #[serde(default)]
+    code: Option<Value>,
+    #[serde(default)]
+    issues: Option<Value>,
+}
+
+fn envelope(body: &Value) -> Option<Envelope> {
+    Envelope::deserialize(body).ok().filter(|envelope| !envelope.error.is_null())
+}
+
+/// Whether the API refuses in words of its own but not in those of the rate limit. Then it is what the user may spend,
+/// which is no concern of those who launch nothing.
+fn is_personal(body: &[u8]) -> bool {
+    let code = json::decode::<Value>(body).ok().and_then(|body| envelope(&body)?.code);
+    let word = code.as_ref().and_then(Value::as_str).filter(|word| !word.is_empty());
+    word.is_some_and(|word| ErrorCode::RateLimited != *word)
+}
+
 /// What an answer says of the rate limit.
 fn report(answer: &Incoming, now: SystemTime) -> Report {
     let number = |name: &str| answer.headers.get(name)?.parse::<f64>().ok().map(|number| number as u32);
@@ -363,6 +378,7 @@ fn report(answer: &Incoming, now: SystemTime) -> Report {
         limit: number("x-ratelimit-limit").filter(|limit| *limit > 0),
         remaining: number("x-ratelimit-remaining"),
         refused: answer.status == 429,
+        personal: answer.status == 429 && is_personal(&answer.body),
         retry_after: Some("retry-after")
             .filter(|_| answer.status >= 300)
             .and_then(|name| answer.headers.get(name))
