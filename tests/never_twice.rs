@@ -259,6 +259,34 @@ fn calls_are_paced_so_that_hardly_any_is_refused() {
 }
 
 #[test]
+fn a_server_that_tells_its_limit_with_a_429_only_refuses_hardly_any_either() {
+    let threads = 8;
+    let run = |model: LimitModel, speed: u32, each: u64| {
+        let limits = Limits::contract(model).speed(speed.into()).tier("heavy", 30).headers_on_429_only();
+        let emulator = Emulator::builder().limits(limits).job_time(Duration::ZERO).start().unwrap();
+        let nomic = builder(&emulator).rate_window(Duration::from_secs(60) / speed).build().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| (0..each).for_each(|_| launch(&nomic).unwrap()));
+            }
+        });
+        let (sent, accepted) = (emulator.received("launch_agent"), emulator.accepted("launch_agent"));
+        println!("{model:?}: {sent} sent, {accepted} accepted");
+        assert_eq!(accepted, threads * each);
+        // Each thread may find out by itself that there is a limit; as many again are for a busy machine.
+        assert!(sent <= accepted + 2 * threads, "{model:?}: {} of {sent} were refused", sent - accepted);
+    };
+    std::thread::scope(|scope| {
+        // Seven windows, in the time that the others take for fewer calls.
+        for (model, speed, each) in
+            [(LimitModel::FullBurst, 20, 12), (LimitModel::EvenPacing, 20, 12), (LimitModel::FixedWindow, 40, 24)]
+        {
+            scope.spawn(move || run(model, speed, each));
+        }
+    });
+}
+
+#[test]
 fn an_idle_account_makes_nobody_wait() {
     let emulator = Emulator::start().unwrap();
     let nomic = nomic(&emulator);
