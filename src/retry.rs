@@ -9,6 +9,8 @@ use crate::timestamp::days;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause that this side chooses; a server may ask for more.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// As a delay these are 32 years, which no server asks for; as a Unix time, September 2001.
+const FIRST_UNIX_TIME: Duration = Duration::from_secs(1_000_000_000);
 
 /// How one attempt ended, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,24 +71,38 @@ pub(crate) fn decide(repeatable: bool, attempt: Attempt, tries: u32, jitter: f64
     }
 }
 
+/// How long the call itself sleeps of a pause before it queues up again. A refusal that asked for a delay is waited out at
+/// the gate, in line with all others, if the tier is shut for as long; `closed` is `None` where nothing is paced.
+pub(crate) fn own_pause(pause: Duration, asked: Option<Duration>, closed: Option<Duration>) -> Duration {
+    match (asked, closed) {
+        (Some(asked), Some(closed)) if asked <= closed => Duration::ZERO,
+        _ => pause,
+    }
+}
+
 /// Exponential, with the upper half of each step left to chance so that clients do not march in step.
 fn pause(tries: u32, jitter: f64) -> Duration {
     let step = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
     step.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
 }
 
-/// Reads `Retry-After`: seconds, whole or with a fraction, or an HTTP date. A date is measured against the answer's own
-/// `Date`, so that the two clocks need not agree; without one against `now`.
+/// Reads `Retry-After`: seconds, whole or with a fraction, or an HTTP date, or a Unix time, which servers send by mistake.
+/// A time is measured against the answer's own `Date`, so that the two clocks need not agree; without one against `now`.
 pub(crate) fn retry_after(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+    let left = |until: Duration| until.saturating_sub(since_1970(date.and_then(http_date).unwrap_or(now)));
+    let seconds = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More than can be counted is for ever.
-        return Some(value.parse().map_or(Duration::MAX, Duration::from_secs));
-    }
-    if let Ok(seconds) = value.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let until = http_date(value)?;
-    Some(until.duration_since(date.and_then(http_date).unwrap_or(now)).unwrap_or_default())
+        value.parse().map_or(Duration::MAX, Duration::from_secs)
+    } else if let Ok(seconds) = value.parse::<f64>() {
+        Duration::try_from_secs_f64(seconds).ok()?
+    } else {
+        return Some(left(since_1970(http_date(value)?)));
+    };
+    Some(if seconds < FIRST_UNIX_TIME { seconds } else { left(seconds) })
+}
+
+fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Reads a date in the form that HTTP lets be sent, `Sun, 06 Nov 1994 08:49:37 GMT`, and in the two that it lets be
@@ -207,6 +223,31 @@ mod tests {
     }
 
     #[test]
+    fn a_call_sleeps_by_itself_for_what_the_tier_does_not_wait_out() {
+        let seconds = Duration::from_secs;
+        for (asked, closed, own) in [
+            // The tier waits at least as long.
+            (Some(seconds(2)), Some(seconds(2)), false),
+            (Some(seconds(2)), Some(seconds(3)), false),
+            (Some(seconds(0)), Some(seconds(0)), false),
+            // It opens earlier, or was never shut.
+            (Some(seconds(7200)), Some(seconds(3600)), true),
+            (Some(seconds(2)), Some(seconds(0)), true),
+            // There is no pace, or no refusal.
+            (Some(seconds(0)), None, true),
+            (None, Some(seconds(5)), true),
+            (None, None, true),
+        ] {
+            let pause = seconds(7200);
+            assert_eq!(
+                own_pause(pause, asked, closed),
+                if own { pause } else { Duration::ZERO },
+                "{asked:?}, {closed:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_pause_grows_has_an_end_and_is_never_shorter_than_asked() {
         let pauses: Vec<_> = (1..20).map(|tries| pause(tries, 1.0).as_millis()).collect();
         assert_eq!(&pauses[..4], &[250, 500, 1000, 2000]);
@@ -234,6 +275,23 @@ mod tests {
             ["", "-1", "soon", "NaN", "inf", "1e400", "Sun, 99 Nov 1994 08:49:07 GMT", "Sun, 06 Nov", ", 1 Jan 1 1"]
         {
             assert_eq!(read(odd, None), None, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_can_only_be_a_unix_time_is_read_as_that_time() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_775_390_370);
+        let read = |value, date| retry_after(value, date, now);
+        assert_eq!(read("1775390400", None), Some(Duration::from_secs(30)));
+        assert_eq!(read("1775390400.5", None), Some(Duration::from_millis(30_500)));
+        assert_eq!(read("1.7753904e9", None), Some(Duration::from_secs(30)));
+        let date = Some("Sun, 05 Apr 2026 11:59:50 GMT");
+        assert_eq!(read("1775390400", date), Some(Duration::from_secs(10)), "by the server's own clock");
+        assert_eq!(read("1000000000", None), Some(Duration::ZERO), "long past");
+        assert_eq!(read("999999999", None), Some(Duration::from_secs(999_999_999)), "thirty years are a delay");
+        // What no clock can count is for ever still.
+        for value in ["18446744073709551616", "1e19"] {
+            assert!(read(value, None) > Some(Duration::from_secs(1_000_000_000_000)), "{value}");
         }
     }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::{builder, emulator, nomic};
 use nomic_client::agents::{Filter, Launch};
@@ -127,6 +127,83 @@ fn a_delay_beyond_the_deadline_comes_back_at_once_for_all_clones() {
     list(&nomic).unwrap();
 }
 
+/// A 429 with this body.
+fn refusal(body: &str, retry_after: &str) -> FaultKind {
+    FaultKind::Status {
+        status: 429,
+        body: body.to_owned(),
+        content_type: "application/json".to_owned(),
+        headers: vec![("Retry-After".to_owned(), retry_after.to_owned())],
+        acted: false,
+    }
+}
+
+const SPENT: &str = r#"{"error":"Spend limit reached","code":"spend_limit_reached"}"#;
+
+#[test]
+fn a_users_spend_limit_holds_up_nobody_elses_uploads() {
+    let emulator = emulator();
+    let upload = |nomic: &Nomic| nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).map(drop);
+    let limit = Duration::from_secs(5);
+    let nomic = builder(&emulator).deadline(limit).upload_deadline(limit).build().unwrap();
+    let began = Instant::now();
+    emulator.fault(Fault::on("launch_agent", refusal(SPENT, "3600")));
+    let error = launch(&nomic).unwrap_err();
+    assert!(error.is_rate_limited() && error.to_string().contains("Spend limit reached"), "{error}");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+    upload(&nomic.clone()).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+
+    // A delay that leaves time is waited out, by the call that was asked to and by no other.
+    emulator.fault(Fault::on("launch_agent", refusal(SPENT, "0.8")));
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let launched = scope.spawn(|| launch(&nomic).map(|()| began.elapsed()));
+        while emulator.received("launch_agent") < 2 && !launched.is_finished() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        upload(&nomic).unwrap();
+        assert!(began.elapsed() < Duration::from_millis(700), "{:?}", began.elapsed());
+        assert!(launched.join().unwrap().unwrap() >= Duration::from_millis(800));
+    });
+    assert_eq!((emulator.received("launch_agent"), emulator.accepted("launch_agent")), (3, 1));
+}
+
+#[test]
+fn any_other_refusal_is_the_tiers() {
+    let emulator = emulator();
+    for body in [
+        r#"{"error":"Rate limit exceeded","code":"rate_limited"}"#,
+        r#"{"error":"Rate limit exceeded","code":"RATE_LIMITED"}"#,
+        r#"{"error":"Rate limit exceeded","code":null}"#,
+        r#"{"error":"Rate limit exceeded","code":""}"#,
+        r#"{"error":"Rate limit exceeded","code":429}"#,
+        r#"{"error":"Rate limit exceeded"}"#,
+        r#"{"code":"spend_limit_reached"}"#,
+        "<html>Too many requests</html>",
+        "",
+    ] {
+        let nomic = builder(&emulator).deadline(Duration::from_secs(5)).build().unwrap();
+        emulator.fault(Fault::on("launch_agent", refusal(body, "3600")));
+        let before = emulator.received("launch_agent");
+        for _ in 0..2 {
+            assert!(launch(&nomic).unwrap_err().is_rate_limited(), "{body}");
+        }
+        assert_eq!(emulator.received("launch_agent"), before + 1, "{body}");
+    }
+}
+
+#[test]
+fn a_unix_time_is_waited_for_and_not_for_fifty_years() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).deadline(Duration::from_secs(10)).build().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    emulator.fault(Fault::on("launch_agent", FaultKind::RateLimited { retry_after: Some((now + 2).to_string()) }));
+    launch(&nomic).unwrap();
+    let after = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!(after >= now + 2, "{after} is earlier than {now} and 2");
+}
+
 #[test]
 fn one_attempt_means_one_whatever_happens() {
     let emulator = emulator();
@@ -182,6 +259,34 @@ fn calls_are_paced_so_that_hardly_any_is_refused() {
 }
 
 #[test]
+fn a_server_that_tells_its_limit_with_a_429_only_refuses_hardly_any_either() {
+    let threads = 8;
+    let run = |model: LimitModel, speed: u32, each: u64| {
+        let limits = Limits::contract(model).speed(speed.into()).tier("heavy", 30).headers_on_429_only();
+        let emulator = Emulator::builder().limits(limits).job_time(Duration::ZERO).start().unwrap();
+        let nomic = builder(&emulator).rate_window(Duration::from_secs(60) / speed).build().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| (0..each).for_each(|_| launch(&nomic).unwrap()));
+            }
+        });
+        let (sent, accepted) = (emulator.received("launch_agent"), emulator.accepted("launch_agent"));
+        println!("{model:?}: {sent} sent, {accepted} accepted");
+        assert_eq!(accepted, threads * each);
+        // Each thread may find out by itself that there is a limit; as many again are for a busy machine.
+        assert!(sent <= accepted + 2 * threads, "{model:?}: {} of {sent} were refused", sent - accepted);
+    };
+    std::thread::scope(|scope| {
+        // Seven windows, in the time that the others take for fewer calls.
+        for (model, speed, each) in
+            [(LimitModel::FullBurst, 20, 12), (LimitModel::EvenPacing, 20, 12), (LimitModel::FixedWindow, 40, 24)]
+        {
+            scope.spawn(move || run(model, speed, each));
+        }
+    });
+}
+
+#[test]
 fn an_idle_account_makes_nobody_wait() {
     let emulator = Emulator::start().unwrap();
     let nomic = nomic(&emulator);
@@ -195,9 +300,19 @@ fn an_idle_account_makes_nobody_wait() {
 #[test]
 fn a_server_that_says_now_again_and_again_is_not_hammered() {
     let emulator = emulator();
-    for (pacing, delay) in [(false, "0"), (true, "0"), (false, "Sun, 06 Nov 1994 08:49:37 GMT"), (true, "1e19")] {
+    let limited = r#"{"error":"Rate limit exceeded","code":"rate_limited"}"#;
+    let past = "Sun, 06 Nov 1994 08:49:37 GMT";
+    for (pacing, body, delay) in [
+        (false, limited, "0"),
+        (true, limited, "0"),
+        (false, limited, past),
+        (true, limited, "1e19"),
+        (true, limited, "1000000000"),
+        (true, SPENT, "0"),
+        (true, SPENT, past),
+    ] {
         emulator.clear_faults();
-        emulator.fault(Fault::on("launch_agent", FaultKind::RateLimited { retry_after: Some(delay.into()) }).forever());
+        emulator.fault(Fault::on("launch_agent", refusal(body, delay)).forever());
         let before = emulator.received("launch_agent");
         let nomic = builder(&emulator).pacing(pacing).deadline(Duration::from_secs(2)).build().unwrap();
         let error = launch(&nomic).unwrap_err();

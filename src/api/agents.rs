@@ -498,7 +498,8 @@ impl Nomic {
     /// # Errors
     ///
     /// [`Error::Refused`] if prompt, workflow, files and inputs do not go together. A 429 without
-    /// [`retry_after`](Error::retry_after) may be the user's spend limit: waiting seconds does not help.
+    /// [`retry_after`](Error::retry_after), or with another [`code`](Error::code) than
+    /// [`RateLimited`](crate::ErrorCode::RateLimited), may be the user's spend limit: waiting seconds does not help.
     pub fn launch_agent(&self, launch: &Launch) -> Result<Agent> {
         match launch.reason_to_refuse() {
             Some(reason) => Err(Error::refused(LAUNCH_AGENT.name, reason)),

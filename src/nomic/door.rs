@@ -79,7 +79,8 @@ impl Nomic {
             let verdict = attempt.map_or(Verdict::Final, |attempt| {
                 retry::decide(call.method == Method::Get, attempt, sent, Self::chance())
             });
-            let closed = gate.map_or(Duration::ZERO, |gate| gate.shut_for(now));
+            let shut = gate.map(|gate| gate.shut_for(now));
+            let closed = shut.unwrap_or_default();
             let error = if report.refused { error.closed_for(closed) } else { error };
             let Verdict::Again { pause, draws } = verdict else {
                 return Err(error);
@@ -92,10 +93,8 @@ impl Nomic {
             if draws && !self.budget().take() {
                 return Err(error);
             }
-            // The pace waits a refusal out for all, as it is made; without a pace this call waits alone.
-            if !(report.refused && inner.pacing) {
-                std::thread::sleep(pause);
-            }
+            let of_all = report.retry_after.filter(|_| report.refused && !report.personal);
+            std::thread::sleep(retry::own_pause(pause, of_all, shut));
             last = Some(error);
         }
     }
@@ -165,8 +164,7 @@ impl Nomic {
     fn refusal(&self, call: &Call<'_>, answer: Incoming, report: Report) -> (Option<Attempt>, Error) {
         let status = answer.status;
         let body = json::decode::<Value>(&answer.body).map(|body| self.redacted_value(body)).unwrap_or_default();
-        // A body of the API has a field `error`; the older form nothing else.
-        let said = |field: &str| body.get(field).filter(|said| !said.is_null());
+        let said = |field: &str| said(&body, field);
         let from_api = said("error").is_some();
         let attempt = Attempt::Answer { status, from_api, retry_after: report.retry_after };
         let fate = match status {
@@ -360,6 +358,19 @@ fn closed(call: &Call<'_>, elapsed: Duration, pause: Duration, last: Option<Erro
     }))
 }
 
+/// What an error of the API says in a field. It has at least `error`; the older form nothing else.
+fn said<'a>(body: &'a Value, field: &str) -> Option<&'a Value> {
+    body.get(field).filter(|said| !said.is_null())
+}
+
+/// Whether the API refuses in words of its own but not in those of the rate limit. Then it is what the user may spend,
+/// which is no concern of those who launch nothing.
+fn is_personal(body: &[u8]) -> bool {
+    let body: Value = json::decode(body).unwrap_or_default();
+    let word = said(&body, "error").and(said(&body, "code")).and_then(Value::as_str).filter(|word| !word.is_empty());
+    word.is_some_and(|word| ErrorCode::RateLimited != *word)
+}
+
 /// What an answer says of the rate limit.
 fn report(answer: &Incoming, now: SystemTime) -> Report {
     let number = |name: &str| answer.headers.get(name)?.parse::<f64>().ok().map(|number| number as u32);
@@ -367,6 +378,7 @@ fn report(answer: &Incoming, now: SystemTime) -> Report {
         limit: number("x-ratelimit-limit").filter(|limit| *limit > 0),
         remaining: number("x-ratelimit-remaining"),
         refused: answer.status == 429,
+        personal: answer.status == 429 && is_personal(&answer.body),
         retry_after: Some("retry-after")
             .filter(|_| answer.status >= 300)
             .and_then(|name| answer.headers.get(name))

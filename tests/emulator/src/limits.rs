@@ -22,20 +22,22 @@ pub struct Limits {
     model: Option<LimitModel>,
     speed: f64,
     quotas: HashMap<String, u32>,
+    only_on_refusals: bool,
 }
 
 impl Limits {
     /// No limits, and no rate-limit headers.
     #[must_use]
     pub fn off() -> Limits {
-        Limits { model: None, speed: 1.0, quotas: HashMap::new() }
+        Limits { model: None, speed: 1.0, quotas: HashMap::new(), only_on_refusals: false }
     }
 
     /// The quotas of the contract, in this model, in real time.
     #[must_use]
     pub fn contract(model: LimitModel) -> Limits {
         let quotas = [("standard", 300), ("write", 60), ("heavy", 30), ("search", 60), ("analytics", 30)];
-        Limits { model: Some(model), speed: 1.0, quotas: quotas.map(|(tier, quota)| (tier.to_owned(), quota)).into() }
+        let quotas = quotas.map(|(tier, quota)| (tier.to_owned(), quota)).into();
+        Limits { model: Some(model), quotas, ..Limits::off() }
     }
 
     /// Scales time: at speed 60 a minute of quota passes in a second. A speed that is no positive number is taken as 1.
@@ -49,6 +51,13 @@ impl Limits {
     #[must_use]
     pub fn tier(mut self, tier: &str, per_minute: u32) -> Limits {
         self.quotas.insert(tier.to_owned(), per_minute);
+        self
+    }
+
+    /// Sends the rate-limit headers with a 429 only, which is all that the contract promises. Else every answer has them.
+    #[must_use]
+    pub fn headers_on_429_only(mut self) -> Limits {
+        self.only_on_refusals = true;
         self
     }
 }
@@ -126,6 +135,11 @@ impl Limiter {
             LimitModel::FixedWindow => account.count_in_window(limit, minute, now),
         };
         Some((account, verdict))
+    }
+
+    /// Whether an answer tells how the limiter stands although it is no refusal.
+    pub(crate) fn tells_all(&self) -> bool {
+        !self.limits.only_on_refusals
     }
 
     /// `Retry-After` as this limiter writes it: whole seconds, or at another speed than 1 a fraction.

@@ -14,7 +14,8 @@ Usage: nomic-emulator [flags]
   --port N          port on 127.0.0.1; a free one by default
   --keys N          print so many more keys, of other users, with all scopes
   --scopes LIST     print one more key with just these, such as developer:files,admin:users:read
-  --limits MODEL    off, burst (default), even or window; `burst,speed=60` scales time
+  --limits MODEL    off, burst (default), even or window; `burst,speed=60` scales time,
+                    `burst,headers=429` sends the rate-limit headers with a 429 only
   --users N         seeded users (25)
   --audit-logs N    seeded audit entries (60)
   --files N         seeded files of an integration (0)
@@ -137,7 +138,8 @@ fn limits(value: &str) -> Result<Limits, String> {
     };
     parts.try_fold(limits, |limits, part| match part.strip_prefix("speed=").map(str::parse::<f64>) {
         Some(Ok(speed)) if speed.is_finite() && speed > 0.0 => Ok(limits.speed(speed)),
-        _ => Err(format!("--limits {value}: expected speed=NUMBER after the model")),
+        None if part == "headers=429" => Ok(limits.headers_on_429_only()),
+        _ => Err(format!("--limits {value}: expected speed=NUMBER or headers=429 after the model")),
     })
 }
 
@@ -164,6 +166,7 @@ mod tests {
             vec![],
             vec!["--help"],
             vec!["--port", "4010", "--keys=2", "--limits", "burst,speed=60"],
+            vec!["--limits=window,speed=10,headers=429"],
             vec!["--scopes", "developer:files, admin", "--old-errors"],
             vec!["--users", "10000", "--audit-logs", "100000", "--snapshot", "future", "--job-time", "0"],
         ] {
@@ -179,6 +182,7 @@ mod tests {
             (vec!["--port"], "--port needs a value"),
             (vec!["--port", "70000"], "70000"),
             (vec!["--limits", "burst,speed=0"], "speed"),
+            (vec!["--limits", "burst,headers=200"], "headers=429"),
             (vec!["--limits", "slow"], "slow"),
             (vec!["--snapshot", "never"], "never"),
             (vec!["--scopes", "developer:flies"], "developer:flies"),

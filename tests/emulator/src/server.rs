@@ -385,7 +385,8 @@ fn check_limit(world: &World, user: usize, route: &Route) -> Result<Vec<(String,
     let Some(verdict) = limiter.ask(user, route.tier, world.now()) else { return Ok(Vec::new()) };
     let mut headers = limit_headers(&verdict);
     match verdict.wait {
-        None => Ok(headers),
+        None if limiter.tells_all() => Ok(headers),
+        None => Ok(Vec::new()),
         Some(wait) => {
             headers.push(("Retry-After".to_owned(), limiter.retry_after(wait)));
             let failure = Failure::new(429, "rate_limited", "Rate limit exceeded");

@@ -263,6 +263,23 @@ fn limits_hold_per_owner_and_show_in_headers() {
 }
 
 #[test]
+fn the_headers_may_be_left_to_refusals() {
+    let limits = Limits::contract(LimitModel::FixedWindow).tier("standard", 1).headers_on_429_only();
+    let emulator = Emulator::builder().limits(limits).start().unwrap();
+    let mut client = Client::new(&emulator);
+    let mut seen = 0;
+    // A new minute may begin in between, once.
+    for _ in 0..4 {
+        let answer = client.get("/users");
+        let told = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after"];
+        let refused = answer.status == 429;
+        assert!(told.iter().all(|name| answer.header(name).is_some() == refused), "{}", answer.status);
+        seen += u32::from(refused);
+    }
+    assert!((2..=3).contains(&seen), "{seen} of 4 were refused");
+}
+
+#[test]
 fn at_another_speed_retry_after_is_a_fraction() {
     let limits = Limits::contract(LimitModel::EvenPacing).speed(60.0).tier("standard", 60);
     let emulator = Emulator::builder().limits(limits).start().unwrap();
