@@ -199,15 +199,11 @@ fn exit_codes_say_what_to_do() {
     let version = document(&nomic(&emulator));
     let parse = ["parse", "--file-version", version.as_str()];
 
-    assert_eq!(code(&["parse", "no-such.pdf"], "no-such.pdf"), 1);
-    let schema = ["extract", "--file-version", "v", "--schema", "README.md"];
-    assert_eq!(code(&schema, "README.md: "), 1);
     for usage in [&[] as &[&str], &["fly"], &["parse"], &["agent", "run"]] {
         assert_eq!(code(usage, "Usage: nomic"), 2, "{usage:?}");
     }
     assert_eq!(code(&["audit", "--since", "yesterday"], "90m, 24h, 7d"), 2);
     assert_eq!(code(&["agent", "run", "--workflow", "w", "--file", "a.pdf"], "cannot be used with"), 2);
-    assert_eq!(code(&["parse", "--file-version", "v", "--summary-words", "5"], "10 to 100"), 2);
     assert_eq!(code(&["agent", "show", "01a20aec-c811-7006-be54-40a4e414d1d6"], "404"), 4);
     assert_eq!(code(&["users", "show", "ob@example.com"], "nobody has the address"), 4);
     assert_eq!(code(&["wait", "parse", "01a20aec-c811-7006-be54-40a4e414d1d6"], "404"), 4);
@@ -228,6 +224,130 @@ fn exit_codes_say_what_to_do() {
     let narrow = narrow.env("NOMIC_API_KEY", emulator.issue_key(&["developer:files"])).arg("users");
     let narrow = Said::from(narrow.output().unwrap());
     assert!(narrow.code == 3 && narrow.error.contains("needs the scope admin:users:read"), "{narrow:?}");
+}
+
+#[test]
+fn what_is_wrong_on_this_machine_is_found_before_anything_is_sent() {
+    let emulator = emulator();
+    let folder = Folder::new("wrong");
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.0.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (pdf, schema) = (permit_pdf().to_str().unwrap().to_owned(), write("good.json", b"{}"));
+    let (array, broken, empty) = (write("arr.json", b"[]"), write("bad.json", b"{,"), write("empty.pdf", b""));
+    let utf_16 = write("utf-16.json", b"\xff\xfe{\0}\0");
+    let a_folder = folder.0.to_str().unwrap();
+    let extract = |document: &str, schema: &str| run(&emulator, &["extract", &pdf, document, "--schema", schema]);
+    let cases = [
+        (run(&emulator, &["parse", &pdf, "--summary-words", "5"]), "--summary-words"),
+        (extract(&pdf, &array), "arr.json is a JSON array, not an object"),
+        (extract(&pdf, &broken), "bad.json is not JSON: "),
+        (extract(&pdf, &utf_16), "utf-16.json is UTF-16"),
+        (extract(&pdf, &empty), "empty.pdf is not JSON: "),
+        (extract(&pdf, "no-such.json"), "no-such.json: "),
+        (extract("nothere.pdf", &schema), "nothere.pdf: "),
+        (extract(&empty, &schema), "empty.pdf is empty"),
+        (extract(a_folder, &schema), "is not a file"),
+        (run(&emulator, &["parse", "nothere.pdf"]), "nothere.pdf: "),
+        (run(&emulator, &["upload", "nothere.pdf"]), "nothere.pdf: "),
+        (run(&emulator, &["upload", &empty]), "empty.pdf is empty"),
+        (run(&emulator, &["agents", "run", "", "--file", &pdf]), "PROMPT"),
+        (run(&emulator, &["agents", "run", "Go.", "--file", &pdf, "--file", "nothere.pdf"]), "nothere.pdf: "),
+        (run(&emulator, &["agents", "follow-up", "a", " "]), "PROMPT"),
+        (run(&emulator, &["agents", "artifacts", "a", "--save", &schema]), "--save: "),
+    ];
+    for (said, words) in cases {
+        assert!(said.code == 2 && said.out.is_empty() && said.error.contains(words), "{words}: {said:?}");
+    }
+    assert_eq!(emulator.connections(), 0);
+}
+
+#[test]
+fn a_schema_may_begin_with_a_byte_order_mark() {
+    let emulator = emulator();
+    let folder = Folder::new("mark");
+    let schema = folder.0.join("marked.json");
+    std::fs::write(&schema, [b"\xef\xbb\xbf", &*std::fs::read(folder.0.join("schema.json")).unwrap()].concat())
+        .unwrap();
+    let said = run(&emulator, &["extract", permit_pdf().to_str().unwrap(), "--schema", schema.to_str().unwrap()]);
+    assert!(said.code == 0 && said.out.contains("PH-2026-0417"), "{said:?}");
+}
+
+/// Types the command that was shown last, with something behind it.
+#[cfg(unix)]
+fn type_again(emulator: &Emulator, said: &Said, more: &str) -> Said {
+    let shown = said.error.lines().last().unwrap();
+    on(emulator, Command::new("sh")).args(["-c", &format!("{shown} {more}")]).output().unwrap().into()
+}
+
+#[cfg(unix)]
+#[test]
+fn where_a_fate_is_unknown_the_command_shown_says_whether_it_was_done() {
+    let emulator = emulator();
+    let folder = Folder::new("fate");
+    let (pdf, schema) = (permit_pdf(), folder.0.join("schema.json"));
+    let (pdf, schema) = (pdf.to_str().unwrap(), schema.to_str().unwrap());
+    let ended = nomic(&emulator).launch_agent(&agents::Launch::prompt("Go.")).unwrap();
+    nomic(&emulator).wait(&ended).unwrap();
+    let cases: [(&str, &[&str], &str); 9] = [
+        ("submit_parse", &["parse", pdf], "permit.pdf (task "),
+        ("submit_extract", &["extract", pdf, "--schema", schema], "permit.pdf (task "),
+        ("launch_agent", &["agents", "run", "Count the doors.", "--file", pdf], "finished"),
+        ("follow_up_agent", &["agents", "follow-up", ended.id.as_str(), "And the rooms?"], "finished"),
+        ("upload_file", &["upload", pdf], "permit.pdf"),
+        ("upload_file", &["upload", pdf, "--path", "a folder/it's.pdf"], "it's.pdf"),
+        ("disable_user", &["users", "disable", "bob@example.com", "--yes"], "disabled"),
+        ("enable_user", &["users", "enable", "bob@example.com"], "enabled"),
+        ("delete_agent", &["agents", "delete", ended.id.as_str(), "--yes"], ""),
+    ];
+    for (operation, arguments, words) in cases {
+        emulator.fault(Fault::on(operation, FaultKind::ResetAfter));
+        let said = run(&emulator, arguments);
+        assert!(said.code == 6 && said.error.contains("it may have been carried out"), "{said:?}");
+        let seen = type_again(&emulator, &said, "");
+        assert!(seen.out.contains(words), "{operation}: {said:?} {seen:?}");
+    }
+}
+
+#[test]
+fn a_document_that_is_stored_need_not_be_uploaded_again() {
+    let emulator = emulator();
+    emulator.fault(Fault::on("submit_parse", FaultKind::ResetAfter));
+    let said = run(&emulator, &["parse", permit_pdf().to_str().unwrap()]);
+    let version = said.error.split_once("--file-version ").unwrap().1.split_whitespace().next().unwrap();
+    assert!(run(&emulator, &["parse", "--file-version", version]).out.contains("PH-2026-0417"), "{said:?}");
+    emulator.fault(Fault::on("launch_agent", FaultKind::ResetAfter));
+    let said = run(&emulator, &["agents", "run", "Go.", "--file", permit_pdf().to_str().unwrap()]);
+    let file = said.error.split_once("--file-id ").unwrap().1.split_whitespace().next().unwrap();
+    assert_eq!(run(&emulator, &["agents", "run", "Go.", "--file-id", file]).code, 0);
+}
+
+#[test]
+fn a_name_that_is_not_known_stops_a_script_that_tries_again() {
+    for arguments in [&["users"] as &[&str], &["wait", "parse", "t", "--timeout", "0"]] {
+        let mut command = without_account(Command::new(program()));
+        command.env("NOMIC_BASE_URL", "https://nobody.invalid").env("NOMIC_API_KEY", "npk_x").args(arguments);
+        let said = Said::from(command.output().unwrap());
+        assert!(said.code == 2 && said.error.contains("the name is not known"), "{said:?}");
+        assert!(!said.error.contains("still runs"), "{said:?}");
+    }
+    // A server that is down may come back.
+    let mut command = without_account(Command::new(program()));
+    command.env("NOMIC_BASE_URL", "http://127.0.0.1:1").env("NOMIC_API_KEY", "npk_x").arg("users");
+    assert_eq!(Said::from(command.output().unwrap()).code, 5);
+}
+
+#[test]
+fn a_follow_up_says_what_it_did() {
+    let emulator = emulator();
+    let agent = nomic(&emulator).launch_agent(&agents::Launch::prompt("Go.")).unwrap().id;
+    nomic(&emulator).wait(&agent).unwrap();
+    let said = run(&emulator, &["agents", "follow-up", agent.as_str(), "And the rooms?"]);
+    assert!(said.error.contains("was asked for more, and runs again"), "{said:?}");
+    let said = run(&emulator, &["agents", "run", "Go."]);
+    assert!(said.error.contains("is launched") && !said.error.contains("asked for more"), "{said:?}");
 }
 
 #[test]
@@ -274,7 +394,7 @@ mod signals {
     use nomic_client::FileVersionId;
     use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
 
-    use super::{Folder, Said, document, emulator, nomic, on, program, run};
+    use super::{Folder, Said, document, emulator, nomic, on, permit_pdf, program, run, type_again};
 
     fn spawn(emulator: &Emulator, arguments: &[&str]) -> Child {
         let mut command = on(emulator, Command::new(program()));
@@ -301,12 +421,6 @@ mod signals {
         let child = spawn(emulator, arguments);
         until(|| emulator.received(asked) > 0);
         interrupt(child)
-    }
-
-    /// Types the command that was shown last, with something behind it.
-    fn type_again(emulator: &Emulator, said: &Said, more: &str) -> Said {
-        let shown = said.error.lines().last().unwrap();
-        on(emulator, Command::new("sh")).args(["-c", &format!("{shown} {more}")]).output().unwrap().into()
     }
 
     fn never_ending(emulator: &Emulator, operation: &str) -> FileVersionId {
@@ -363,9 +477,12 @@ mod signals {
     #[test]
     fn ctrl_c_in_a_submission_says_that_it_may_have_been_carried_out() {
         let emulator = emulator();
-        emulator.fault(Fault::on("launch_agent", FaultKind::Stall(StallPhase::BeforeHead)));
-        let said = interrupt_the_wait(&emulator, &["agent", "run", "Go."], "launch_agent");
+        emulator.fault(Fault::on("submit_parse", FaultKind::Stall(StallPhase::BeforeHead)));
+        let said = interrupt_the_wait(&emulator, &["parse", permit_pdf().to_str().unwrap()], "submit_parse");
         assert!(said.code == 130 && said.error.contains("may have been carried out"), "{said:?}");
+        assert!(said.error.contains("--file-version "), "{said:?}");
+        let seen = type_again(&emulator, &said, "");
+        assert!(seen.out.contains("permit.pdf (task "), "{said:?} {seen:?}");
     }
 
     #[test]

@@ -5,13 +5,12 @@ use std::path::Path;
 
 use nomic_client::AgentId;
 use nomic_client::agents::{Agent, AgentStatus, Artifact, Filter, Launch, MAX_AGENTS_PAGE};
-use nomic_client::files::Upload;
 use serde_json::json;
 
 use crate::args::{AgentCommand, AgentList, Agents, Limit, Run};
 use crate::failure::Failure;
 use crate::output::{cell, fields};
-use crate::session::{Session, Submitted};
+use crate::session::{Deed, Session, Submitted, check_documents};
 use crate::terminal::confirm;
 
 /// The service names no largest page for lists of these.
@@ -24,15 +23,20 @@ pub(crate) fn run(session: &Session, agents: Agents) -> Result<(), Failure> {
         AgentCommand::Show { id } => show(session, &nomic.agent(&id)?),
         AgentCommand::Run(arguments) => launch(session, arguments),
         AgentCommand::FollowUp { id, prompt, waiting } => {
-            session.submit(&waiting, || nomic.follow_up_agent(&id, prompt).map(|agent| agent.id))
+            let look = ["agents", "show", id.as_str()];
+            let deed =
+                Deed { doing: "asking the agent for more", done: "was asked for more, and runs again", look: &look };
+            session.submit(&waiting, &deed, || nomic.follow_up_agent(&id, prompt).map(|agent| agent.id))
         }
         AgentCommand::Stop { id } => {
-            let said = session.act("stopping the agent", || nomic.stop_agent(&id))?;
+            let look = ["agents", "show", id.as_str()];
+            let said = session.act("stopping the agent", &look, || nomic.stop_agent(&id))?;
             session.output.value(&said.raw, || format!("agent {id} is stopped"))
         }
         AgentCommand::Delete { id, sure } => {
             confirm(&format!("Delete agent {id} with its conversation and all that it has made?"), sure.yes)?;
-            let said = session.act("deleting the agent", || nomic.delete_agent(&id))?;
+            let look = ["agents", "show", id.as_str()];
+            let said = session.act("deleting the agent", &look, || nomic.delete_agent(&id))?;
             session.output.value(&said.raw, || format!("agent {id} is deleted"))
         }
         AgentCommand::Artifacts { id, content: false, save: None } => {
@@ -66,10 +70,13 @@ fn launch(session: &Session, arguments: Run) -> Result<(), Failure> {
     for (slot, file) in arguments.input {
         launch.inputs.entry(slot).or_default().push(file);
     }
+    check_documents(&arguments.file)?;
     for file in &arguments.file {
-        launch.file_ids.push(session.upload(file, Upload::from_path(file))?.id);
+        launch.file_ids.push(session.store(file, |stored| format!("--file-id {}", stored.id))?.id);
     }
-    session.submit(&arguments.waiting, || session.nomic.launch_agent(&launch).map(|agent| agent.id))
+    let look = ["agents", "list", "--limit", "5"];
+    let deed = Deed { doing: "launching the agent", done: "is launched", look: &look };
+    session.submit(&arguments.waiting, &deed, || session.nomic.launch_agent(&launch).map(|agent| agent.id))
 }
 
 fn show(session: &Session, agent: &Agent) -> Result<(), Failure> {
@@ -99,7 +106,7 @@ impl Submitted for AgentId {
     }
 
     /// One that was stopped has not done what was asked.
-    fn show(session: &Session, agent: &Agent) -> Result<(), Failure> {
+    fn show(&self, session: &Session, agent: &Agent) -> Result<(), Failure> {
         show(session, agent)?;
         if agent.status == AgentStatus::Stopped { Err(Failure::Stopped) } else { Ok(()) }
     }
@@ -107,6 +114,10 @@ impl Submitted for AgentId {
 
 /// Prints the contents of what an agent has made, or writes them into files.
 fn contents(session: &Session, id: &AgentId, save: Option<&Path>) -> Result<(), Failure> {
+    if let Some(other) = save.filter(|folder| folder.exists() && !folder.is_dir()) {
+        let words = format!("--save: {} is a file, not a folder; nothing was sent", other.display());
+        return Err(Failure::Usage(words));
+    }
     for artifact in session.nomic.artifacts(id) {
         let artifact = session.nomic.artifact(id, &artifact?.id)?;
         let Some(folder) = save else {

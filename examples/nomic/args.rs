@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nomic_client::{
-    AgentId, ApiKeyId, FileId, FileVersionId, Listing, ProjectId, Timestamp, WorkflowId, audit_logs, codes,
+    AgentId, ApiKeyId, FileId, FileVersionId, Listing, ProjectId, Timestamp, WorkflowId, audit_logs, codes, parse,
 };
 use serde::de::DeserializeOwned;
 
@@ -20,7 +20,7 @@ Standard output is for results alone; notes, progress and errors go to standard 
 Exit codes:
   0    done
   1    failed
-  2    the command line or the settings are wrong; nothing was sent
+  2    the command line, a file that it names or a setting is wrong, or there is no such domain; nothing was sent
   3    the key was not accepted, or lacks a scope
   4    not found
   5    rate limit, spend limit or passing trouble: the same command may succeed later
@@ -127,7 +127,8 @@ pub(crate) struct Parse {
     #[arg(long)]
     pub(crate) table_summary: bool,
     /// Words in a summary at the most, 10 to 100
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32)
+        .range(i64::from(parse::MIN_SUMMARY_WORDS)..=i64::from(parse::MAX_SUMMARY_WORDS)))]
     pub(crate) summary_words: Option<u32>,
     /// Have chunks with a text that is made to be embedded (seen with --json)
     #[arg(long)]
@@ -213,6 +214,7 @@ pub(crate) enum AgentCommand {
     /// Ask an agent that has ended for more, and wait for it
     FollowUp {
         id: AgentId,
+        #[arg(value_parser = prompt)]
         prompt: String,
         #[command(flatten)]
         waiting: Waiting,
@@ -240,7 +242,7 @@ pub(crate) enum AgentCommand {
 #[derive(Args)]
 pub(crate) struct Run {
     /// What to do
-    #[arg(required_unless_present = "workflow", conflicts_with = "input")]
+    #[arg(required_unless_present = "workflow", conflicts_with = "input", value_parser = prompt)]
     pub(crate) prompt: Option<String>,
     /// The workflow to run
     #[arg(long, value_name = "ID")]
@@ -378,6 +380,11 @@ impl Limit {
         let limit = self.limit.unwrap_or(u32::MAX);
         listing.page_size(limit.min(largest_page)).take(limit as usize)
     }
+}
+
+/// A prompt that says something.
+fn prompt(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("say what the agent shall do".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 fn slot(text: &str) -> Result<(String, FileId), String> {

@@ -1,6 +1,5 @@
 //! Documents: upload, search, parse, extract, and the building codes.
 
-use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +12,7 @@ use serde_json::Value;
 use crate::args::{Codes, Extract, Limit, Parse};
 use crate::failure::Failure;
 use crate::output::{cell, fields};
-use crate::session::{Session, Submitted};
+use crate::session::{Deed, Session, Submitted, check_documents};
 
 pub(crate) fn upload(
     session: &Session,
@@ -22,13 +21,14 @@ pub(crate) fn upload(
     parent: Option<FileId>,
 ) -> Result<(), Failure> {
     let mut upload = Upload::from_path(file);
-    if let Some(path) = path {
+    if let Some(path) = &path {
         upload = upload.path(path);
     }
     if let Some(parent) = parent {
         upload = upload.parent(parent);
     }
-    let stored = session.upload(file, upload)?;
+    check_documents([file])?;
+    let stored = session.upload(file, upload, path.as_ref().map_or(file, Path::new))?;
     session.output.value(&stored, || {
         fields(&[
             ("id", Some(stored.id.to_string())),
@@ -56,7 +56,12 @@ pub(crate) fn parse(session: &Session, arguments: &Parse) -> Result<(), Failure>
     };
     // Either a file or a version: clap has seen to it.
     for version in versions(session, arguments.file.as_slice(), arguments.file_version.as_slice())? {
-        session.submit(&arguments.waiting, || session.nomic.parse(&version, &options))?;
+        let deed = Deed {
+            doing: "submitting the parse job",
+            done: "is submitted",
+            look: &["audit", "--action", "parse.submitted", "--since", "1h"],
+        };
+        session.submit(&arguments.waiting, &deed, || session.nomic.parse(&version, &options))?;
     }
     Ok(())
 }
@@ -69,25 +74,50 @@ impl Submitted for ParseJob {
         self.task_id.as_str()
     }
 
-    fn show(session: &Session, parsed: &Parsed) -> Result<(), Failure> {
+    fn show(&self, session: &Session, parsed: &Parsed) -> Result<(), Failure> {
         session.output.value(parsed, || parsed.text())
     }
 }
 
 pub(crate) fn extract(session: &Session, arguments: &Extract) -> Result<(), Failure> {
-    let unusable = |error: &dyn Display| Failure::Local(format!("{}: {error}", arguments.schema.display()));
-    let schema = fs::read(&arguments.schema).map_err(|error| unusable(&error))?;
-    let schema: Value = serde_json::from_slice(&schema).map_err(|error| unusable(&error))?;
+    let schema = schema(&arguments.schema)?;
     let versions = versions(session, &arguments.files, &arguments.file_version)?;
     let options = extract::Options { citations: arguments.citations };
-    session.submit(&arguments.waiting, || session.nomic.extract(&versions, &schema, &options))
+    let deed = Deed {
+        doing: "submitting the extract job",
+        done: "is submitted",
+        look: &["audit", "--action", "extract.submitted", "--since", "1h"],
+    };
+    session.submit(&arguments.waiting, &deed, || session.nomic.extract(&versions, &schema, &options))
+}
+
+/// Reads a schema as far as can be judged without the service.
+fn schema(path: &Path) -> Result<Value, Failure> {
+    let unusable = |what: String| Failure::Usage(format!("{}{what}; nothing was sent", path.display()));
+    let bytes = fs::read(path).map_err(|error| unusable(format!(": {error}")))?;
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(unusable(" is UTF-16; save it as UTF-8".to_owned()));
+    }
+    // Some editors begin a file with a byte order mark, which JSON does not know.
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+    let schema: Value = serde_json::from_slice(bytes).map_err(|error| unusable(format!(" is not JSON: {error}")))?;
+    let kind = match &schema {
+        Value::Object(_) => return Ok(schema),
+        Value::Array(_) => "array",
+        Value::String(_) => "text",
+        Value::Number(_) => "number",
+        Value::Bool(_) | Value::Null => "word",
+    };
+    Err(unusable(format!(" is a JSON {kind}, not an object as {{\"type\": \"object\", \"properties\": {{…}}}}")))
 }
 
 /// The versions that are there already, and those of the files that are uploaded now.
 fn versions(session: &Session, files: &[PathBuf], versions: &[FileVersionId]) -> Result<Vec<FileVersionId>, Failure> {
+    check_documents(files)?;
     let mut versions = versions.to_vec();
     for file in files {
-        versions.push(session.upload(file, Upload::from_path(file))?.file_version_id);
+        let stored = session.store(file, |stored| format!("--file-version {}", stored.file_version_id))?;
+        versions.push(stored.file_version_id);
     }
     Ok(versions)
 }
@@ -100,7 +130,7 @@ impl Submitted for ExtractJob {
         self.task_id.as_str()
     }
 
-    fn show(session: &Session, extracted: &Extracted) -> Result<(), Failure> {
+    fn show(&self, session: &Session, extracted: &Extracted) -> Result<(), Failure> {
         session.output.value(extracted, || {
             let Value::Object(properties) = &extracted.value else { return text(&extracted.value) };
             let lines = properties.iter().map(|(name, value)| {

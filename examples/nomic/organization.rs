@@ -40,7 +40,8 @@ pub(crate) fn users(session: &Session, arguments: Users) -> Result<(), Failure> 
         UserCommand::Disable { user, reason, sure } => {
             confirm(&format!("Shut {user} out, and revoke the user's API keys for good?"), sure.yes)?;
             let id = user_id(session, &user)?;
-            let said = session.act("disabling the user", || nomic.disable_user(&id, reason.as_deref()))?;
+            let look = ["users", "show", id.as_str()];
+            let said = session.act("disabling the user", &look, || nomic.disable_user(&id, reason.as_deref()))?;
             let revoked = said.value.as_ref().and_then(|state| state.revoked_api_keys);
             session.output.value(&said.raw, || match revoked {
                 Some(revoked) => format!("{user} is disabled; {revoked} API keys were revoked"),
@@ -49,7 +50,8 @@ pub(crate) fn users(session: &Session, arguments: Users) -> Result<(), Failure> 
         }
         UserCommand::Enable { user } => {
             let id = user_id(session, &user)?;
-            let said = session.act("enabling the user", || nomic.enable_user(&id))?;
+            let look = ["users", "show", id.as_str()];
+            let said = session.act("enabling the user", &look, || nomic.enable_user(&id))?;
             session.output.value(&said.raw, || format!("{user} is enabled"))
         }
     }
@@ -66,6 +68,7 @@ fn user_id(session: &Session, user: &str) -> Result<UserId, Failure> {
     }
     for found in session.nomic.users(&users::Filter::email(user)) {
         let found = found?;
+        session.output.answered.set(true);
         // The filter finds parts of addresses too.
         if found.email.eq_ignore_ascii_case(user) {
             return Ok(found.id);
@@ -93,7 +96,7 @@ pub(crate) fn keys(session: &Session, arguments: Keys) -> Result<(), Failure> {
         }
         KeyCommand::Revoke { id, sure } => {
             confirm(&format!("Revoke the API key {id} for good?"), sure.yes)?;
-            let said = session.act("revoking the key", || session.nomic.revoke_api_key(&id))?;
+            let said = session.act("revoking the key", &["keys", "--revoked"], || session.nomic.revoke_api_key(&id))?;
             session.output.value(&said.raw, || format!("{id} is revoked"))
         }
     }
@@ -110,11 +113,14 @@ pub(crate) fn audit(
     session.output.list(limit.of(entries, audit_logs::MAX_PAGE), columns, |entry| {
         let name = |party: &audit_logs::Party| party.name.clone().unwrap_or_else(|| party.id.clone());
         let targets: Vec<_> = entry.targets.iter().map(name).collect();
+        // What a job that was submitted can be waited for with.
+        let task = entry.metadata.get("taskId").and_then(|id| id.as_str());
+        let task = task.map(|id| format!(" (task {id})")).unwrap_or_default();
         [
             entry.occurred_at.to_string(),
             entry.action.to_string(),
             cell(entry.actor.as_ref().map(name)),
-            targets.join(", "),
+            targets.join(", ") + &task,
         ]
     })
 }
