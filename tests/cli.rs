@@ -340,6 +340,21 @@ fn a_name_that_is_not_known_stops_a_script_that_tries_again() {
 }
 
 #[test]
+fn a_word_that_is_not_known_is_named_where_nothing_was_found() {
+    let emulator = emulator();
+    for (arguments, words) in [
+        (["agents", "--status", "rnning"], "\"rnning\", which is not one of waiting, running"),
+        (["audit", "--action", "user.disbled"], "\"user.disbled\", which is not one of user.disabled"),
+    ] {
+        let said = run(&emulator, &arguments);
+        assert!(said.code == 0 && said.out.is_empty() && said.error.contains(words), "{said:?}");
+    }
+    for arguments in [["agents", "--status", "failed"], ["audit", "--action", "file.uploaded"]] {
+        assert_eq!(run(&emulator, &arguments).error, "", "{arguments:?}");
+    }
+}
+
+#[test]
 fn a_follow_up_says_what_it_did() {
     let emulator = emulator();
     let agent = nomic(&emulator).launch_agent(&agents::Launch::prompt("Go.")).unwrap().id;

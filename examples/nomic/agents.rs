@@ -11,10 +11,20 @@ use crate::args::{AgentCommand, AgentList, Agents, Limit, Run};
 use crate::failure::Failure;
 use crate::output::{cell, fields};
 use crate::session::{Deed, Session, Submitted, check_documents};
-use crate::terminal::confirm;
+use crate::terminal::{confirm, note};
 
 /// The service names no largest page for lists of these.
 const PAGE: u32 = 100;
+
+/// The words that are known.
+const STATUSES: [AgentStatus; 6] = [
+    AgentStatus::Waiting,
+    AgentStatus::Running,
+    AgentStatus::AwaitingTool,
+    AgentStatus::Finished,
+    AgentStatus::Stopped,
+    AgentStatus::Failed,
+];
 
 pub(crate) fn run(session: &Session, agents: Agents) -> Result<(), Failure> {
     let nomic = &session.nomic;
@@ -43,20 +53,26 @@ pub(crate) fn run(session: &Session, agents: Agents) -> Result<(), Failure> {
             let columns = [("id", 36), ("type", 8), ("title", 0)];
             session.output.list(nomic.artifacts(&id), columns, |artifact| {
                 [artifact.id.to_string(), cell(artifact.kind.as_ref()), cell(artifact.title.as_ref())]
-            })
+            })?;
+            Ok(())
         }
         AgentCommand::Artifacts { id, save, .. } => contents(session, &id, save.as_deref()),
     }
 }
 
 fn list(session: &Session, AgentList { status, workflow, limit }: AgentList) -> Result<(), Failure> {
-    let filter = Filter { status: status.map(Into::into), workflow_id: workflow };
+    let filter = Filter { status: status.map(AgentStatus::from), workflow_id: workflow };
     let agents = session.nomic.agents(&filter);
     let columns = [("id", 36), ("status", 13), ("created", 24), ("summary", 0)];
-    session.output.list(limit.of(agents, MAX_AGENTS_PAGE), columns, |agent| {
+    let number = session.output.list(limit.of(agents, MAX_AGENTS_PAGE), columns, |agent| {
         let Agent { id, status, created_at, summary, .. } = agent;
         [id.to_string(), status.to_string(), cell(created_at.as_ref()), cell(summary.as_ref())]
-    })
+    })?;
+    if let (0, Some(AgentStatus::Other(word))) = (number, &filter.status) {
+        let known = STATUSES.each_ref().map(AgentStatus::as_str).join(", ");
+        note(format_args!("no agent has the status {word:?}, which is not one of {known}"));
+    }
+    Ok(())
 }
 
 fn launch(session: &Session, arguments: Run) -> Result<(), Failure> {
@@ -157,11 +173,13 @@ pub(crate) fn workflows(session: &Session, limit: Limit) -> Result<(), Failure> 
     session.output.list(limit.of(session.nomic.workflows(), PAGE), columns, |workflow| {
         let slots = workflow.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(",");
         [workflow.id.to_string(), cell(Some(slots).filter(|slots| !slots.is_empty())), cell(workflow.name.as_ref())]
-    })
+    })?;
+    Ok(())
 }
 
 pub(crate) fn projects(session: &Session, limit: Limit) -> Result<(), Failure> {
     session.output.list(limit.of(session.nomic.projects(), PAGE), [("id", 36), ("name", 0)], |project| {
         [project.id.to_string(), cell(project.name.as_ref())]
-    })
+    })?;
+    Ok(())
 }

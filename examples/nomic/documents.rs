@@ -43,7 +43,8 @@ pub(crate) fn search(session: &Session, query: &str, integration: Option<String>
     let found = session.nomic.search_files(query, &Search { integration_id: integration });
     session.output.list(limit.of(found, MAX_SEARCH_PAGE), [("id", 36), ("path", 0)], |file| {
         [file.id.to_string(), file.decoded_path().unwrap_or_else(|| file.name.clone())]
-    })
+    })?;
+    Ok(())
 }
 
 pub(crate) fn parse(session: &Session, arguments: &Parse) -> Result<(), Failure> {

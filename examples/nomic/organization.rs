@@ -6,7 +6,7 @@ use crate::args::{KeyCommand, KeyList, Keys, Limit, UserCommand, UserList, Users
 use crate::failure::Failure;
 use crate::output::{cell, fields};
 use crate::session::Session;
-use crate::terminal::confirm;
+use crate::terminal::{confirm, note};
 
 /// The service names no largest page for lists of these.
 const PAGE: u32 = 100;
@@ -19,7 +19,8 @@ pub(crate) fn users(session: &Session, arguments: Users) -> Result<(), Failure> 
             let columns = [("id", 36), ("state", 8), ("email", 32), ("name", 0)];
             session.output.list(limit.of(users, PAGE), columns, |user| {
                 [user.id.to_string(), state(user.disabled), user.email.clone(), cell(user.name.as_ref())]
-            })
+            })?;
+            Ok(())
         }
         UserCommand::Show { user } => {
             let details = nomic.user(&user_id(session, &user)?)?;
@@ -92,7 +93,8 @@ pub(crate) fn keys(session: &Session, arguments: Keys) -> Result<(), Failure> {
                     cell(key.user.as_ref().and_then(|user| user.email.as_ref())),
                     cell(key.name.as_ref()),
                 ]
-            })
+            })?;
+            Ok(())
         }
         KeyCommand::Revoke { id, sure } => {
             confirm(&format!("Revoke the API key {id} for good?"), sure.yes)?;
@@ -102,15 +104,19 @@ pub(crate) fn keys(session: &Session, arguments: Keys) -> Result<(), Failure> {
     }
 }
 
+/// The words that are known: the client's, and those that jobs are looked for with.
+const ACTIONS: [&str; 5] = ["user.disabled", "user.enabled", "api_key.revoked", "parse.submitted", "extract.submitted"];
+
 pub(crate) fn audit(
     session: &Session,
     since: Option<Timestamp>,
     action: Option<audit_logs::Action>,
     limit: Limit,
 ) -> Result<(), Failure> {
-    let entries = session.nomic.audit_logs(&audit_logs::Filter { action, since });
+    let filter = audit_logs::Filter { action, since };
+    let entries = session.nomic.audit_logs(&filter);
     let columns = [("time", 24), ("action", 18), ("actor", 24), ("targets", 0)];
-    session.output.list(limit.of(entries, audit_logs::MAX_PAGE), columns, |entry| {
+    let number = session.output.list(limit.of(entries, audit_logs::MAX_PAGE), columns, |entry| {
         let name = |party: &audit_logs::Party| party.name.clone().unwrap_or_else(|| party.id.clone());
         let targets: Vec<_> = entry.targets.iter().map(name).collect();
         // What a job that was submitted can be waited for with.
@@ -122,5 +128,13 @@ pub(crate) fn audit(
             cell(entry.actor.as_ref().map(name)),
             targets.join(", ") + &task,
         ]
-    })
+    })?;
+    if let (0, Some(action)) = (number, filter.action.filter(|action| !ACTIONS.contains(&action.as_str()))) {
+        let known = ACTIONS.join(", ");
+        note(format_args!(
+            "no entry has the action {:?}, which is not one of {known}; there may be more",
+            action.as_str()
+        ));
+    }
+    Ok(())
 }
