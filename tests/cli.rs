@@ -355,6 +355,17 @@ fn a_word_that_is_not_known_is_named_where_nothing_was_found() {
 }
 
 #[test]
+fn the_beginning_of_a_key_is_not_taken_for_its_id() {
+    let emulator = emulator();
+    for yes in [&[] as &[&str], &["--yes"]] {
+        let said = run(&emulator, &[&["keys", "revoke", emulator.key()], yes].concat());
+        assert!(said.code == 2 && said.error.contains("`nomic keys` lists the IDs"), "{said:?}");
+        assert!(!said.error.contains(emulator.key()), "{said:?}");
+    }
+    assert!(emulator.requests().is_empty());
+}
+
+#[test]
 fn a_follow_up_says_what_it_did() {
     let emulator = emulator();
     let agent = nomic(&emulator).launch_agent(&agents::Launch::prompt("Go.")).unwrap().id;
@@ -538,5 +549,24 @@ mod signals {
         assert_eq!(emulator.received("disable_user"), 0);
         assert!(on_a_terminal(&emulator, "users disable bob@example.com", "y\n").contains("is disabled"));
         assert!(run(&emulator, &["users", "show", "bob@example.com"]).out.contains("disabled"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_question_before_a_key_is_revoked_says_which_it_is_and_whether_it_is_in_use() {
+        let emulator = emulator();
+        let in_use = |key: &nomic_client::api_keys::ApiKey| emulator.key().starts_with(&key.key_prefix);
+        let keys: Vec<_> = nomic(&emulator).api_keys(&Default::default()).map(Result::unwrap).collect();
+        for own in [true, false] {
+            let key = keys.iter().find(|key| in_use(key) == own).unwrap();
+            let said = on_a_terminal(&emulator, &format!("keys revoke {}", key.id), "n\n");
+            let owner = key.user.as_ref().unwrap().email.as_ref().unwrap();
+            for words in [&format!("{}…", key.key_prefix), key.name.as_ref().unwrap(), owner] {
+                assert!(said.contains(words), "{words}: {said:?}");
+            }
+            assert_eq!(said.contains("is in use here"), own, "{said:?}");
+        }
+        assert!(on_a_terminal(&emulator, "keys revoke nobody", "y\n").contains("there is no API key nobody"));
+        assert_eq!(emulator.received("revoke_api_key"), 0);
     }
 }

@@ -1,12 +1,12 @@
 //! The organization: users, API keys, the audit log.
 
-use nomic_client::{Timestamp, UserId, api_keys, audit_logs, users};
+use nomic_client::{ApiKeyId, Timestamp, UserId, api_keys, audit_logs, users};
 
 use crate::args::{KeyCommand, KeyList, Keys, Limit, UserCommand, UserList, Users};
 use crate::failure::Failure;
 use crate::output::{cell, fields};
 use crate::session::Session;
-use crate::terminal::{confirm, note};
+use crate::terminal::{confirm, nobody_can_be_asked, note};
 
 /// The service names no largest page for lists of these.
 const PAGE: u32 = 100;
@@ -97,11 +97,43 @@ pub(crate) fn keys(session: &Session, arguments: Keys) -> Result<(), Failure> {
             Ok(())
         }
         KeyCommand::Revoke { id, sure } => {
-            confirm(&format!("Revoke the API key {id} for good?"), sure.yes)?;
+            // It may be a whole key: it is not shown.
+            if id.as_str().contains("npk_") {
+                let words = "npk_… is a key or how one begins, not its ID: `nomic keys` lists the IDs";
+                return Err(Failure::Usage(words.to_owned()));
+            }
+            let question = match sure.yes || nobody_can_be_asked() {
+                true => format!("Revoke the API key {id} for good?"),
+                false => about_to_revoke(session, &id)?,
+            };
+            confirm(&question, sure.yes)?;
             let said = session.act("revoking the key", &["keys", "--revoked"], || session.nomic.revoke_api_key(&id))?;
             session.output.value(&said.raw, || format!("{id} is revoked"))
         }
     }
+}
+
+/// The question that says which key it is.
+fn about_to_revoke(session: &Session, id: &ApiKeyId) -> Result<String, Failure> {
+    let all = api_keys::Filter { include_revoked: true, ..Default::default() };
+    for key in session.nomic.api_keys(&all) {
+        let key = match key {
+            Ok(key) => key,
+            // Whoever may revoke keys need not be one who may read them.
+            Err(error) if error.is_forbidden() => return Ok(format!("Revoke the API key {id} for good?")),
+            Err(error) => return Err(error.into()),
+        };
+        if key.id != *id {
+            continue;
+        }
+        if session.uses_key(&key.key_prefix) {
+            note("this is the key that is in use here: it will not be accepted any more");
+        }
+        let name = cell(key.name.as_ref());
+        let owner = cell(key.user.as_ref().and_then(|user| user.email.as_ref()));
+        return Ok(format!("Revoke the API key {}… ({name}) of {owner} for good?", key.key_prefix));
+    }
+    Err(Failure::NotFound(format!("there is no API key {id}")))
 }
 
 /// The words that are known: the client's, and those that jobs are looked for with.

@@ -48,6 +48,15 @@ impl Session {
         Ok(Self { nomic: Nomic::new(emulator.url(), emulator.key())?, output, demo: Some(emulator) })
     }
 
+    /// Whether a key that begins so is the one that is used here.
+    pub(crate) fn uses_key(&self, prefix: &str) -> bool {
+        let key = match &self.demo {
+            Some(emulator) => emulator.key().to_owned(),
+            None => env::var("NOMIC_API_KEY").unwrap_or_default(),
+        };
+        !prefix.is_empty() && key.starts_with(prefix)
+    }
+
     /// Uploads a document, with progress. `target` is where it will be found.
     pub(crate) fn upload(&self, file: &Path, upload: Upload<'_>, target: &Path) -> Result<UploadedFile, Failure> {
         let name = file.display();
