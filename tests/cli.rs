@@ -340,6 +340,41 @@ fn a_name_that_is_not_known_stops_a_script_that_tries_again() {
 }
 
 #[test]
+fn each_citation_names_its_document_where_there_are_several() {
+    let emulator = emulator();
+    let folder = Folder::new("citations");
+    let note = folder.0.join("b.md");
+    std::fs::write(&note, "Owner: Harbor Trust\n").unwrap();
+    let schema = folder.0.join("two.json");
+    let properties = r#"{"properties": {"permitNumber": {"type": "string"}, "owner": {"type": "string"}}}"#;
+    std::fs::write(&schema, properties).unwrap();
+    let (pdf, note, schema) = (permit_pdf(), note.to_str().unwrap(), schema.to_str().unwrap());
+    let pdf = pdf.to_str().unwrap();
+    let said = run(&emulator, &["extract", pdf, note, "--schema", schema, "--citations"]);
+    assert!(said.out.contains(&format!("({pdf}, page 1")) && said.out.contains(&format!("({note}")), "{said:?}");
+    // Whoever waits later knows the versions alone.
+    let task = said.error.split_once("extract job ").unwrap().1.split_whitespace().next().unwrap();
+    let version = said.error.rsplit_once("--file-version ").unwrap().1.split_whitespace().next().unwrap();
+    let later = run(&emulator, &["wait", "extract", task]);
+    assert!(later.out.contains(&format!("({version}")), "{later:?}");
+}
+
+#[test]
+fn json_of_a_task_holds_its_id_once() {
+    let emulator = emulator();
+    let schema = Folder::new("task");
+    let schema = schema.0.join("schema.json");
+    let (pdf, schema) = (permit_pdf(), schema.to_str().unwrap());
+    let pdf = pdf.to_str().unwrap();
+    for arguments in [&["parse", pdf] as &[&str], &["extract", pdf, "--schema", schema]] {
+        let said = run(&emulator, &[arguments, &["--json"]].concat());
+        let value: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(said.out.matches("\"taskId\"").count(), 1, "{said:?}");
+        assert!(said.error.contains(value["taskId"].as_str().unwrap()), "{said:?}");
+    }
+}
+
+#[test]
 fn a_word_that_is_not_known_is_named_where_nothing_was_found() {
     let emulator = emulator();
     for (arguments, words) in [

@@ -1,5 +1,6 @@
 //! Documents: upload, search, parse, extract, and the building codes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,8 @@ use nomic_client::extract::{ExtractJob, Extracted};
 use nomic_client::files::{MAX_SEARCH_PAGE, Search, Upload};
 use nomic_client::parse::{ParseJob, Parsed};
 use nomic_client::{FileId, FileVersionId, codes, extract, parse};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::args::{Codes, Extract, Limit, Parse};
 use crate::failure::Failure;
@@ -76,7 +78,7 @@ impl Submitted for ParseJob {
     }
 
     fn show(&self, session: &Session, parsed: &Parsed) -> Result<(), Failure> {
-        session.output.value(parsed, || parsed.text())
+        session.output.value(&OfTask::of(self.id(), parsed, &parsed.extra), || parsed.text())
     }
 }
 
@@ -116,6 +118,9 @@ fn schema(path: &Path) -> Result<Value, Failure> {
 fn versions(session: &Session, files: &[PathBuf], versions: &[FileVersionId]) -> Result<Vec<FileVersionId>, Failure> {
     check_documents(files)?;
     let mut versions = versions.to_vec();
+    for version in &versions {
+        session.call_document(version, version.to_string());
+    }
     for file in files {
         let stored = session.store(file, |stored| format!("--file-version {}", stored.file_version_id))?;
         versions.push(stored.file_version_id);
@@ -132,16 +137,52 @@ impl Submitted for ExtractJob {
     }
 
     fn show(&self, session: &Session, extracted: &Extracted) -> Result<(), Failure> {
-        session.output.value(extracted, || {
+        session.output.value(&OfTask::of(self.id(), extracted, &extracted.extra), || {
             let Value::Object(properties) = &extracted.value else { return text(&extracted.value) };
+            let mut documents = session.documents();
+            // A job that was begun earlier says which it had by their ids alone.
+            let cited = properties.keys().flat_map(|name| extracted.citations_of(name));
+            for version in cited.filter_map(|place| place.file_version_id).collect::<BTreeSet<_>>() {
+                if !documents.iter().any(|(known, _)| *known == version) {
+                    documents.push((version.clone(), version.to_string()));
+                }
+            }
             let lines = properties.iter().map(|(name, value)| {
-                let places = extracted.citations_of(name);
-                let pages: Vec<_> = places.iter().filter_map(|place| Some(place.page?.to_string())).collect();
-                let place = if pages.is_empty() { String::new() } else { format!("  (page {})", pages.join(", ")) };
+                let places: Vec<_> =
+                    extracted.citations_of(name).iter().filter_map(|place| words(place, &documents)).collect();
+                let place = if places.is_empty() { String::new() } else { format!("  ({})", places.join("; ")) };
                 (name.as_str(), Some(text(value) + &place))
             });
             fields(&lines.collect::<Vec<_>>())
         })
+    }
+}
+
+/// Where a value stands, in words: the page, and the document if there are several.
+fn words(place: &extract::Citation, documents: &[(FileVersionId, String)]) -> Option<String> {
+    let page = place.page.map(|page| format!("page {page}"));
+    let version = place.file_version_id.as_ref().filter(|_| documents.len() > 1);
+    let name = version.and_then(|version| documents.iter().find(|(known, _)| known == version));
+    match (name, page) {
+        (Some((_, name)), Some(page)) => Some(format!("{name}, {page}")),
+        (Some((_, name)), None) => Some(name.clone()),
+        (None, page) => page,
+    }
+}
+
+/// What came of a task, with its id.
+#[derive(Serialize)]
+struct OfTask<'a, T> {
+    #[serde(rename = "taskId", skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(flatten)]
+    output: &'a T,
+}
+
+impl<'a, T> OfTask<'a, T> {
+    /// `extra` is what else the service said; it may have named the task.
+    fn of(id: &'a str, output: &'a T, extra: &Map<String, Value>) -> Self {
+        Self { id: Some(id).filter(|_| !extra.contains_key("taskId")), output }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What every command works with: the client, the output, and waiting for a job without losing it.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::env;
 use std::fs::File;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nomic_client::files::{MAX_UPLOAD, Upload, UploadedFile};
 use nomic_client::job::Patience;
-use nomic_client::{Error, Job, Nomic};
+use nomic_client::{Error, FileVersionId, Job, Nomic};
 use nomic_emulator::Emulator;
 use serde_json::json;
 
@@ -24,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) output: Output,
     /// The Nomic in a box, which lives as long as this.
     demo: Option<Emulator>,
+    /// What the documents of this command are called.
+    documents: RefCell<Vec<(FileVersionId, String)>>,
 }
 
 /// How a job is submitted.
@@ -39,13 +41,14 @@ pub(crate) struct Deed<'a> {
 impl Session {
     pub(crate) fn begin(json: bool, demo: bool) -> Result<Self, Failure> {
         let output = Output { json, answered: Cell::new(false) };
+        let documents = RefCell::default();
         if !demo {
             let nomic = Nomic::from_env().map_err(Failure::Settings)?;
-            return Ok(Self { nomic, output, demo: None });
+            return Ok(Self { nomic, output, demo: None, documents });
         }
         let emulator = Emulator::builder().files(3).agents(3).start();
         let emulator = emulator.map_err(|error| Failure::Local(format!("the demo did not start: {error}")))?;
-        Ok(Self { nomic: Nomic::new(emulator.url(), emulator.key())?, output, demo: Some(emulator) })
+        Ok(Self { nomic: Nomic::new(emulator.url(), emulator.key())?, output, demo: Some(emulator), documents })
     }
 
     /// Whether a key that begins so is the one that is used here.
@@ -83,7 +86,18 @@ impl Session {
             let (name, option) = (file.display(), option(&stored));
             note(format_args!("{name} is stored; to use it without another upload: {option}"));
         }
+        self.call_document(&stored.file_version_id, file.display().to_string());
         Ok(stored)
+    }
+
+    /// Remembers what a document of this command is called.
+    pub(crate) fn call_document(&self, version: &FileVersionId, name: String) {
+        self.documents.borrow_mut().push((version.clone(), name));
+    }
+
+    /// What the documents of this command are called.
+    pub(crate) fn documents(&self) -> Vec<(FileVersionId, String)> {
+        self.documents.borrow().clone()
     }
 
     /// Does what is not to be done twice: while it is under way, Ctrl-C says that it may have been carried out. `look`
