@@ -412,6 +412,35 @@ fn a_follow_up_says_what_it_did() {
 }
 
 #[test]
+fn the_settings_that_count_are_named() {
+    let emulator = emulator();
+    let note = |domain: &str| {
+        let mut command = on(&emulator, Command::new(program()));
+        let said = Said::from(command.env("NOMIC_DOMAIN", domain).args(["users", "--limit", "1"]).output().unwrap());
+        assert_eq!(said.code, 0, "{said:?}");
+        said.error
+    };
+    let said = note("acme");
+    assert!(said.contains("NOMIC_BASE_URL counts: ") && said.contains(emulator.url()), "{said}");
+    // A key in the wrong place is not shown.
+    assert!(!note("npk_0123").contains("npk_"));
+    assert_eq!(note(emulator.url()), "");
+    assert_eq!(note(""), "");
+    let mut plain = without_account(Command::new(program()));
+    plain.env("NOMIC_BASE_URL", "http://10.0.0.7:80").env("NOMIC_API_KEY", "npk_x").arg("users");
+    let said = Said::from(plain.output().unwrap());
+    assert!(said.code == 2 && said.error.contains("use https\n") && !said.error.contains("Builder"), "{said:?}");
+}
+
+#[test]
+fn a_job_of_the_demo_is_not_said_to_go_on() {
+    let mut command = without_account(Command::new(program()));
+    let said = Said::from(command.args(["agents", "run", "Go.", "--demo", "--timeout", "0"]).output().unwrap());
+    assert!(said.code == 1 && said.error.contains("is gone with the Nomic in a box"), "{said:?}");
+    assert!(!said.error.contains("goes on"), "{said:?}");
+}
+
+#[test]
 fn without_an_account_it_says_what_to_set_and_the_demo_needs_none() {
     let run = |argument: &str| {
         let mut command = without_account(Command::new(program()));

@@ -13,7 +13,7 @@ const HELP: &str = "\
 Environment:
   NOMIC_API_KEY    a key, made in Nomic's Developer Console
   NOMIC_DOMAIN     the organization's domain, such as acme
-  NOMIC_BASE_URL   the URL of the API, instead of the domain
+  NOMIC_BASE_URL   the URL of the API; it counts if both are set
 
 Standard output is for results alone; notes, progress and errors go to standard error.
 

@@ -71,9 +71,11 @@ impl Failure {
             Self::Client(error) | Self::Nowhere(error) => Some(error.to_string()),
             Self::Unsure(error, look) => Some(format!("{error}\n{look}")),
             Self::Settings(error) => Some(format!(
-                "{error}\n\
+                "{}\n\
                  Set NOMIC_API_KEY to a key from Nomic's Developer Console, and NOMIC_DOMAIN to your domain, such as acme;\n\
-                 or try it on a Nomic in a box, with --demo."
+                 or try it on a Nomic in a box, with --demo.",
+                // What a program in Rust can do stands in the client's words.
+                error.to_string().replace(", or Builder::allow_plain_http", "")
             )),
             Self::Usage(words) | Self::NotFound(words) | Self::Local(words) => Some(words.clone()),
             Self::Stopped => Some("the agent was stopped".to_owned()),

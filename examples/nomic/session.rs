@@ -44,6 +44,7 @@ impl Session {
         let documents = RefCell::default();
         if !demo {
             let nomic = Nomic::from_env().map_err(Failure::Settings)?;
+            say_which_place_counts(&nomic);
             return Ok(Self { nomic, output, demo: None, documents });
         }
         let emulator = Emulator::builder().files(3).agents(3).start();
@@ -139,6 +140,12 @@ impl Session {
         drop(stage);
         match result {
             Ok(output) => job.show(self, &output),
+            // What the client says of it, that it goes on, is not so here.
+            Err(error) if self.demo.is_some() && error.is_timeout() => Err(Failure::Local(format!(
+                "{} did not end within {} s, and is gone with the Nomic in a box",
+                job.label(),
+                timeout.timeout
+            ))),
             Err(error) => {
                 let nowhere = !self.output.answered.get() && name_is_unknown(&error);
                 if !error.is_job_failed() && !error.is_not_found() && !nowhere {
@@ -192,6 +199,18 @@ fn quoted(word: &str) -> Cow<'_, str> {
         return word.into();
     }
     format!("'{}'", word.replace('\'', r"'\''")).into()
+}
+
+/// Two settings may lead to two places, of which one counts.
+fn say_which_place_counts(nomic: &Nomic) {
+    let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let (Some(_), Some(domain)) = (set("NOMIC_BASE_URL"), set("NOMIC_DOMAIN")) else { return };
+    let other = Nomic::new(domain, set("NOMIC_API_KEY").unwrap_or_default());
+    if other.is_ok_and(|other| other.base_url() == nomic.base_url()) {
+        return;
+    }
+    let counts = nomic.base_url();
+    note(format_args!("NOMIC_BASE_URL and NOMIC_DOMAIN lead to different places; NOMIC_BASE_URL counts: {counts}"));
 }
 
 /// Looks at documents before the first of them is uploaded.
