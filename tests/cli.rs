@@ -440,6 +440,42 @@ fn a_job_of_the_demo_is_not_said_to_go_on() {
     assert!(!said.error.contains("goes on"), "{said:?}");
 }
 
+/// Looks at the help of a command and of all below it.
+fn look_at_help(path: &[&str]) {
+    let said = Said::from(without_account(Command::new(program())).args(path).arg("--help").output().unwrap());
+    assert_eq!(said.code, 0, "{said:?}");
+    let lines: Vec<&str> = said.out.lines().collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let (mut commands, mut below) = (false, Vec::new());
+    for (at, line) in lines.iter().enumerate() {
+        if !line.starts_with(' ') {
+            commands = *line == "Commands:";
+            continue;
+        }
+        let entry = line.trim_start();
+        if indent(line) > 6 || !(commands || entry.starts_with(['<', '[', '-'])) {
+            continue;
+        }
+        // Its sentence stands behind it, or below and further to the right.
+        let next = lines.get(at + 1).map_or("", |next| *next);
+        assert!(entry.contains("  ") || indent(next) > 6, "{path:?}: {entry}");
+        if commands && !entry.starts_with("help ") {
+            below.push(entry.split_whitespace().next().unwrap());
+        }
+    }
+    for command in below {
+        look_at_help(&[path, &[command]].concat());
+    }
+}
+
+#[test]
+fn every_argument_has_a_sentence_in_the_help() {
+    look_at_help(&[]);
+    let said = Said::from(Command::new(program()).args(["extract", "--help"]).output().unwrap());
+    let schema = &said.out[said.out.find('{').unwrap()..said.out.rfind('}').unwrap() + 1];
+    assert!(serde_json::from_str::<Value>(schema).unwrap().is_object(), "{said:?}");
+}
+
 #[test]
 fn without_an_account_it_says_what_to_set_and_the_demo_needs_none() {
     let run = |argument: &str| {

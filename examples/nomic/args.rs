@@ -47,6 +47,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Upload a document
     Upload {
+        /// The document
         file: PathBuf,
         /// Where to put it: folders and file name, such as reports/2026/quarterly.pdf
         #[arg(long)]
@@ -57,6 +58,7 @@ pub(crate) enum Command {
     },
     /// Find files by a part of their name
     Search {
+        /// The part of the name
         query: String,
         /// Only files of this integration
         #[arg(long, value_name = "ID")]
@@ -70,7 +72,9 @@ pub(crate) enum Command {
     Extract(Extract),
     /// Wait for a job that was begun earlier
     Wait {
+        /// What it is
         kind: JobKind,
+        /// Its ID, as it was shown when the job was submitted
         id: String,
         #[command(flatten)]
         timeout: Timeout,
@@ -137,7 +141,13 @@ pub(crate) struct Parse {
     pub(crate) waiting: Waiting,
 }
 
+const SCHEMA: &str = r#"A schema for the number and the date of a permit:
+  {"type": "object", "properties": {
+    "permitNumber": {"type": "string"},
+    "expiryDate": {"type": "string", "description": "the date until which it is valid"}}}"#;
+
 #[derive(Args)]
+#[command(after_help = SCHEMA)]
 pub(crate) struct Extract {
     /// The documents, which are uploaded first
     #[arg(required_unless_present = "file_version")]
@@ -157,6 +167,7 @@ pub(crate) struct Extract {
 
 #[derive(Args)]
 pub(crate) struct Codes {
+    /// The question, or words to look for
     pub(crate) query: String,
     /// Whose codes, such as texas
     #[arg(long)]
@@ -208,27 +219,37 @@ pub(crate) enum AgentCommand {
     /// List agents (also without a word)
     List(AgentList),
     /// Show an agent
-    Show { id: AgentId },
+    Show {
+        /// Its ID
+        id: AgentId,
+    },
     /// Launch an agent with a prompt or a workflow, and wait for it
     Run(Run),
     /// Ask an agent that has ended for more, and wait for it
     FollowUp {
+        /// Its ID
         id: AgentId,
+        /// What to do next
         #[arg(value_parser = prompt)]
         prompt: String,
         #[command(flatten)]
         waiting: Waiting,
     },
     /// Stop an agent; what it has made stays
-    Stop { id: AgentId },
+    Stop {
+        /// Its ID
+        id: AgentId,
+    },
     /// Delete an agent with all that it has made
     Delete {
+        /// Its ID
         id: AgentId,
         #[command(flatten)]
         sure: Sure,
     },
     /// List what an agent has made
     Artifacts {
+        /// Its ID
         id: AgentId,
         /// Print the contents: text as Markdown, tables as CSV
         #[arg(long, conflicts_with = "save")]
@@ -322,6 +343,7 @@ pub(crate) enum KeyCommand {
     List(KeyList),
     /// Revoke an API key for good
     Revoke {
+        /// Its ID, as `nomic keys` lists it
         id: ApiKeyId,
         #[command(flatten)]
         sure: Sure,
