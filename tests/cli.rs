@@ -199,15 +199,11 @@ fn exit_codes_say_what_to_do() {
     let version = document(&nomic(&emulator));
     let parse = ["parse", "--file-version", version.as_str()];
 
-    assert_eq!(code(&["parse", "no-such.pdf"], "no-such.pdf"), 1);
-    let schema = ["extract", "--file-version", "v", "--schema", "README.md"];
-    assert_eq!(code(&schema, "README.md: "), 1);
     for usage in [&[] as &[&str], &["fly"], &["parse"], &["agent", "run"]] {
         assert_eq!(code(usage, "Usage: nomic"), 2, "{usage:?}");
     }
     assert_eq!(code(&["audit", "--since", "yesterday"], "90m, 24h, 7d"), 2);
     assert_eq!(code(&["agent", "run", "--workflow", "w", "--file", "a.pdf"], "cannot be used with"), 2);
-    assert_eq!(code(&["parse", "--file-version", "v", "--summary-words", "5"], "10 to 100"), 2);
     assert_eq!(code(&["agent", "show", "01a20aec-c811-7006-be54-40a4e414d1d6"], "404"), 4);
     assert_eq!(code(&["users", "show", "ob@example.com"], "nobody has the address"), 4);
     assert_eq!(code(&["wait", "parse", "01a20aec-c811-7006-be54-40a4e414d1d6"], "404"), 4);
@@ -228,6 +224,256 @@ fn exit_codes_say_what_to_do() {
     let narrow = narrow.env("NOMIC_API_KEY", emulator.issue_key(&["developer:files"])).arg("users");
     let narrow = Said::from(narrow.output().unwrap());
     assert!(narrow.code == 3 && narrow.error.contains("needs the scope admin:users:read"), "{narrow:?}");
+}
+
+#[test]
+fn what_is_wrong_on_this_machine_is_found_before_anything_is_sent() {
+    let emulator = emulator();
+    let folder = Folder::new("wrong");
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.0.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (pdf, schema) = (permit_pdf().to_str().unwrap().to_owned(), write("good.json", b"{}"));
+    let (array, broken, empty) = (write("arr.json", b"[]"), write("bad.json", b"{,"), write("empty.pdf", b""));
+    let utf_16 = write("utf-16.json", b"\xff\xfe{\0}\0");
+    let a_folder = folder.0.to_str().unwrap();
+    let extract = |document: &str, schema: &str| run(&emulator, &["extract", &pdf, document, "--schema", schema]);
+    let cases = [
+        (run(&emulator, &["parse", &pdf, "--summary-words", "5"]), "--summary-words"),
+        (extract(&pdf, &array), "arr.json is a JSON array, not an object"),
+        (extract(&pdf, &broken), "bad.json is not JSON: "),
+        (extract(&pdf, &utf_16), "utf-16.json is UTF-16"),
+        (extract(&pdf, &empty), "empty.pdf is not JSON: "),
+        (extract(&pdf, "no-such.json"), "no-such.json: "),
+        (extract("nothere.pdf", &schema), "nothere.pdf: "),
+        (extract(&empty, &schema), "empty.pdf is empty"),
+        (extract(a_folder, &schema), "is not a file"),
+        (run(&emulator, &["parse", "nothere.pdf"]), "nothere.pdf: "),
+        (run(&emulator, &["upload", "nothere.pdf"]), "nothere.pdf: "),
+        (run(&emulator, &["upload", &empty]), "empty.pdf is empty"),
+        (run(&emulator, &["agents", "run", "", "--file", &pdf]), "PROMPT"),
+        (run(&emulator, &["agents", "run", "Go.", "--file", &pdf, "--file", "nothere.pdf"]), "nothere.pdf: "),
+        (run(&emulator, &["agents", "follow-up", "a", " "]), "PROMPT"),
+        (run(&emulator, &["agents", "artifacts", "a", "--save", &schema]), "--save: "),
+    ];
+    for (said, words) in cases {
+        assert!(said.code == 2 && said.out.is_empty() && said.error.contains(words), "{words}: {said:?}");
+    }
+    assert_eq!(emulator.connections(), 0);
+}
+
+#[test]
+fn a_schema_may_begin_with_a_byte_order_mark() {
+    let emulator = emulator();
+    let folder = Folder::new("mark");
+    let schema = folder.0.join("marked.json");
+    std::fs::write(&schema, [b"\xef\xbb\xbf", &*std::fs::read(folder.0.join("schema.json")).unwrap()].concat())
+        .unwrap();
+    let said = run(&emulator, &["extract", permit_pdf().to_str().unwrap(), "--schema", schema.to_str().unwrap()]);
+    assert!(said.code == 0 && said.out.contains("PH-2026-0417"), "{said:?}");
+}
+
+/// Types the command that was shown last, with something behind it.
+#[cfg(unix)]
+fn type_again(emulator: &Emulator, said: &Said, more: &str) -> Said {
+    let shown = said.error.lines().last().unwrap();
+    on(emulator, Command::new("sh")).args(["-c", &format!("{shown} {more}")]).output().unwrap().into()
+}
+
+#[cfg(unix)]
+#[test]
+fn where_a_fate_is_unknown_the_command_shown_says_whether_it_was_done() {
+    let emulator = emulator();
+    let folder = Folder::new("fate");
+    let (pdf, schema) = (permit_pdf(), folder.0.join("schema.json"));
+    let (pdf, schema) = (pdf.to_str().unwrap(), schema.to_str().unwrap());
+    let ended = nomic(&emulator).launch_agent(&agents::Launch::prompt("Go.")).unwrap();
+    nomic(&emulator).wait(&ended).unwrap();
+    let cases: [(&str, &[&str], &str); 9] = [
+        ("submit_parse", &["parse", pdf], "permit.pdf (task "),
+        ("submit_extract", &["extract", pdf, "--schema", schema], "permit.pdf (task "),
+        ("launch_agent", &["agents", "run", "Count the doors.", "--file", pdf], "finished"),
+        ("follow_up_agent", &["agents", "follow-up", ended.id.as_str(), "And the rooms?"], "finished"),
+        ("upload_file", &["upload", pdf], "permit.pdf"),
+        ("upload_file", &["upload", pdf, "--path", "a folder/it's.pdf"], "it's.pdf"),
+        ("disable_user", &["users", "disable", "bob@example.com", "--yes"], "disabled"),
+        ("enable_user", &["users", "enable", "bob@example.com"], "enabled"),
+        ("delete_agent", &["agents", "delete", ended.id.as_str(), "--yes"], ""),
+    ];
+    for (operation, arguments, words) in cases {
+        emulator.fault(Fault::on(operation, FaultKind::ResetAfter));
+        let said = run(&emulator, arguments);
+        assert!(said.code == 6 && said.error.contains("it may have been carried out"), "{said:?}");
+        let seen = type_again(&emulator, &said, "");
+        assert!(seen.out.contains(words), "{operation}: {said:?} {seen:?}");
+    }
+}
+
+#[test]
+fn a_document_that_is_stored_need_not_be_uploaded_again() {
+    let emulator = emulator();
+    emulator.fault(Fault::on("submit_parse", FaultKind::ResetAfter));
+    let said = run(&emulator, &["parse", permit_pdf().to_str().unwrap()]);
+    let version = said.error.split_once("--file-version ").unwrap().1.split_whitespace().next().unwrap();
+    assert!(run(&emulator, &["parse", "--file-version", version]).out.contains("PH-2026-0417"), "{said:?}");
+    emulator.fault(Fault::on("launch_agent", FaultKind::ResetAfter));
+    let said = run(&emulator, &["agents", "run", "Go.", "--file", permit_pdf().to_str().unwrap()]);
+    let file = said.error.split_once("--file-id ").unwrap().1.split_whitespace().next().unwrap();
+    assert_eq!(run(&emulator, &["agents", "run", "Go.", "--file-id", file]).code, 0);
+}
+
+#[test]
+fn a_name_that_is_not_known_stops_a_script_that_tries_again() {
+    for arguments in [&["users"] as &[&str], &["wait", "parse", "t", "--timeout", "0"]] {
+        let mut command = without_account(Command::new(program()));
+        command.env("NOMIC_BASE_URL", "https://nobody.invalid").env("NOMIC_API_KEY", "npk_x").args(arguments);
+        let said = Said::from(command.output().unwrap());
+        assert!(said.code == 2 && said.error.contains("the name is not known"), "{said:?}");
+        assert!(!said.error.contains("still runs"), "{said:?}");
+    }
+    // A server that is down may come back.
+    let mut command = without_account(Command::new(program()));
+    command.env("NOMIC_BASE_URL", "http://127.0.0.1:1").env("NOMIC_API_KEY", "npk_x").arg("users");
+    assert_eq!(Said::from(command.output().unwrap()).code, 5);
+}
+
+#[test]
+fn each_citation_names_its_document_where_there_are_several() {
+    let emulator = emulator();
+    let folder = Folder::new("citations");
+    let note = folder.0.join("b.md");
+    std::fs::write(&note, "Owner: Harbor Trust\n").unwrap();
+    let schema = folder.0.join("two.json");
+    let properties = r#"{"properties": {"permitNumber": {"type": "string"}, "owner": {"type": "string"}}}"#;
+    std::fs::write(&schema, properties).unwrap();
+    let (pdf, note, schema) = (permit_pdf(), note.to_str().unwrap(), schema.to_str().unwrap());
+    let pdf = pdf.to_str().unwrap();
+    let said = run(&emulator, &["extract", pdf, note, "--schema", schema, "--citations"]);
+    assert!(said.out.contains(&format!("({pdf}, page 1")) && said.out.contains(&format!("({note}")), "{said:?}");
+    // Whoever waits later knows the versions alone.
+    let task = said.error.split_once("extract job ").unwrap().1.split_whitespace().next().unwrap();
+    let version = said.error.rsplit_once("--file-version ").unwrap().1.split_whitespace().next().unwrap();
+    let later = run(&emulator, &["wait", "extract", task]);
+    assert!(later.out.contains(&format!("({version}")), "{later:?}");
+}
+
+#[test]
+fn json_of_a_task_holds_its_id_once() {
+    let emulator = emulator();
+    let schema = Folder::new("task");
+    let schema = schema.0.join("schema.json");
+    let (pdf, schema) = (permit_pdf(), schema.to_str().unwrap());
+    let pdf = pdf.to_str().unwrap();
+    for arguments in [&["parse", pdf] as &[&str], &["extract", pdf, "--schema", schema]] {
+        let said = run(&emulator, &[arguments, &["--json"]].concat());
+        let value: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(said.out.matches("\"taskId\"").count(), 1, "{said:?}");
+        assert!(said.error.contains(value["taskId"].as_str().unwrap()), "{said:?}");
+    }
+}
+
+#[test]
+fn a_word_that_is_not_known_is_named_where_nothing_was_found() {
+    let emulator = emulator();
+    for (arguments, words) in [
+        (["agents", "--status", "rnning"], "\"rnning\", which is not one of waiting, running"),
+        (["audit", "--action", "user.disbled"], "\"user.disbled\", which is not one of user.disabled"),
+    ] {
+        let said = run(&emulator, &arguments);
+        assert!(said.code == 0 && said.out.is_empty() && said.error.contains(words), "{said:?}");
+    }
+    for arguments in [["agents", "--status", "failed"], ["audit", "--action", "file.uploaded"]] {
+        assert_eq!(run(&emulator, &arguments).error, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_beginning_of_a_key_is_not_taken_for_its_id() {
+    let emulator = emulator();
+    for yes in [&[] as &[&str], &["--yes"]] {
+        let said = run(&emulator, &[&["keys", "revoke", emulator.key()], yes].concat());
+        assert!(said.code == 2 && said.error.contains("`nomic keys` lists the IDs"), "{said:?}");
+        assert!(!said.error.contains(emulator.key()), "{said:?}");
+    }
+    assert!(emulator.requests().is_empty());
+}
+
+#[test]
+fn a_follow_up_says_what_it_did() {
+    let emulator = emulator();
+    let agent = nomic(&emulator).launch_agent(&agents::Launch::prompt("Go.")).unwrap().id;
+    nomic(&emulator).wait(&agent).unwrap();
+    let said = run(&emulator, &["agents", "follow-up", agent.as_str(), "And the rooms?"]);
+    assert!(said.error.contains("was asked for more, and runs again"), "{said:?}");
+    let said = run(&emulator, &["agents", "run", "Go."]);
+    assert!(said.error.contains("is launched") && !said.error.contains("asked for more"), "{said:?}");
+}
+
+#[test]
+fn the_settings_that_count_are_named() {
+    let emulator = emulator();
+    let note = |domain: &str| {
+        let mut command = on(&emulator, Command::new(program()));
+        let said = Said::from(command.env("NOMIC_DOMAIN", domain).args(["users", "--limit", "1"]).output().unwrap());
+        assert_eq!(said.code, 0, "{said:?}");
+        said.error
+    };
+    let said = note("acme");
+    assert!(said.contains("NOMIC_BASE_URL counts: ") && said.contains(emulator.url()), "{said}");
+    // A key in the wrong place is not shown.
+    assert!(!note("npk_0123").contains("npk_"));
+    assert_eq!(note(emulator.url()), "");
+    assert_eq!(note(""), "");
+    let mut plain = without_account(Command::new(program()));
+    plain.env("NOMIC_BASE_URL", "http://10.0.0.7:80").env("NOMIC_API_KEY", "npk_x").arg("users");
+    let said = Said::from(plain.output().unwrap());
+    assert!(said.code == 2 && said.error.contains("use https\n") && !said.error.contains("Builder"), "{said:?}");
+}
+
+#[test]
+fn a_job_of_the_demo_is_not_said_to_go_on() {
+    let mut command = without_account(Command::new(program()));
+    let said = Said::from(command.args(["agents", "run", "Go.", "--demo", "--timeout", "0"]).output().unwrap());
+    assert!(said.code == 1 && said.error.contains("is gone with the Nomic in a box"), "{said:?}");
+    assert!(!said.error.contains("goes on"), "{said:?}");
+}
+
+/// Looks at the help of a command and of all below it.
+fn look_at_help(path: &[&str]) {
+    let said = Said::from(without_account(Command::new(program())).args(path).arg("--help").output().unwrap());
+    assert_eq!(said.code, 0, "{said:?}");
+    let lines: Vec<&str> = said.out.lines().collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let (mut commands, mut below) = (false, Vec::new());
+    for (at, line) in lines.iter().enumerate() {
+        if !line.starts_with(' ') {
+            commands = *line == "Commands:";
+            continue;
+        }
+        let entry = line.trim_start();
+        if indent(line) > 6 || !(commands || entry.starts_with(['<', '[', '-'])) {
+            continue;
+        }
+        // Its sentence stands behind it, or below and further to the right.
+        let next = lines.get(at + 1).map_or("", |next| *next);
+        assert!(entry.contains("  ") || indent(next) > 6, "{path:?}: {entry}");
+        if commands && !entry.starts_with("help ") {
+            below.push(entry.split_whitespace().next().unwrap());
+        }
+    }
+    for command in below {
+        look_at_help(&[path, &[command]].concat());
+    }
+}
+
+#[test]
+fn every_argument_has_a_sentence_in_the_help() {
+    look_at_help(&[]);
+    let said = Said::from(Command::new(program()).args(["extract", "--help"]).output().unwrap());
+    let schema = &said.out[said.out.find('{').unwrap()..said.out.rfind('}').unwrap() + 1];
+    assert!(serde_json::from_str::<Value>(schema).unwrap().is_object(), "{said:?}");
 }
 
 #[test]
@@ -274,7 +520,7 @@ mod signals {
     use nomic_client::FileVersionId;
     use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
 
-    use super::{Folder, Said, document, emulator, nomic, on, program, run};
+    use super::{Folder, Said, document, emulator, nomic, on, permit_pdf, program, run, type_again};
 
     fn spawn(emulator: &Emulator, arguments: &[&str]) -> Child {
         let mut command = on(emulator, Command::new(program()));
@@ -301,12 +547,6 @@ mod signals {
         let child = spawn(emulator, arguments);
         until(|| emulator.received(asked) > 0);
         interrupt(child)
-    }
-
-    /// Types the command that was shown last, with something behind it.
-    fn type_again(emulator: &Emulator, said: &Said, more: &str) -> Said {
-        let shown = said.error.lines().last().unwrap();
-        on(emulator, Command::new("sh")).args(["-c", &format!("{shown} {more}")]).output().unwrap().into()
     }
 
     fn never_ending(emulator: &Emulator, operation: &str) -> FileVersionId {
@@ -363,9 +603,12 @@ mod signals {
     #[test]
     fn ctrl_c_in_a_submission_says_that_it_may_have_been_carried_out() {
         let emulator = emulator();
-        emulator.fault(Fault::on("launch_agent", FaultKind::Stall(StallPhase::BeforeHead)));
-        let said = interrupt_the_wait(&emulator, &["agent", "run", "Go."], "launch_agent");
+        emulator.fault(Fault::on("submit_parse", FaultKind::Stall(StallPhase::BeforeHead)));
+        let said = interrupt_the_wait(&emulator, &["parse", permit_pdf().to_str().unwrap()], "submit_parse");
         assert!(said.code == 130 && said.error.contains("may have been carried out"), "{said:?}");
+        assert!(said.error.contains("--file-version "), "{said:?}");
+        let seen = type_again(&emulator, &said, "");
+        assert!(seen.out.contains("permit.pdf (task "), "{said:?} {seen:?}");
     }
 
     #[test]
@@ -406,5 +649,24 @@ mod signals {
         assert_eq!(emulator.received("disable_user"), 0);
         assert!(on_a_terminal(&emulator, "users disable bob@example.com", "y\n").contains("is disabled"));
         assert!(run(&emulator, &["users", "show", "bob@example.com"]).out.contains("disabled"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_question_before_a_key_is_revoked_says_which_it_is_and_whether_it_is_in_use() {
+        let emulator = emulator();
+        let in_use = |key: &nomic_client::api_keys::ApiKey| emulator.key().starts_with(&key.key_prefix);
+        let keys: Vec<_> = nomic(&emulator).api_keys(&Default::default()).map(Result::unwrap).collect();
+        for own in [true, false] {
+            let key = keys.iter().find(|key| in_use(key) == own).unwrap();
+            let said = on_a_terminal(&emulator, &format!("keys revoke {}", key.id), "n\n");
+            let owner = key.user.as_ref().unwrap().email.as_ref().unwrap();
+            for words in [&format!("{}…", key.key_prefix), key.name.as_ref().unwrap(), owner] {
+                assert!(said.contains(words), "{words}: {said:?}");
+            }
+            assert_eq!(said.contains("is in use here"), own, "{said:?}");
+        }
+        assert!(on_a_terminal(&emulator, "keys revoke nobody", "y\n").contains("there is no API key nobody"));
+        assert_eq!(emulator.received("revoke_api_key"), 0);
     }
 }

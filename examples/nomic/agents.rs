@@ -5,17 +5,26 @@ use std::path::Path;
 
 use nomic_client::AgentId;
 use nomic_client::agents::{Agent, AgentStatus, Artifact, Filter, Launch, MAX_AGENTS_PAGE};
-use nomic_client::files::Upload;
 use serde_json::json;
 
 use crate::args::{AgentCommand, AgentList, Agents, Limit, Run};
 use crate::failure::Failure;
 use crate::output::{cell, fields};
-use crate::session::{Session, Submitted};
-use crate::terminal::confirm;
+use crate::session::{Deed, Session, Submitted, check_documents};
+use crate::terminal::{confirm, note};
 
 /// The service names no largest page for lists of these.
 const PAGE: u32 = 100;
+
+/// The words that are known.
+const STATUSES: [AgentStatus; 6] = [
+    AgentStatus::Waiting,
+    AgentStatus::Running,
+    AgentStatus::AwaitingTool,
+    AgentStatus::Finished,
+    AgentStatus::Stopped,
+    AgentStatus::Failed,
+];
 
 pub(crate) fn run(session: &Session, agents: Agents) -> Result<(), Failure> {
     let nomic = &session.nomic;
@@ -24,35 +33,46 @@ pub(crate) fn run(session: &Session, agents: Agents) -> Result<(), Failure> {
         AgentCommand::Show { id } => show(session, &nomic.agent(&id)?),
         AgentCommand::Run(arguments) => launch(session, arguments),
         AgentCommand::FollowUp { id, prompt, waiting } => {
-            session.submit(&waiting, || nomic.follow_up_agent(&id, prompt).map(|agent| agent.id))
+            let look = ["agents", "show", id.as_str()];
+            let deed =
+                Deed { doing: "asking the agent for more", done: "was asked for more, and runs again", look: &look };
+            session.submit(&waiting, &deed, || nomic.follow_up_agent(&id, prompt).map(|agent| agent.id))
         }
         AgentCommand::Stop { id } => {
-            let said = session.act("stopping the agent", || nomic.stop_agent(&id))?;
+            let look = ["agents", "show", id.as_str()];
+            let said = session.act("stopping the agent", &look, || nomic.stop_agent(&id))?;
             session.output.value(&said.raw, || format!("agent {id} is stopped"))
         }
         AgentCommand::Delete { id, sure } => {
             confirm(&format!("Delete agent {id} with its conversation and all that it has made?"), sure.yes)?;
-            let said = session.act("deleting the agent", || nomic.delete_agent(&id))?;
+            let look = ["agents", "show", id.as_str()];
+            let said = session.act("deleting the agent", &look, || nomic.delete_agent(&id))?;
             session.output.value(&said.raw, || format!("agent {id} is deleted"))
         }
         AgentCommand::Artifacts { id, content: false, save: None } => {
             let columns = [("id", 36), ("type", 8), ("title", 0)];
             session.output.list(nomic.artifacts(&id), columns, |artifact| {
                 [artifact.id.to_string(), cell(artifact.kind.as_ref()), cell(artifact.title.as_ref())]
-            })
+            })?;
+            Ok(())
         }
         AgentCommand::Artifacts { id, save, .. } => contents(session, &id, save.as_deref()),
     }
 }
 
 fn list(session: &Session, AgentList { status, workflow, limit }: AgentList) -> Result<(), Failure> {
-    let filter = Filter { status: status.map(Into::into), workflow_id: workflow };
+    let filter = Filter { status: status.map(AgentStatus::from), workflow_id: workflow };
     let agents = session.nomic.agents(&filter);
     let columns = [("id", 36), ("status", 13), ("created", 24), ("summary", 0)];
-    session.output.list(limit.of(agents, MAX_AGENTS_PAGE), columns, |agent| {
+    let number = session.output.list(limit.of(agents, MAX_AGENTS_PAGE), columns, |agent| {
         let Agent { id, status, created_at, summary, .. } = agent;
         [id.to_string(), status.to_string(), cell(created_at.as_ref()), cell(summary.as_ref())]
-    })
+    })?;
+    if let (0, Some(AgentStatus::Other(word))) = (number, &filter.status) {
+        let known = STATUSES.each_ref().map(AgentStatus::as_str).join(", ");
+        note(format_args!("no agent has the status {word:?}, which is not one of {known}"));
+    }
+    Ok(())
 }
 
 fn launch(session: &Session, arguments: Run) -> Result<(), Failure> {
@@ -66,10 +86,13 @@ fn launch(session: &Session, arguments: Run) -> Result<(), Failure> {
     for (slot, file) in arguments.input {
         launch.inputs.entry(slot).or_default().push(file);
     }
+    check_documents(&arguments.file)?;
     for file in &arguments.file {
-        launch.file_ids.push(session.upload(file, Upload::from_path(file))?.id);
+        launch.file_ids.push(session.store(file, |stored| format!("--file-id {}", stored.id))?.id);
     }
-    session.submit(&arguments.waiting, || session.nomic.launch_agent(&launch).map(|agent| agent.id))
+    let look = ["agents", "list", "--limit", "5"];
+    let deed = Deed { doing: "launching the agent", done: "is launched", look: &look };
+    session.submit(&arguments.waiting, &deed, || session.nomic.launch_agent(&launch).map(|agent| agent.id))
 }
 
 fn show(session: &Session, agent: &Agent) -> Result<(), Failure> {
@@ -99,7 +122,7 @@ impl Submitted for AgentId {
     }
 
     /// One that was stopped has not done what was asked.
-    fn show(session: &Session, agent: &Agent) -> Result<(), Failure> {
+    fn show(&self, session: &Session, agent: &Agent) -> Result<(), Failure> {
         show(session, agent)?;
         if agent.status == AgentStatus::Stopped { Err(Failure::Stopped) } else { Ok(()) }
     }
@@ -107,6 +130,10 @@ impl Submitted for AgentId {
 
 /// Prints the contents of what an agent has made, or writes them into files.
 fn contents(session: &Session, id: &AgentId, save: Option<&Path>) -> Result<(), Failure> {
+    if let Some(other) = save.filter(|folder| folder.exists() && !folder.is_dir()) {
+        let words = format!("--save: {} is a file, not a folder; nothing was sent", other.display());
+        return Err(Failure::Usage(words));
+    }
     for artifact in session.nomic.artifacts(id) {
         let artifact = session.nomic.artifact(id, &artifact?.id)?;
         let Some(folder) = save else {
@@ -146,11 +173,13 @@ pub(crate) fn workflows(session: &Session, limit: Limit) -> Result<(), Failure> 
     session.output.list(limit.of(session.nomic.workflows(), PAGE), columns, |workflow| {
         let slots = workflow.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(",");
         [workflow.id.to_string(), cell(Some(slots).filter(|slots| !slots.is_empty())), cell(workflow.name.as_ref())]
-    })
+    })?;
+    Ok(())
 }
 
 pub(crate) fn projects(session: &Session, limit: Limit) -> Result<(), Failure> {
     session.output.list(limit.of(session.nomic.projects(), PAGE), [("id", 36), ("name", 0)], |project| {
         [project.id.to_string(), cell(project.name.as_ref())]
-    })
+    })?;
+    Ok(())
 }

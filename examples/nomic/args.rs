@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nomic_client::{
-    AgentId, ApiKeyId, FileId, FileVersionId, Listing, ProjectId, Timestamp, WorkflowId, audit_logs, codes,
+    AgentId, ApiKeyId, FileId, FileVersionId, Listing, ProjectId, Timestamp, WorkflowId, audit_logs, codes, parse,
 };
 use serde::de::DeserializeOwned;
 
@@ -13,14 +13,14 @@ const HELP: &str = "\
 Environment:
   NOMIC_API_KEY    a key, made in Nomic's Developer Console
   NOMIC_DOMAIN     the organization's domain, such as acme
-  NOMIC_BASE_URL   the URL of the API, instead of the domain
+  NOMIC_BASE_URL   the URL of the API; it counts if both are set
 
 Standard output is for results alone; notes, progress and errors go to standard error.
 
 Exit codes:
   0    done
   1    failed
-  2    the command line or the settings are wrong; nothing was sent
+  2    the command line, a file that it names or a setting is wrong, or there is no such domain; nothing was sent
   3    the key was not accepted, or lacks a scope
   4    not found
   5    rate limit, spend limit or passing trouble: the same command may succeed later
@@ -47,6 +47,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Upload a document
     Upload {
+        /// The document
         file: PathBuf,
         /// Where to put it: folders and file name, such as reports/2026/quarterly.pdf
         #[arg(long)]
@@ -57,6 +58,7 @@ pub(crate) enum Command {
     },
     /// Find files by a part of their name
     Search {
+        /// The part of the name
         query: String,
         /// Only files of this integration
         #[arg(long, value_name = "ID")]
@@ -70,7 +72,9 @@ pub(crate) enum Command {
     Extract(Extract),
     /// Wait for a job that was begun earlier
     Wait {
+        /// What it is
         kind: JobKind,
+        /// Its ID, as it was shown when the job was submitted
         id: String,
         #[command(flatten)]
         timeout: Timeout,
@@ -127,7 +131,8 @@ pub(crate) struct Parse {
     #[arg(long)]
     pub(crate) table_summary: bool,
     /// Words in a summary at the most, 10 to 100
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32)
+        .range(i64::from(parse::MIN_SUMMARY_WORDS)..=i64::from(parse::MAX_SUMMARY_WORDS)))]
     pub(crate) summary_words: Option<u32>,
     /// Have chunks with a text that is made to be embedded (seen with --json)
     #[arg(long)]
@@ -136,7 +141,13 @@ pub(crate) struct Parse {
     pub(crate) waiting: Waiting,
 }
 
+const SCHEMA: &str = r#"A schema for the number and the date of a permit:
+  {"type": "object", "properties": {
+    "permitNumber": {"type": "string"},
+    "expiryDate": {"type": "string", "description": "the date until which it is valid"}}}"#;
+
 #[derive(Args)]
+#[command(after_help = SCHEMA)]
 pub(crate) struct Extract {
     /// The documents, which are uploaded first
     #[arg(required_unless_present = "file_version")]
@@ -156,6 +167,7 @@ pub(crate) struct Extract {
 
 #[derive(Args)]
 pub(crate) struct Codes {
+    /// The question, or words to look for
     pub(crate) query: String,
     /// Whose codes, such as texas
     #[arg(long)]
@@ -207,26 +219,37 @@ pub(crate) enum AgentCommand {
     /// List agents (also without a word)
     List(AgentList),
     /// Show an agent
-    Show { id: AgentId },
+    Show {
+        /// Its ID
+        id: AgentId,
+    },
     /// Launch an agent with a prompt or a workflow, and wait for it
     Run(Run),
     /// Ask an agent that has ended for more, and wait for it
     FollowUp {
+        /// Its ID
         id: AgentId,
+        /// What to do next
+        #[arg(value_parser = prompt)]
         prompt: String,
         #[command(flatten)]
         waiting: Waiting,
     },
     /// Stop an agent; what it has made stays
-    Stop { id: AgentId },
+    Stop {
+        /// Its ID
+        id: AgentId,
+    },
     /// Delete an agent with all that it has made
     Delete {
+        /// Its ID
         id: AgentId,
         #[command(flatten)]
         sure: Sure,
     },
     /// List what an agent has made
     Artifacts {
+        /// Its ID
         id: AgentId,
         /// Print the contents: text as Markdown, tables as CSV
         #[arg(long, conflicts_with = "save")]
@@ -240,7 +263,7 @@ pub(crate) enum AgentCommand {
 #[derive(Args)]
 pub(crate) struct Run {
     /// What to do
-    #[arg(required_unless_present = "workflow", conflicts_with = "input")]
+    #[arg(required_unless_present = "workflow", conflicts_with = "input", value_parser = prompt)]
     pub(crate) prompt: Option<String>,
     /// The workflow to run
     #[arg(long, value_name = "ID")]
@@ -320,6 +343,7 @@ pub(crate) enum KeyCommand {
     List(KeyList),
     /// Revoke an API key for good
     Revoke {
+        /// Its ID, as `nomic keys` lists it
         id: ApiKeyId,
         #[command(flatten)]
         sure: Sure,
@@ -378,6 +402,11 @@ impl Limit {
         let limit = self.limit.unwrap_or(u32::MAX);
         listing.page_size(limit.min(largest_page)).take(limit as usize)
     }
+}
+
+/// A prompt that says something.
+fn prompt(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("say what the agent shall do".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 fn slot(text: &str) -> Result<(String, FileId), String> {

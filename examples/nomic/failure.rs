@@ -2,19 +2,23 @@
 
 use std::io;
 
-use nomic_client::Error;
+use nomic_client::{Error, JobFailure};
 
 /// Why a command ended badly.
 pub(crate) enum Failure {
     /// What the client says.
     Client(Error),
+    /// What acts may have been carried out; how to see whether it was.
+    Unsure(Error, String),
+    /// The name of the server is not known, and nothing ever came from there.
+    Nowhere(Error),
     /// The environment does not say where to go, or with which key.
     Settings(Error),
-    /// The command line asks for what does not go.
+    /// The command line asks for what does not go, or names a file that does not; nothing was sent.
     Usage(String),
     /// There is no such thing.
     NotFound(String),
-    /// A file on this machine.
+    /// Something on this machine.
     Local(String),
     /// Standard output.
     Output(io::Error),
@@ -41,10 +45,11 @@ impl Failure {
             // Who reads has had enough: `nomic audit | head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return 0,
             Self::Output(_) | Self::Local(_) => return 1,
-            Self::Settings(_) | Self::Usage(_) => return 2,
+            // Who tries again finds no server either: not one of those that may succeed later.
+            Self::Settings(_) | Self::Usage(_) | Self::Nowhere(_) => return 2,
             Self::NotFound(_) => return 4,
             Self::Stopped => return 7,
-            Self::Client(error) => error,
+            Self::Client(error) | Self::Unsure(error, _) => error,
         };
         match error {
             Error::Config(_) | Error::Refused { .. } => 2,
@@ -63,14 +68,37 @@ impl Failure {
         match self {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             Self::Output(error) => Some(format!("cannot write: {error}")),
-            Self::Client(error) => Some(error.to_string()),
+            Self::Client(error) | Self::Nowhere(error) => Some(error.to_string()),
+            Self::Unsure(error, look) => Some(format!("{error}\n{look}")),
             Self::Settings(error) => Some(format!(
-                "{error}\n\
+                "{}\n\
                  Set NOMIC_API_KEY to a key from Nomic's Developer Console, and NOMIC_DOMAIN to your domain, such as acme;\n\
-                 or try it on a Nomic in a box, with --demo."
+                 or try it on a Nomic in a box, with --demo.",
+                // What a program in Rust can do stands in the client's words.
+                error.to_string().replace(", or Builder::allow_plain_http", "")
             )),
             Self::Usage(words) | Self::NotFound(words) | Self::Local(words) => Some(words.clone()),
             Self::Stopped => Some("the agent was stopped".to_owned()),
         }
+    }
+
+    /// Judges a name that is not known: while nothing came from there, it is taken for a wrong one.
+    pub(crate) fn judged(self, answered: bool) -> Self {
+        match self {
+            Self::Client(error) if !answered && name_is_unknown(&error) => Self::Nowhere(error),
+            other => other,
+        }
+    }
+}
+
+/// Whether no connection was made, because there is no such name.
+pub(crate) fn name_is_unknown(error: &Error) -> bool {
+    match error {
+        Error::Transport(error) => error.unreachable && error.cause.starts_with("the name is not known"),
+        Error::Job(error) => match &error.reason {
+            JobFailure::Lost(cause) | JobFailure::TimedOut(Some(cause)) => name_is_unknown(cause),
+            _ => false,
+        },
+        _ => false,
     }
 }

@@ -32,20 +32,24 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     let session = Session::begin(cli.json, cli.demo)?;
-    match cli.command {
-        Command::Upload { file, path, parent } => documents::upload(&session, &file, path, parent),
-        Command::Search { query, integration, limit } => documents::search(&session, &query, integration, limit),
-        Command::Parse(parse) => documents::parse(&session, &parse),
-        Command::Extract(extract) => documents::extract(&session, &extract),
-        Command::Codes(codes) => documents::codes(&session, codes),
+    perform(&session, cli.command).map_err(|failure| failure.judged(session.output.answered.get()))
+}
+
+fn perform(session: &Session, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Upload { file, path, parent } => documents::upload(session, &file, path, parent),
+        Command::Search { query, integration, limit } => documents::search(session, &query, integration, limit),
+        Command::Parse(parse) => documents::parse(session, &parse),
+        Command::Extract(extract) => documents::extract(session, &extract),
+        Command::Codes(codes) => documents::codes(session, codes),
         Command::Wait { kind: JobKind::Parse, id, timeout } => session.wait(&session.nomic.parse_job(id), timeout),
         Command::Wait { kind: JobKind::Extract, id, timeout } => session.wait(&session.nomic.extract_job(id), timeout),
         Command::Wait { kind: JobKind::Agent, id, timeout } => session.wait(&AgentId::from(id), timeout),
-        Command::Agents(agents) => agents::run(&session, agents),
-        Command::Workflows { limit } => agents::workflows(&session, limit),
-        Command::Projects { limit } => agents::projects(&session, limit),
-        Command::Users(users) => organization::users(&session, users),
-        Command::Keys(keys) => organization::keys(&session, keys),
-        Command::Audit { since, action, limit } => organization::audit(&session, since, action, limit),
+        Command::Agents(agents) => agents::run(session, agents),
+        Command::Workflows { limit } => agents::workflows(session, limit),
+        Command::Projects { limit } => agents::projects(session, limit),
+        Command::Users(users) => organization::users(session, users),
+        Command::Keys(keys) => organization::keys(session, keys),
+        Command::Audit { since, action, limit } => organization::audit(session, since, action, limit),
     }
 }

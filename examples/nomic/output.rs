@@ -1,5 +1,6 @@
 //! Standard output: aligned text for people, or JSON, a line for each value.
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
@@ -10,42 +11,48 @@ use crate::failure::Failure;
 /// Where results go.
 pub(crate) struct Output {
     pub(crate) json: bool,
+    /// Whether anything has come from the service.
+    pub(crate) answered: Cell<bool>,
 }
 
 impl Output {
     /// One result: as JSON, or as text.
     pub(crate) fn value(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        self.answered.set(true);
         let line = if self.json { json(value)? } else { plain(&text()) };
         Ok(writeln!(io::stdout(), "{line}")?)
     }
 
-    /// A list, as it comes. Columns have a name and a width, and are as many as the cells of a row; the last is as wide
-    /// as it likes.
+    /// A list, as it comes; gives how many there were. Columns have a name and a width, and are as many as the cells of
+    /// a row; the last is as wide as it likes.
     pub(crate) fn list<T: Serialize, const N: usize>(
         &self,
         items: impl Iterator<Item = nomic_client::Result<T>>,
         columns: [(&str, usize); N],
         row: impl Fn(&T) -> [String; N],
-    ) -> Result<(), Failure> {
+    ) -> Result<usize, Failure> {
         let mut out = io::stdout().lock();
         let line = |cells: [String; N]| {
             let cells = cells.into_iter().zip(columns);
             let padded: Vec<_> = cells.map(|(cell, (_, width))| format!("{:width$}", plain_line(&cell))).collect();
             padded.join("  ").trim_end().to_owned()
         };
-        for (number, item) in items.enumerate() {
+        let mut number = 0;
+        for item in items {
             let item = item?;
+            self.answered.set(true);
+            number += 1;
             if self.json {
                 writeln!(out, "{}", json(&item)?)?;
                 continue;
             }
             // A program that reads wants rows alone.
-            if number == 0 && out.is_terminal() {
+            if number == 1 && out.is_terminal() {
                 writeln!(out, "{}", line(columns.map(|(name, _)| name.to_uppercase())))?;
             }
             writeln!(out, "{}", line(row(&item)))?;
         }
-        Ok(())
+        Ok(number)
     }
 }
 
@@ -66,7 +73,7 @@ pub(crate) fn cell(value: Option<impl Display>) -> String {
 }
 
 /// Text from outside without what steers a terminal.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect()
 }
 

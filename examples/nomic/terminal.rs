@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::Failure;
+use crate::output::plain;
 
 /// What is under way: its progress, and what Ctrl-C has to say of it.
 static UNDER_WAY: Mutex<Option<(ProgressBar, String)>> = Mutex::new(None);
@@ -26,7 +27,7 @@ pub(crate) fn note(words: impl Display) {
 
 /// That nobody reads it is no reason to end.
 fn say(words: impl Display) {
-    let _ = writeln!(io::stderr(), "nomic: {words}");
+    let _ = writeln!(io::stderr(), "nomic: {}", plain(&words.to_string()));
 }
 
 /// Something that takes a while. Its progress is shown on a terminal, and gone with the value.
@@ -46,9 +47,9 @@ impl Stage {
         Self(bar)
     }
 
-    /// Begins what is not to be done twice.
-    pub(crate) fn acting(doing: &str) -> Self {
-        Self::begin(doing, format!("{doing}: it may have been carried out; look before you repeat it"))
+    /// Begins what is not to be done twice. `look` is how to see whether it was done.
+    pub(crate) fn acting(doing: &str, look: &str) -> Self {
+        Self::begin(doing, format!("{doing}: it may have been carried out\n{look}"))
     }
 
     /// Shows a number of bytes.
@@ -97,15 +98,20 @@ pub(crate) fn heed_ctrl_c() -> Result<(), Failure> {
     heeded.map_err(|error| Failure::Local(format!("Ctrl-C cannot be heeded: {error}")))
 }
 
+/// Whether questions lead nowhere.
+pub(crate) fn nobody_can_be_asked() -> bool {
+    !io::stdin().is_terminal() || !io::stderr().is_terminal()
+}
+
 /// Asks before what cannot be undone; where nobody can be asked, `--yes` has to be given.
 pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if nobody_can_be_asked() {
         return Err(Failure::Usage(format!("{question} Nobody can be asked here: give --yes if so")));
     }
-    let _ = write!(io::stderr(), "{question} [y/N] ");
+    let _ = write!(io::stderr(), "{} [y/N] ", plain(question));
     let mut answer = String::new();
     let _ = io::stdin().read_line(&mut answer);
     match answer.trim().to_ascii_lowercase().as_str() {

@@ -12,7 +12,9 @@
  *           by a call that succeeds, and overwritten by one that fails: free the old one first.
  * Threads   may share a Nomic: all functions that take one may run at the same time, but for nomic_free. Everything
  *           else is used by one thread at a time, whichever that is.
- * Blocking  is what every function does that sends. None of them unwinds.
+ * Blocking  is what every function does that sends, and nothing cuts it short but the progress function of an upload:
+ *           a call takes 10 minutes at the most, waiting for the rate limit and trying again included, an upload an
+ *           hour, nomic_wait_parse as long as it is told. None of them unwinds.
  */
 
 #ifndef NOMIC_H
@@ -142,9 +144,15 @@ enum NomicCode nomic_parse(const struct Nomic *nomic,
                            char **task_id,
                            struct NomicError **error);
 
-// Waits until a task has ended, `timeout_ms` at the most: 0 asks once, a negative number waits for half an hour. After
-// NOMIC_CODE_TIMEOUT the task goes on, and can be waited for again. The results are the text, and chunks and blocks as
-// JSON; each may be NULL if it is not wanted, and is freed with `nomic_string_free`.
+// Waits until a task has ended, `timeout_ms` and at most 5 seconds for a last answer: 0 asks once, a negative number
+// waits for half an hour. After NOMIC_CODE_TIMEOUT the task goes on, and can be waited for again. The results are the
+// text, and chunks and blocks as JSON; each may be NULL if it is not wanted, and is freed with `nomic_string_free`.
+//
+// The JSON is an object: `{"chunks": [{"content": "…", "embed": null, "blocks": [{"type": "Table", "content": "…",
+// "bbox": {"page": 1, "left": 0.1, "top": 0.05, "width": 0.8, "height": 0.1}}]}], "blocks": []}`. Chunks come in reading
+// order; pages count from 1, and edges are fractions of the page from its upper left corner; `embed`, `type`, `bbox`
+// and `page` may be null; `blocks` beside the chunks is empty where they hold the blocks. Whatever else the service said
+// stands beside these fields.
 //
 // # Safety
 //
@@ -174,9 +182,10 @@ enum NomicCode nomic_users_next(struct NomicUsers *users, const struct NomicUser
 // Frees a list of users, at its end or before.
 void nomic_users_free(struct NomicUsers *users);
 
-// Calls any operation of the API, through the same key, pace and errors: `method` as `POST`, `path` below the base URL
-// as `/agents`, `query` a JSON object as `{"limit": 5}`, `body` any JSON. The answer is JSON, `null` if the
-// service sent nothing; free it with `nomic_string_free`. Query, body and answer may be NULL.
+// Calls any operation of the API, through the same key, pace and errors: `method` in upper case, as `POST`; `path` below
+// the base URL, as `/agents`; `query` a JSON object, as `{"limit": 5}`; `body` any JSON. What is not plain in the path is
+// encoded, `?` and `%` too: a query goes into its own argument, and nothing is encoded beforehand. The answer is JSON,
+// `null` if the service sent nothing; free it with `nomic_string_free`. Query, body and answer may be NULL.
 //
 // # Safety
 //

@@ -7,7 +7,8 @@
         for user in client.users():
             print(user["email"])
 
-A client may be shared between threads: ctypes lets other threads of Python run while a call is on its way.
+A client may be shared between threads: ctypes lets other threads of Python run while a call is on its way. Ctrl-C is
+heeded in a wait and, if it has a `progress`, in an upload; every other call ends first.
 """
 
 import ctypes
@@ -16,11 +17,20 @@ import json
 import os
 import pathlib
 import sys
+import threading
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_int64, c_uint16, c_uint64, c_void_p
 
 _NAME = {"darwin": "libnomic.dylib", "win32": "nomic.dll"}.get(sys.platform, "libnomic.so")
 _BUILT = pathlib.Path(__file__).resolve().parent.parent / "target" / "release" / _NAME
-_library = ctypes.CDLL(os.environ.get("NOMIC_LIBRARY", str(_BUILT)))
+_path = os.environ.get("NOMIC_LIBRARY") or str(_BUILT)
+try:
+    _library = ctypes.CDLL(_path)
+except OSError as error:
+    _words = f"the library of nomic cannot be loaded ({error}): `cargo build --release` in {_BUILT.parents[2]} makes it; \
+if it lies elsewhere, say where in NOMIC_LIBRARY"
+    if __name__ == "__main__":
+        sys.exit(_words)
+    raise ImportError(_words) from None
 
 
 class Code(enum.IntEnum):
@@ -129,6 +139,16 @@ def _take(result):
         _library.nomic_string_free(result)
 
 
+class _Client:
+    """The library's client, freed when nobody holds it any more: neither a `Nomic` nor a wait that was left."""
+
+    def __init__(self):
+        self._as_parameter_ = c_void_p()
+
+    def __del__(self, free=_library.nomic_free):
+        free(self._as_parameter_)
+
+
 def version():
     """The version of the library."""
     return _library.nomic_version().decode()
@@ -138,21 +158,20 @@ class Nomic:
     """A client of one instance, with one key."""
 
     def __init__(self, domain, key):
-        self._handle = c_void_p()
-        _call("nomic_new", _text(domain), _text(key), byref(self._handle))
+        self._client = _Client()
+        _call("nomic_new", _text(domain), _text(key), byref(self._client._as_parameter_))
 
     @classmethod
     def from_env(cls):
         """As `NOMIC_API_KEY`, and `NOMIC_DOMAIN` or `NOMIC_BASE_URL`, say."""
         client = cls.__new__(cls)
-        client._handle = c_void_p()
-        _call("nomic_from_env", byref(client._handle))
+        client._client = _Client()
+        _call("nomic_from_env", byref(client._client._as_parameter_))
         return client
 
     def close(self):
-        """Frees the client, which no thread uses any more. What is called later is refused, as if it were NULL."""
-        handle, self._handle = self._handle, c_void_p()
-        _library.nomic_free(handle)
+        """Frees the client, after the last call that is under way. What is called later is refused."""
+        self._client = None
 
     def __enter__(self):
         return self
@@ -174,7 +193,7 @@ class Nomic:
         callback = _Progress(told) if progress else _Progress()
         result = c_char_p()
         try:
-            _call("nomic_upload", self._handle, _text(os.fspath(path)), callback, None, byref(result), None)
+            _call("nomic_upload", self._client, _text(os.fspath(path)), callback, None, byref(result), None)
         except NomicError as error:
             raise raised[0] if error.code == Code.CANCELLED else error
         return _take(result)
@@ -182,20 +201,39 @@ class Nomic:
     def parse(self, version_id):
         """Has a file version parsed; gives the task's id, which may be stored."""
         result = c_char_p()
-        _call("nomic_parse", self._handle, _text(version_id), byref(result))
+        _call("nomic_parse", self._client, _text(version_id), byref(result))
         return _take(result)
 
     def wait_parse(self, task_id, timeout=None):
-        """Waits for a task, `timeout` seconds at the most; gives the text."""
-        result = c_char_p()
-        timeout_ms = -1 if timeout is None else int(timeout * 1000)
-        _call("nomic_wait_parse", self._handle, _text(task_id), timeout_ms, byref(result), None)
-        return _take(result)
+        """Waits for a task, `timeout` seconds at the most, or half an hour without; gives the text. With 0 or less it
+        asks once. Ctrl-C ends the wait but not the task, which can be waited for again."""
+        client, task_id = self._client, _text(task_id)
+        timeout_ms = -1 if timeout is None else min(max(int(timeout * 1000), 0), 2**63 - 1)
+        outcome = []
+
+        def wait():
+            try:
+                result = c_char_p()
+                _call("nomic_wait_parse", client, task_id, timeout_ms, byref(result), None)
+                outcome.append((_take(result), None))
+            except BaseException as error:  # It is raised where it is waited for.
+                outcome.append((None, error))
+
+        # Python heeds no signal while it is in the library: so another thread is, and this one looks up now and then. One
+        # call does all the asking, since only that keeps its rhythm and gives a large result the time that it takes.
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.2)
+        text, error = outcome.pop()
+        if error is not None:
+            raise error
+        return text
 
     def users(self, email=None):
         """The users whose address holds `email`, one after the other, as dictionaries."""
         users, user = c_void_p(), POINTER(_User)()
-        _call("nomic_users", self._handle, _text(email), byref(users))
+        _call("nomic_users", self._client, _text(email), byref(users))
         try:
             while True:
                 _call("nomic_users_next", users, byref(user))
@@ -209,16 +247,22 @@ class Nomic:
         """Calls any operation of the API; gives what it answers."""
         query, body = (None if value is None else json.dumps(value) for value in (query, body))
         result = c_char_p()
-        _call("nomic_call", self._handle, _text(method), _text(path), _text(query), _text(body), byref(result))
+        _call("nomic_call", self._client, _text(method), _text(path), _text(query), _text(body), byref(result))
         return json.loads(_take(result))
 
 
 def main():
     """The main job."""
+    if len(sys.argv) != 2:
+        print("usage: python3 nomic.py FILE (parses a document, and lists the users)", file=sys.stderr)
+        sys.exit(2)
     print("nomic", version())
     with Nomic.from_env() as client:
         version_id = client.upload(sys.argv[1], lambda sent, total: print(f"{sent} of {total} bytes", file=sys.stderr))
-        print(client.wait_parse(client.parse(version_id)))
+        task_id = client.parse(version_id)
+        # Whoever presses Ctrl-C now can wait for it later.
+        print("task", task_id, file=sys.stderr)
+        print(client.wait_parse(task_id))
         for user in client.users():
             print("user", user["email"])
     with Nomic(os.environ.get("NOMIC_BASE_URL") or os.environ["NOMIC_DOMAIN"], "npk_wrong") as stranger:
@@ -229,4 +273,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except NomicError as error:
+        sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

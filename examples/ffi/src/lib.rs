@@ -173,9 +173,15 @@ pub unsafe extern "C" fn nomic_parse(
     })
 }
 
-/// Waits until a task has ended, `timeout_ms` at the most: 0 asks once, a negative number waits for half an hour. After
-/// NOMIC_CODE_TIMEOUT the task goes on, and can be waited for again. The results are the text, and chunks and blocks as
-/// JSON; each may be NULL if it is not wanted, and is freed with `nomic_string_free`.
+/// Waits until a task has ended, `timeout_ms` and at most 5 seconds for a last answer: 0 asks once, a negative number
+/// waits for half an hour. After NOMIC_CODE_TIMEOUT the task goes on, and can be waited for again. The results are the
+/// text, and chunks and blocks as JSON; each may be NULL if it is not wanted, and is freed with `nomic_string_free`.
+///
+/// The JSON is an object: `{"chunks": [{"content": "…", "embed": null, "blocks": [{"type": "Table", "content": "…",
+/// "bbox": {"page": 1, "left": 0.1, "top": 0.05, "width": 0.8, "height": 0.1}}]}], "blocks": []}`. Chunks come in reading
+/// order; pages count from 1, and edges are fractions of the page from its upper left corner; `embed`, `type`, `bbox`
+/// and `page` may be null; `blocks` beside the chunks is empty where they hold the blocks. Whatever else the service said
+/// stands beside these fields.
 ///
 /// # Safety
 ///
@@ -269,9 +275,10 @@ pub extern "C" fn nomic_users_free(users: Option<Box<NomicUsers>>) {
     quietly(users);
 }
 
-/// Calls any operation of the API, through the same key, pace and errors: `method` as `POST`, `path` below the base URL
-/// as `/agents`, `query` a JSON object as `{"limit": 5}`, `body` any JSON. The answer is JSON, `null` if the
-/// service sent nothing; free it with `nomic_string_free`. Query, body and answer may be NULL.
+/// Calls any operation of the API, through the same key, pace and errors: `method` in upper case, as `POST`; `path` below
+/// the base URL, as `/agents`; `query` a JSON object, as `{"limit": 5}`; `body` any JSON. What is not plain in the path is
+/// encoded, `?` and `%` too: a query goes into its own argument, and nothing is encoded beforehand. The answer is JSON,
+/// `null` if the service sent nothing; free it with `nomic_string_free`. Query, body and answer may be NULL.
 ///
 /// # Safety
 ///

@@ -182,6 +182,22 @@ fn a_task_goes_on_after_a_timeout_and_another_client_waits_for_it() {
 }
 
 #[test]
+fn the_document_as_json_is_of_the_shape_that_the_header_shows() {
+    let emulator = instance();
+    let nomic = client(&emulator);
+    let task = parse(&nomic);
+    let all = told(|all, error| unsafe { nomic_wait_parse(Some(&nomic), task.as_ptr(), -1, None, all, error) });
+    let document: serde_json::Value = serde_json::from_str(all.unwrap().to_str().unwrap()).unwrap();
+    let chunk = &document["chunks"][0];
+    let block = &chunk["blocks"][0];
+    assert!(document["blocks"].is_array() && chunk["content"].is_string() && chunk.get("embed").is_some(), "{chunk}");
+    assert!(block["type"].is_string() && block["content"].is_string() && block["bbox"]["page"] == 1, "{block}");
+    for edge in ["left", "top", "width", "height"] {
+        assert!((0.0..=1.0).contains(&block["bbox"][edge].as_f64().unwrap()), "{block}");
+    }
+}
+
+#[test]
 fn the_code_says_what_went_wrong() {
     let emulator = instance();
     let nomic = client(&emulator);

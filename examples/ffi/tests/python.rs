@@ -5,8 +5,10 @@ mod common;
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::process::Command;
+use std::time::Duration;
 
 use common::{PERMIT, WORDS_OF_PERMIT, instance, libraries, run};
+use nomic_emulator::Emulator;
 
 const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -56,6 +58,65 @@ with nomic.Nomic.from_env() as client:
     let (code, said) = run(python().args(["-c", script, PERMIT]), &emulator);
     assert!(code == Some(0) && said == "as it should be\n", "{said}");
     assert_eq!(emulator.accepted("upload_file"), 1);
+}
+
+#[test]
+fn a_wait_in_python_heeds_ctrl_c_and_the_result_is_waited_for_again() {
+    let script = r#"
+import nomic, os, signal, sys, threading, time
+client = nomic.Nomic.from_env()
+task = client.parse(client.upload(sys.argv[1]))
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+began = time.monotonic()
+try:
+    client.wait_parse(task)
+    print("it was not interrupted")
+except KeyboardInterrupt:
+    assert time.monotonic() - began < 1.5, time.monotonic() - began
+assert "PH-2026-0417" in client.wait_parse(task)
+# A client may be closed while a wait that was left is still under way.
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    client.wait_parse(client.parse(client.upload(sys.argv[1])))
+except KeyboardInterrupt:
+    client.close()
+    time.sleep(3)
+    print("as it should be")
+"#;
+    let emulator = Emulator::builder().job_time(Duration::from_secs(2)).start().unwrap();
+    let (code, said) = run(python().args(["-c", script, PERMIT]), &emulator);
+    assert!(code == Some(0) && said == "as it should be\n", "{said}");
+}
+
+#[test]
+fn a_wait_in_python_without_time_asks_once() {
+    let script = r#"
+import nomic, sys
+with nomic.Nomic.from_env() as client:
+    task = client.parse(client.upload(sys.argv[1]))
+    for timeout in (0, -1, 0.0001, -1e30):
+        try:
+            client.wait_parse(task, timeout)
+        except nomic.NomicError as error:
+            assert error.code == nomic.Code.TIMEOUT, error
+"#;
+    let emulator = Emulator::builder().job_time(Duration::from_secs(600)).start().unwrap();
+    let (code, said) = run(python().args(["-c", script, PERMIT]), &emulator);
+    assert!(code == Some(0) && said.is_empty(), "{said}");
+    assert!((4..=5).contains(&emulator.received("get_parse")), "{}", emulator.received("get_parse"));
+}
+
+#[test]
+fn without_a_file_or_the_library_python_says_what_to_do() {
+    let program = format!("{PACKAGE}/python/nomic.py");
+    let (code, said) = run(python().arg(&program), &instance());
+    assert!(code == Some(2) && said.starts_with("usage: ") && said.lines().count() == 1, "{said}");
+    let (code, said) = run(python().env("NOMIC_LIBRARY", "/no/such/library").args([&*program, PERMIT]), &instance());
+    let words = ["/no/such/library", "cargo build --release", "NOMIC_LIBRARY"];
+    assert!(code == Some(1) && words.iter().all(|word| said.contains(word)), "{said}");
+    assert!(!said.contains("Traceback"), "{said}");
+    let (code, said) = run(python().env("NOMIC_LIBRARY", "/no/such/library").args(["-c", "import nomic"]), &instance());
+    assert!(code == Some(1) && said.contains("ImportError") && said.contains("NOMIC_LIBRARY"), "{said}");
 }
 
 #[test]
