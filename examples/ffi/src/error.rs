@@ -66,9 +66,6 @@ impl Drop for NomicError {
     }
 }
 
-/// The payload of the unwinding that ends an upload.
-pub(crate) struct Cancelled;
-
 /// An error in how a function was called.
 pub(crate) fn argument(message: impl AsRef<str>) -> NomicError {
     NomicError::new(NomicCode::Argument, message.as_ref())
@@ -82,10 +79,6 @@ impl NomicError {
 
     /// What unwound as far as here.
     pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Self {
-        if payload.is::<Cancelled>() {
-            // The end of the form had not been sent, so that there was nothing that the server could have taken.
-            return Self::new(NomicCode::Cancelled, "upload_file: cancelled by the progress function");
-        }
         let words = payload.downcast_ref::<String>().map(String::as_str);
         let words = words.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no words");
         let mut seen =
@@ -117,6 +110,7 @@ fn code(error: &Error) -> NomicCode {
     match error {
         Error::Config(_) | Error::Refused { .. } => NomicCode::Argument,
         Error::Document { .. } => NomicCode::Document,
+        Error::Cancelled { .. } => NomicCode::Cancelled,
         Error::Job(job) => match &job.reason {
             JobFailure::Failed(_) => NomicCode::JobFailed,
             JobFailure::Lost(cause) => code(cause),

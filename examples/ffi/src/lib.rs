@@ -9,7 +9,7 @@ mod error;
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem::MaybeUninit;
-use std::panic::resume_unwind;
+use std::ops::ControlFlow;
 use std::ptr;
 use std::sync::atomic::AtomicPtr;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use nomic_client::{Listing, Patience, Request, parse};
 use serde_json::{Map, Value};
 
 use crate::boundary::{c_text, cleared, given, guard, optional_text, owned, put, quietly, text};
-use crate::error::{Cancelled, argument};
+use crate::error::argument;
 pub use crate::error::{NomicCode, NomicError};
 
 // The promise that nothing unwinds into C is kept by catching, which needs unwinding within.
@@ -132,12 +132,11 @@ pub unsafe extern "C" fn nomic_upload(
         if let Some(progress) = progress {
             // A pointer that may be in a closure that is `Send`; which is called on this very thread.
             let mut user_data = AtomicPtr::new(user_data);
-            upload = upload.progress(move |sent, total| {
+            upload = upload.control(move |sent, total| {
                 // SAFETY: the caller says that it may be called so until this function returns.
-                let cancel = unsafe { progress(sent, total, *user_data.get_mut()) } != 0;
-                if cancel {
-                    // The library has no other way out of an upload; `guard` knows the payload.
-                    resume_unwind(Box::new(Cancelled));
+                match unsafe { progress(sent, total, *user_data.get_mut()) } {
+                    0 => ControlFlow::Continue(()),
+                    _ => ControlFlow::Break(()),
                 }
             });
         }
