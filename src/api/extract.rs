@@ -138,7 +138,7 @@ impl Extracted {
     /// citations were not asked for, or the value is absent.
     #[must_use]
     pub fn citations_of(&self, property: &str) -> Vec<Citation> {
-        let read = |value: &Value| json::decode::<Citation>(&json::encode(value)).ok();
+        let read = |value: &Value| Citation::deserialize(value).ok();
         let steps = |citations| property.split('.').try_fold(citations, |value: &Value, step| value.get(step));
         let found = self.citations.as_ref().and_then(|citations| citations.get(property).or_else(|| steps(citations)));
         match found {
@@ -255,6 +255,21 @@ mod tests {
         );
         assert!(matches!(error, Error::Mismatch(mismatch) if mismatch.value == value));
         assert_eq!(extracted.into::<Value>().unwrap(), value);
+    }
+
+    #[test]
+    fn a_place_is_to_the_last_bit_what_the_service_said() {
+        // A number that is written out and read again may come back as its neighbour.
+        let mut seed = 1_u64;
+        for _ in 0..2000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let citations: Value =
+                serde_json::from_str(&format!(r#"{{"a": {{"bbox": {{"left": 0.{:019}}}}}}}"#, seed >> 1)).unwrap();
+            let said = citations["a"]["bbox"]["left"].as_f64();
+            let extracted = Extracted { citations: Some(citations), ..Extracted::default() };
+            let read = extracted.citations_of("a").remove(0).bbox.map(|bbox| bbox.left);
+            assert_eq!(read, said);
+        }
     }
 
     #[test]

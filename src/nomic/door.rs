@@ -389,7 +389,7 @@ fn report(answer: &Incoming, now: SystemTime) -> Report {
 /// Issues in the shape of the contract; others are kept as text.
 fn issues(said: Option<&Value>) -> Vec<Issue> {
     let read = |item: &Value| {
-        json::decode(&json::encode(item)).unwrap_or_else(|_| Issue { path: Vec::new(), message: item.to_string() })
+        json::decode_value(item).unwrap_or_else(|_| Issue { path: Vec::new(), message: item.to_string() })
     };
     said.and_then(Value::as_array).into_iter().flatten().map(read).collect()
 }
