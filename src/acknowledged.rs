@@ -1,6 +1,6 @@
 //! What a server says to something that acts, read so leniently that a success never turns into an error.
 
-use serde::de::DeserializeOwned;
+use serde_core::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::json;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
-use serde::Serialize;
+use serde_core::Serialize;
 
 use crate::error::{Error, Name, Result};
 use crate::json;

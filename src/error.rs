@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde_core::ser::SerializeMap;
+use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::ids::{AgentId, TaskId};
+use crate::record::record;
 use crate::words::open_enum;
 
 /// What every fallible call of this crate returns.
@@ -125,16 +127,16 @@ open_enum! {
     }
 }
 
-/// One failed validation: where in the request, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Issue {
-    /// Field names and list positions from the outside in, e.g. `options`, `pages`, 2.
-    #[serde(default, deserialize_with = "crate::words::null_is_default")]
-    pub path: Vec<Value>,
-    /// What is wrong there.
-    #[serde(default, deserialize_with = "crate::words::null_is_default")]
-    pub message: String,
+record! {
+    /// One failed validation: where in the request, and why.
+    #[derive(Eq)]
+    #[non_exhaustive]
+    pub struct Issue {
+        /// Field names and list positions from the outside in, e.g. `options`, `pages`, 2.
+        pub path: Vec<Value> = or_empty "path",
+        /// What is wrong there.
+        pub message: String = or_empty "message",
+    }
 }
 
 impl fmt::Display for Issue {
@@ -366,8 +368,7 @@ impl fmt::Display for DecodeError {
 /// # let job = nomic_client::parse::ParseJob::from(nomic_client::TaskId::from("019abc12"));
 /// # assert_eq!(serde_json::to_string(&JobRef::from(&job)).unwrap(), r#"{"parse":"019abc12"}"#);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum JobRef {
     /// A parse job: `nomic.wait(&nomic.parse_job(id))` picks it up.
@@ -376,6 +377,38 @@ pub enum JobRef {
     Extract(TaskId),
     /// An agent: `nomic.wait(&id)` picks it up.
     Agent(AgentId),
+}
+
+record! {
+    /// A job as it is stored: under its kind, its id.
+    struct Stored {
+        parse: Option<TaskId> = optional "parse",
+        extract: Option<TaskId> = optional "extract",
+        agent: Option<AgentId> = optional "agent",
+    }
+}
+
+impl<'de> Deserialize<'de> for JobRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Stored::deserialize(deserializer)? {
+            Stored { parse: Some(id), extract: None, agent: None } => Ok(Self::Parse(id)),
+            Stored { parse: None, extract: Some(id), agent: None } => Ok(Self::Extract(id)),
+            Stored { parse: None, extract: None, agent: Some(id) } => Ok(Self::Agent(id)),
+            _ => Err(serde_core::de::Error::custom("expected one id under `parse`, `extract` or `agent`")),
+        }
+    }
+}
+
+impl Serialize for JobRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(Some(1))?;
+        match self {
+            Self::Parse(id) => fields.serialize_entry("parse", id)?,
+            Self::Extract(id) => fields.serialize_entry("extract", id)?,
+            Self::Agent(id) => fields.serialize_entry("agent", id)?,
+        }
+        fields.end()
+    }
 }
 
 impl fmt::Display for JobRef {
@@ -856,6 +889,19 @@ mod tests {
         let text = serde_json::to_string(&job).unwrap();
         assert_eq!(text, r#"{"parse":"t1"}"#);
         assert_eq!(serde_json::from_str::<JobRef>(&text).unwrap(), job);
+        for (job, stored) in [
+            (JobRef::Parse("a".into()), r#"{"parse":"a"}"#),
+            (JobRef::Extract("a".into()), r#"{"extract":"a"}"#),
+            (JobRef::Agent("a".into()), r#"{"agent":"a"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&job).unwrap(), stored);
+            assert_eq!(serde_json::from_str::<JobRef>(stored).unwrap(), job);
+        }
+        for none in
+            [r#"{}"#, r#"{"dream":"a"}"#, r#"{"parse":"a","agent":"b"}"#, r#"{"parse":7}"#, r#""parse""#, "null"]
+        {
+            assert!(serde_json::from_str::<JobRef>(none).is_err(), "{none}");
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 pub(crate) mod pieces;
 
-use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_core::Serialize;
+use serde_core::de::{DeserializeOwned, IgnoredAny};
 
 /// Why a text is not what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]

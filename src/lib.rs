@@ -16,7 +16,7 @@
 
 // The house, from the ground up. A room imports from the floors below it, never sideways among the areas.
 //
-//   0  ids  words  json  timestamp  bbox  image      vocabulary
+//   0  ids  words  record  json  timestamp  bbox  image      vocabulary
 //   1  error  operations  base  pace  retry  multipart  wire
 //                                                    what is known and decided; the wire, which alone knows ureq
 //   2  call  acknowledged                            a request described, an answer read
@@ -40,6 +40,7 @@ mod multipart;
 mod nomic;
 pub mod operations;
 mod pace;
+mod record;
 mod retry;
 mod timestamp;
 mod wire;

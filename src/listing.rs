@@ -7,32 +7,27 @@ use std::hash::BuildHasher;
 use std::iter::FusedIterator;
 use std::vec::IntoIter;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde_core::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::nomic::Nomic;
-use crate::words::{null_is_default, whole};
+use crate::record::record;
 
-/// One page of a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Page<T> {
-    /// The items, in the server's order. May be empty although more pages follow.
-    #[serde(deserialize_with = "null_is_default", bound(deserialize = "T: Deserialize<'de>"))]
-    pub data: Vec<T>,
-    /// Where the next page begins; `None` on the last one. Opaque: give it to [`Listing::starting_at`] as it is.
-    #[serde(default)]
-    pub next_cursor: Option<String>,
-    /// How many items the whole list has, where the service counts them.
-    #[serde(default, deserialize_with = "whole")]
-    pub total_count: Option<u64>,
-    /// What else stands on the page.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// One page of a list.
+    #[non_exhaustive]
+    pub struct Page<T> {
+        /// The items, in the server's order. May be empty although more pages follow.
+        pub data: Vec<T> = nullable "data",
+        /// Where the next page begins; `None` on the last one. Opaque: give it to [`Listing::starting_at`] as it is.
+        pub next_cursor: Option<String> = optional "nextCursor",
+        /// How many items the whole list has, where the service counts them.
+        pub total_count: Option<u64> = whole "totalCount",
+        /// What else stands on the page.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
 /// The items of a list, fetched a page at a time as they are needed.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use serde_core::de::DeserializeOwned;
 
 use self::gate::Gate;
 use crate::acknowledged::Acknowledged;

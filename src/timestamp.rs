@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::de::Visitor;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde_core::de::Visitor;
+use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A point in time as the service sent it, e.g. `2026-04-05T12:00:00.000Z`. Nothing is checked before
 /// [`system_time`](Self::system_time) reads it. Compared as text; use `system_time` to compare times.
@@ -19,12 +19,17 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// assert_eq!(Timestamp::from(time).as_str(), "1970-01-02T00:00:00.250Z");
 /// # Ok::<(), nomic_client::InvalidTimestamp>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Timestamp(String);
 
 /// A number where a text is expected is kept as its text: [`system_time`](Timestamp::system_time) then says that it is
 /// none, and all around it is read.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;

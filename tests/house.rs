@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors as `lib.rs` draws them.
 const FLOORS: [&[&str]; 6] = [
-    &["ids", "words", "json", "timestamp", "bbox", "image"],
+    &["ids", "words", "record", "json", "timestamp", "bbox", "image"],
     &["error", "operations", "base", "pace", "retry", "multipart", "wire"],
     &["call", "acknowledged"],
     &["nomic"],

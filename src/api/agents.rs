@@ -22,7 +22,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde_core::ser::SerializeMap;
+use serde_core::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::acknowledged::Acknowledged;
@@ -38,8 +39,9 @@ use crate::operations::{
     DELETE_AGENT, FOLLOW_UP_AGENT, GET_AGENT, GET_AGENT_CONVERSATION, GET_ARTIFACT, LAUNCH_AGENT, LIST_AGENTS,
     LIST_ARTIFACTS, Operation, STOP_AGENT,
 };
+use crate::record::record;
 use crate::timestamp::Timestamp;
-use crate::words::{null_is_default, open_enum};
+use crate::words::open_enum;
 
 /// 100: the largest page of a list of agents.
 pub const MAX_AGENTS_PAGE: u32 = 100;
@@ -91,14 +93,25 @@ open_enum! {
 }
 
 /// What an agent is asked to do.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Prompt {
     /// The prompt in words, e.g. `List the doors as a table.`
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Pictures that belong to the words (inferred).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
+}
+
+impl Serialize for Prompt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        if let Some(text) = &self.text {
+            fields.serialize_entry("text", text)?;
+        }
+        if !self.images.is_empty() {
+            fields.serialize_entry("images", &self.images)?;
+        }
+        fields.end()
+    }
 }
 
 impl Prompt {
@@ -134,7 +147,7 @@ impl From<String> for Prompt {
 }
 
 /// A picture in a prompt: its file in base64, with its dimensions (inferred).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Image {
     /// The file's bytes in base64.
@@ -144,12 +157,30 @@ pub struct Image {
 }
 
 /// The size of a picture, in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dimension {
     /// The width in pixels, e.g. 640.
     pub width: u32,
     /// The height in pixels, e.g. 480.
     pub height: u32,
+}
+
+impl Serialize for Image {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(Some(2))?;
+        fields.serialize_entry("data", &self.data)?;
+        fields.serialize_entry("dimension", &self.dimension)?;
+        fields.end()
+    }
+}
+
+impl Serialize for Dimension {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(Some(2))?;
+        fields.serialize_entry("width", &self.width)?;
+        fields.serialize_entry("height", &self.height)?;
+        fields.end()
+    }
 }
 
 impl Image {
@@ -199,24 +230,40 @@ impl Image {
 /// # assert_eq!(simple, Launch { file_ids: vec!["019a".into()], ..Launch::prompt("Summarize the report.") });
 /// # assert_eq!(workflow.inputs["submittal"][0].as_str(), "019c");
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Launch {
     /// What the agent shall do. Not together with `inputs`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<Prompt>,
     /// The workflow that the agent shall run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_id: Option<WorkflowId>,
     /// The project to work in.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub project_id: Option<ProjectId>,
     /// Files and folders to work on. Only without a workflow.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub file_ids: Vec<FileId>,
     /// The files for each input slot of the workflow, e.g. for `submittal`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, Vec<FileId>>,
+}
+
+impl Serialize for Launch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        if let Some(prompt) = &self.prompt {
+            fields.serialize_entry("prompt", prompt)?;
+        }
+        if let Some(id) = &self.workflow_id {
+            fields.serialize_entry("workflowId", id)?;
+        }
+        if let Some(id) = &self.project_id {
+            fields.serialize_entry("projectId", id)?;
+        }
+        if !self.file_ids.is_empty() {
+            fields.serialize_entry("fileIds", &self.file_ids)?;
+        }
+        if !self.inputs.is_empty() {
+            fields.serialize_entry("inputs", &self.inputs)?;
+        }
+        fields.end()
+    }
 }
 
 impl Launch {
@@ -271,77 +318,63 @@ impl Launch {
     }
 }
 
-/// An agent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Agent {
-    /// Its id.
-    pub id: AgentId,
-    /// How far it is.
-    pub status: AgentStatus,
-    /// The workflow that it runs.
-    #[serde(default)]
-    pub workflow_id: Option<WorkflowId>,
-    /// The project that it works in.
-    #[serde(default)]
-    pub project_id: Option<ProjectId>,
-    /// What it has made so far, without the contents: [`Nomic::artifact`] gets them.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub artifacts: Vec<Artifact>,
-    /// The files that it works on.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub files: Vec<AgentFile>,
-    /// What it did, in a sentence or two (observed).
-    #[serde(default)]
-    pub summary: Option<String>,
-    /// The page where people can look at it (observed).
-    #[serde(default)]
-    pub url: Option<String>,
-    /// When it was launched, e.g. `2026-04-25T12:00:00.000Z`.
-    #[serde(default)]
-    pub created_at: Option<Timestamp>,
-    /// When it last changed, e.g. `2026-04-25T12:03:00.000Z`.
-    #[serde(default)]
-    pub updated_at: Option<Timestamp>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// An agent.
+    #[non_exhaustive]
+    pub struct Agent {
+        /// Its id.
+        pub id: AgentId = required "id",
+        /// How far it is.
+        pub status: AgentStatus = required "status",
+        /// The workflow that it runs.
+        pub workflow_id: Option<WorkflowId> = optional "workflowId",
+        /// The project that it works in.
+        pub project_id: Option<ProjectId> = optional "projectId",
+        /// What it has made so far, without the contents: [`Nomic::artifact`] gets them.
+        pub artifacts: Vec<Artifact> = or_empty "artifacts",
+        /// The files that it works on.
+        pub files: Vec<AgentFile> = or_empty "files",
+        /// What it did, in a sentence or two (observed).
+        pub summary: Option<String> = optional "summary",
+        /// The page where people can look at it (observed).
+        pub url: Option<String> = optional "url",
+        /// When it was launched, e.g. `2026-04-25T12:00:00.000Z`.
+        pub created_at: Option<Timestamp> = optional "createdAt",
+        /// When it last changed, e.g. `2026-04-25T12:03:00.000Z`.
+        pub updated_at: Option<Timestamp> = optional "updatedAt",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// A file that an agent works on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AgentFile {
-    /// The file's or folder's id.
-    #[serde(default)]
-    pub id: Option<FileId>,
-    /// Its name, e.g. `permit.pdf`.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A file that an agent works on.
+    #[non_exhaustive]
+    pub struct AgentFile {
+        /// The file's or folder's id.
+        pub id: Option<FileId> = optional "id",
+        /// Its name, e.g. `permit.pdf`.
+        pub name: Option<String> = optional "name",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// Something that an agent made (inferred).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Artifact {
-    /// Its id.
-    pub id: ArtifactId,
-    /// What it is, e.g. a table.
-    #[serde(default, rename = "type")]
-    pub kind: Option<ArtifactKind>,
-    /// Its title, e.g. `Door schedule`.
-    #[serde(default)]
-    pub title: Option<String>,
-    /// Its content as the service sent it; absent in lists.
-    #[serde(default)]
-    pub content: Option<Value>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// Something that an agent made (inferred).
+    #[non_exhaustive]
+    pub struct Artifact {
+        /// Its id.
+        pub id: ArtifactId = required "id",
+        /// What it is, e.g. a table.
+        pub kind: Option<ArtifactKind> = optional "type",
+        /// Its title, e.g. `Door schedule`.
+        pub title: Option<String> = optional "title",
+        /// Its content as the service sent it; absent in lists.
+        pub content: Option<Value> = optional "content",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
 impl Artifact {
@@ -359,14 +392,16 @@ impl Artifact {
     }
 }
 
-/// A table.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Table {
-    /// The columns' names, e.g. `mark` and `width`.
-    pub columns: Vec<String>,
-    /// The rows, each with a value for every column.
-    pub rows: Vec<Vec<Value>>,
+record! {
+    /// A table.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Table {
+        /// The columns' names, e.g. `mark` and `width`.
+        pub columns: Vec<String> = required "columns",
+        /// The rows, each with a value for every column.
+        pub rows: Vec<Vec<Value>> = required "rows",
+    }
 }
 
 impl Table {
@@ -440,45 +475,43 @@ impl Table {
     }
 }
 
-/// What was said between user and agent (observed).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Conversation {
-    /// The messages, in the order in which they were said.
-    #[serde(deserialize_with = "null_is_default")]
-    pub messages: Vec<Message>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// What was said between user and agent (observed).
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Conversation {
+        /// The messages, in the order in which they were said.
+        pub messages: Vec<Message> = nullable "messages",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// One thing that was said.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Message {
-    /// The message's id.
-    #[serde(default)]
-    pub id: Option<String>,
-    /// Who said it, e.g. the agent.
-    #[serde(default, rename = "type")]
-    pub kind: Option<MessageKind>,
-    /// The words, e.g. `Summarize the report.`
-    #[serde(default)]
-    pub text: Option<String>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// One thing that was said.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Message {
+        /// The message's id.
+        pub id: Option<String> = optional "id",
+        /// Who said it, e.g. the agent.
+        pub kind: Option<MessageKind> = optional "type",
+        /// The words, e.g. `Summarize the report.`
+        pub text: Option<String> = optional "text",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// What the service says of a deletion (inferred).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Deleted {
-    /// The id of the agent that was deleted.
-    pub id: AgentId,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// What the service says of a deletion (inferred).
+    #[non_exhaustive]
+    pub struct Deleted {
+        /// The id of the agent that was deleted.
+        pub id: AgentId = required "id",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
 /// What narrows a list of agents.
@@ -538,12 +571,8 @@ impl Nomic {
     ///
     /// 409 if it has not ended.
     pub fn follow_up_agent(&self, id: &AgentId, prompt: impl Into<Prompt>) -> Result<Agent> {
-        #[derive(Serialize)]
-        struct Body {
-            prompt: Prompt,
-        }
-        let body = Body { prompt: prompt.into() };
-        match body.prompt.reason_to_refuse() {
+        let body = Launch::prompt(prompt);
+        match body.reason_to_refuse() {
             Some(reason) => Err(Error::refused(FOLLOW_UP_AGENT.name, reason)),
             None => {
                 let call = Call::to(&FOLLOW_UP_AGENT, &[id.as_str()])?.json(&body);

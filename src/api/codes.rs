@@ -14,14 +14,13 @@
 //! # Ok::<(), nomic_client::Error>(())
 //! ```
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::nomic::Nomic;
 use crate::operations::SEARCH_CODES;
-use crate::words::{null_is_default, whole};
+use crate::record::record;
 
 /// 50: the most sections that one search gives.
 pub const MAX_RESULTS: u32 = 50;
@@ -37,28 +36,23 @@ pub struct Options {
     pub keywords: Vec<String>,
 }
 
-/// A section of a code. Ids of codes are not all UUIDs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct CodeSection {
-    /// Its id.
-    pub id: String,
-    /// What to cite it by, e.g. `c-chunk-uuid`.
-    #[serde(default)]
-    pub citation_id: Option<String>,
-    /// The page that it stands on, e.g. 42.
-    #[serde(default, deserialize_with = "whole")]
-    pub page_number: Option<u32>,
-    /// Its passages.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub content: Vec<Passage>,
-    /// The document that it stands in; the service does not always say.
-    #[serde(default)]
-    pub file: Option<CodeFile>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A section of a code. Ids of codes are not all UUIDs.
+    #[non_exhaustive]
+    pub struct CodeSection {
+        /// Its id.
+        pub id: String = required "id",
+        /// What to cite it by, e.g. `c-chunk-uuid`.
+        pub citation_id: Option<String> = optional "citationId",
+        /// The page that it stands on, e.g. 42.
+        pub page_number: Option<u32> = whole "pageNumber",
+        /// Its passages.
+        pub content: Vec<Passage> = or_empty "content",
+        /// The document that it stands in; the service does not always say.
+        pub file: Option<CodeFile> = optional "file",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
 impl CodeSection {
@@ -69,89 +63,93 @@ impl CodeSection {
     }
 }
 
-/// A passage of a section.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Passage {
-    /// What to cite it by, e.g. `c-chunk-uuid/1`.
-    #[serde(default)]
-    pub citation_id: Option<String>,
-    /// The words, e.g. `Section 903.2.1 - Automatic sprinkler systems shall be provided`.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub text: String,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A passage of a section.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Passage {
+        /// What to cite it by, e.g. `c-chunk-uuid/1`.
+        pub citation_id: Option<String> = optional "citationId",
+        /// The words, e.g. `Section 903.2.1 - Automatic sprinkler systems shall be provided`.
+        pub text: String = or_empty "text",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// The document of a code.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[non_exhaustive]
-pub struct CodeFile {
-    /// Its id, not always a UUID.
-    pub id: Option<String>,
-    /// Its name, e.g. `2021 IBC.pdf`.
-    pub name: Option<String>,
-    /// Its media type, e.g. `application/pdf`.
-    pub mime_type: Option<String>,
-    /// The id of its version.
-    pub version_id: Option<String>,
-    /// The code that it holds.
-    pub code: Option<Code>,
-    /// The place where it applies.
-    pub jurisdiction: Option<Jurisdiction>,
-    /// Since when it applies there, and whether it was changed.
-    pub adoption: Option<Adoption>,
-    /// The document's title, e.g. `2021 International Building Code`.
-    pub document_title: Option<String>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// The document of a code.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct CodeFile {
+        /// Its id, not always a UUID.
+        pub id: Option<String> = optional "id",
+        /// Its name, e.g. `2021 IBC.pdf`.
+        pub name: Option<String> = optional "name",
+        /// Its media type, e.g. `application/pdf`.
+        pub mime_type: Option<String> = optional "mimeType",
+        /// The id of its version.
+        pub version_id: Option<String> = optional "versionId",
+        /// The code that it holds.
+        pub code: Option<Code> = optional "code",
+        /// The place where it applies.
+        pub jurisdiction: Option<Jurisdiction> = optional "jurisdiction",
+        /// Since when it applies there, and whether it was changed.
+        pub adoption: Option<Adoption> = optional "adoption",
+        /// The document's title, e.g. `2021 International Building Code`.
+        pub document_title: Option<String> = optional "documentTitle",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// A code.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Code {
-    /// Its name, e.g. `International Building Code`.
-    pub name: Option<String>,
-    /// Its year, e.g. 2021.
-    #[serde(deserialize_with = "whole")]
-    pub year: Option<i32>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A code.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Code {
+        /// Its name, e.g. `International Building Code`.
+        pub name: Option<String> = optional "name",
+        /// Its year, e.g. 2021.
+        pub year: Option<i32> = whole "year",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// A place with a code of its own.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Jurisdiction {
-    /// Its slug, e.g. `texas`: what a search takes.
-    pub slug: Option<String>,
-    /// Its name, e.g. `Texas`.
-    pub name: Option<String>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A place with a code of its own.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Jurisdiction {
+        /// Its slug, e.g. `texas`: what a search takes.
+        pub slug: Option<String> = optional "slug",
+        /// Its name, e.g. `Texas`.
+        pub name: Option<String> = optional "name",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// How a jurisdiction took a code over.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[non_exhaustive]
-pub struct Adoption {
-    /// The day since which the code applies, e.g. `2023-01-01`.
-    pub effective_date: Option<String>,
-    /// Whether the jurisdiction changed it.
-    pub amendments: Option<bool>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// How a jurisdiction took a code over.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Adoption {
+        /// The day since which the code applies, e.g. `2023-01-01`.
+        pub effective_date: Option<String> = optional "effectiveDate",
+        /// Whether the jurisdiction changed it.
+        pub amendments: Option<bool> = optional "amendments",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
+}
+
+record! {
+    /// What a search gives.
+    struct Found {
+        results: Vec<CodeSection> = nullable "results",
+    }
 }
 
 impl Nomic {
@@ -174,29 +172,19 @@ impl Nomic {
         code_type: &str,
         options: &Options,
     ) -> Result<Vec<CodeSection>> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Body<'a> {
-            query: &'a str,
-            jurisdiction: &'a str,
-            code_type: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            year: Option<i32>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            limit: Option<u32>,
-            #[serde(skip_serializing_if = "<[String]>::is_empty")]
-            keywords: &'a [String],
-        }
-        #[derive(Deserialize)]
-        struct Found {
-            #[serde(deserialize_with = "null_is_default")]
-            results: Vec<CodeSection>,
-        }
         if let Some(limit) = options.limit.filter(|limit| !(1..=MAX_RESULTS).contains(limit)) {
             return Err(Error::refused(SEARCH_CODES.name, format!("limit is {limit}; it must be 1 to {MAX_RESULTS}")));
         }
-        let Options { year, limit, keywords } = options;
-        let body = Body { query, jurisdiction, code_type, year: *year, limit: *limit, keywords };
+        let mut body = json!({ "query": query, "jurisdiction": jurisdiction, "codeType": code_type });
+        if let Some(year) = options.year {
+            body["year"] = year.into();
+        }
+        if let Some(limit) = options.limit {
+            body["limit"] = limit.into();
+        }
+        if !options.keywords.is_empty() {
+            body["keywords"] = json!(options.keywords);
+        }
         let found: Found = self.fetch_data(&Call::to(&SEARCH_CODES, &[])?.json(&body))?;
         Ok(found.results)
     }

@@ -29,8 +29,7 @@
 
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde_core::de::{Deserialize, DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use crate::bbox::Bbox;
@@ -41,7 +40,7 @@ use crate::job::{Poll, Task, sealed};
 use crate::json;
 use crate::nomic::Nomic;
 use crate::operations::{GET_EXTRACT, Operation, SUBMIT_EXTRACT};
-use crate::words::whole;
+use crate::record::record;
 
 /// How to extract.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,47 +57,44 @@ impl Options {
     }
 }
 
-/// An extract job. Store it, and wait for it again after a restart.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct ExtractJob {
-    /// The job's id on the server.
-    pub task_id: TaskId,
+record! {
+    /// An extract job. Store it, and wait for it again after a restart.
+    #[derive(Eq, Hash)]
+    #[non_exhaustive]
+    pub struct ExtractJob {
+        /// The job's id on the server.
+        pub task_id: TaskId = required "taskId",
+    }
 }
 
-/// What was extracted (inferred).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Extracted {
-    /// The value, in the shape of the schema; what the documents lack is absent or empty.
-    #[serde(default, rename = "result")]
-    pub value: Value,
-    /// Where each value stands, as the service sent it; [`Extracted::citations_of`] reads it.
-    #[serde(default)]
-    pub citations: Option<Value>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// What was extracted (inferred).
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Extracted {
+        /// The value, in the shape of the schema; what the documents lack is absent or empty.
+        pub value: Value = or_empty "result",
+        /// Where each value stands, as the service sent it; [`Extracted::citations_of`] reads it.
+        pub citations: Option<Value> = optional "citations",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// Where a value stands.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Citation {
-    /// The version of the file that it stands in.
-    #[serde(default)]
-    pub file_version_id: Option<FileVersionId>,
-    /// The page, counted from 1.
-    #[serde(default, deserialize_with = "whole")]
-    pub page: Option<u32>,
-    /// The place on the page.
-    #[serde(default)]
-    pub bbox: Option<Bbox>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// Where a value stands.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Citation {
+        /// The version of the file that it stands in.
+        pub file_version_id: Option<FileVersionId> = optional "fileVersionId",
+        /// The page, counted from 1.
+        pub page: Option<u32> = whole "page",
+        /// The place on the page.
+        pub bbox: Option<Bbox> = optional "bbox",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
 impl Extracted {
@@ -236,12 +232,12 @@ mod tests {
 
     #[test]
     fn a_value_that_does_not_fit_is_kept_and_its_place_is_named() {
-        #[derive(Debug, Deserialize)]
+        #[derive(Debug, serde::Deserialize)]
         #[allow(dead_code)]
         struct Door {
             width: u32,
         }
-        #[derive(Debug, Deserialize)]
+        #[derive(Debug, serde::Deserialize)]
         #[allow(dead_code)]
         struct Schedule {
             doors: Vec<Door>,

@@ -27,7 +27,6 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use percent_encoding::percent_decode_str;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::{Call, Document, ProgressFn, Source};
@@ -37,8 +36,8 @@ use crate::listing::Listing;
 use crate::multipart::Form;
 use crate::nomic::Nomic;
 use crate::operations::{SEARCH_FILES, UPLOAD_FILE};
+use crate::record::record;
 use crate::timestamp::Timestamp;
-use crate::words::{null_is_default, whole};
 
 /// 500 MiB: the largest document that is sent, in bytes. Nomic's API pages say "500 MB"; should that mean 500,000,000
 /// bytes, the service refuses what lies between.
@@ -303,59 +302,48 @@ fn media_type(name: &str) -> &'static str {
     }
 }
 
-/// A stored file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct UploadedFile {
-    /// The file's id, whatever its version: what agents take.
-    pub id: FileId,
-    /// Its name on the service, e.g. `quarterly.pdf`.
-    pub name: String,
-    /// The id of this version: what [`parse`](Nomic::parse) and [`extract`](Nomic::extract) take.
-    pub file_version_id: FileVersionId,
-    /// Its media type, e.g. `application/pdf`.
-    #[serde(default)]
-    pub mime_type: Option<String>,
-    /// Its size in bytes.
-    #[serde(default, deserialize_with = "whole")]
-    pub size: Option<u64>,
-    /// Always `DOCUMENT` today.
-    #[serde(default)]
-    pub file_type: Option<String>,
-    /// The folder that it lies in.
-    #[serde(default)]
-    pub parent_id: Option<FileId>,
-    /// When it was stored, e.g. `2026-04-05T12:00:00.000Z`.
-    #[serde(default)]
-    pub created_at: Option<Timestamp>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A stored file.
+    #[non_exhaustive]
+    pub struct UploadedFile {
+        /// The file's id, whatever its version: what agents take.
+        pub id: FileId = required "id",
+        /// Its name on the service, e.g. `quarterly.pdf`.
+        pub name: String = required "name",
+        /// The id of this version: what [`parse`](Nomic::parse) and [`extract`](Nomic::extract) take.
+        pub file_version_id: FileVersionId = required "fileVersionId",
+        /// Its media type, e.g. `application/pdf`.
+        pub mime_type: Option<String> = optional "mimeType",
+        /// Its size in bytes.
+        pub size: Option<u64> = whole "size",
+        /// Always `DOCUMENT` today.
+        pub file_type: Option<String> = optional "fileType",
+        /// The folder that it lies in.
+        pub parent_id: Option<FileId> = optional "parentId",
+        /// When it was stored, e.g. `2026-04-05T12:00:00.000Z`.
+        pub created_at: Option<Timestamp> = optional "createdAt",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// A file that a search found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct FileHit {
-    /// The file's or folder's id.
-    pub id: FileId,
-    /// Its name, e.g. `quarterly.pdf`.
-    #[serde(deserialize_with = "null_is_default")]
-    pub name: String,
-    /// Its media type, e.g. `application/pdf`.
-    #[serde(default)]
-    pub mime_type: Option<String>,
-    /// The folder that it lies in.
-    #[serde(default)]
-    pub parent_id: Option<FileId>,
-    /// Where it lies, slash-delimited and URL-encoded, e.g. `Project%20Alpha/reports/quarterly.pdf`.
-    #[serde(default)]
-    pub path: Option<String>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A file that a search found.
+    #[non_exhaustive]
+    pub struct FileHit {
+        /// The file's or folder's id.
+        pub id: FileId = required "id",
+        /// Its name, e.g. `quarterly.pdf`.
+        pub name: String = nullable "name",
+        /// Its media type, e.g. `application/pdf`.
+        pub mime_type: Option<String> = optional "mimeType",
+        /// The folder that it lies in.
+        pub parent_id: Option<FileId> = optional "parentId",
+        /// Where it lies, slash-delimited and URL-encoded, e.g. `Project%20Alpha/reports/quarterly.pdf`.
+        pub path: Option<String> = optional "path",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
 impl FileHit {

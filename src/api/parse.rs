@@ -16,7 +16,6 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::bbox::Bbox;
@@ -27,7 +26,8 @@ use crate::job::{Poll, Task, sealed};
 use crate::json::pieces::{Pieces, Trouble};
 use crate::nomic::Nomic;
 use crate::operations::{GET_PARSE, Operation, SUBMIT_PARSE};
-use crate::words::{null_is_default, open_enum};
+use crate::record::record;
+use crate::words::open_enum;
 
 /// 10: the smallest word limit of a summary.
 pub const MIN_SUMMARY_WORDS: u32 = 10;
@@ -112,75 +112,71 @@ impl Options {
     }
 }
 
-/// A parse job. Store it, and wait for it again after a restart.
-///
-/// ```
-/// use nomic_client::parse::ParseJob;
-///
-/// let stored = r#"{"taskId":"019abc12-3456-7890-abcd-ef1234567892"}"#;
-/// let job: ParseJob = serde_json::from_str(stored)?;
-/// assert_eq!(serde_json::to_string(&job)?, stored);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct ParseJob {
-    /// The job's id on the server.
-    pub task_id: TaskId,
+record! {
+    /// A parse job. Store it, and wait for it again after a restart.
+    ///
+    /// ```
+    /// use nomic_client::parse::ParseJob;
+    ///
+    /// let stored = r#"{"taskId":"019abc12-3456-7890-abcd-ef1234567892"}"#;
+    /// let job: ParseJob = serde_json::from_str(stored)?;
+    /// assert_eq!(serde_json::to_string(&job)?, stored);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[derive(Eq, Hash)]
+    #[non_exhaustive]
+    pub struct ParseJob {
+        /// The job's id on the server.
+        pub task_id: TaskId = required "taskId",
+    }
 }
 
-/// A parsed document (inferred: the shape of the vendor's v1 API).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Parsed {
-    /// Pieces of text that belong together, in reading order.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub chunks: Vec<Chunk>,
-    /// The blocks of the whole document, if the service gives them beside the chunks; [`Parsed::blocks`] finds them in
-    /// either place.
-    #[serde(default, rename = "blocks", deserialize_with = "null_is_default")]
-    pub top_level_blocks: Vec<Block>,
-    /// What else the service said; the whole answer, if it had no result where one is expected.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A parsed document (inferred: the shape of the vendor's v1 API).
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Parsed {
+        /// Pieces of text that belong together, in reading order.
+        pub chunks: Vec<Chunk> = or_empty "chunks",
+        /// The blocks of the whole document, if the service gives them beside the chunks; [`Parsed::blocks`] finds them in
+        /// either place.
+        pub top_level_blocks: Vec<Block> = or_empty "blocks",
+        /// What else the service said; the whole answer, if it had no result where one is expected.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// A piece of text, made of blocks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Chunk {
-    /// The text.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub content: String,
-    /// A text made for embedding (as a vector, for a search by meaning), in place of `content`; e.g. `Release is embargoed`.
-    /// `None` if the service gave none: ask for it with [`Options::embed_chunks`].
-    #[serde(default)]
-    pub embed: Option<String>,
-    /// The blocks that it is made of.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub blocks: Vec<Block>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A piece of text, made of blocks.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Chunk {
+        /// The text.
+        pub content: String = or_empty "content",
+        /// A text made for embedding (as a vector, for a search by meaning), in place of `content`; e.g. `Release is embargoed`.
+        /// `None` if the service gave none: ask for it with [`Options::embed_chunks`].
+        pub embed: Option<String> = optional "embed",
+        /// The blocks that it is made of.
+        pub blocks: Vec<Block> = or_empty "blocks",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// One thing on a page: a heading, a paragraph, a table, a figure.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Block {
-    /// What it is, e.g. a table.
-    #[serde(default, rename = "type")]
-    pub kind: Option<BlockKind>,
-    /// Where on its page it is.
-    #[serde(default)]
-    pub bbox: Option<Bbox>,
-    /// Its text; empty for a figure without any.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub content: String,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// One thing on a page: a heading, a paragraph, a table, a figure.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Block {
+        /// What it is, e.g. a table.
+        pub kind: Option<BlockKind> = optional "type",
+        /// Where on its page it is.
+        pub bbox: Option<Bbox> = optional "bbox",
+        /// Its text; empty for a figure without any.
+        pub content: String = or_empty "content",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
 impl Block {

@@ -1,6 +1,5 @@
 //! Projects: what an agent can be launched in.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
@@ -8,19 +7,19 @@ use crate::ids::ProjectId;
 use crate::listing::Listing;
 use crate::nomic::Nomic;
 use crate::operations::LIST_PROJECTS;
+use crate::record::record;
 
-/// A project (inferred: only its existence is documented).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Project {
-    /// Its id.
-    pub id: ProjectId,
-    /// Its name, e.g. `Project Alpha`.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A project (inferred: only its existence is documented).
+    #[non_exhaustive]
+    pub struct Project {
+        /// Its id.
+        pub id: ProjectId = required "id",
+        /// Its name, e.g. `Project Alpha`.
+        pub name: Option<String> = optional "name",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
 impl Nomic {

@@ -1,7 +1,9 @@
 //! Users: who is in the organization, and shutting somebody out.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_core::de::Error;
+use serde_core::ser::SerializeMap;
+use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
 
 use crate::acknowledged::Acknowledged;
 use crate::call::Call;
@@ -10,73 +12,89 @@ use crate::ids::UserId;
 use crate::listing::Listing;
 use crate::nomic::Nomic;
 use crate::operations::{DISABLE_USER, ENABLE_USER, GET_USER, LIST_USERS};
+use crate::record::{Number, Written, record};
 use crate::timestamp::Timestamp;
-use crate::words::whole;
 
-/// A user.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct User {
-    /// The user's id.
-    pub id: UserId,
-    /// The address that the user signs in with, e.g. `alice@example.com`.
-    pub email: String,
-    /// The user's name, e.g. `Alice Johnson`.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Whether the user is shut out.
-    #[serde(default)]
-    pub disabled: Option<bool>,
-    /// When the user was added, e.g. `2026-01-15T09:30:00.000Z`.
-    #[serde(default)]
-    pub created_at: Option<Timestamp>,
-    /// When the user was last changed.
-    #[serde(default)]
-    pub updated_at: Option<Timestamp>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A user.
+    #[non_exhaustive]
+    pub struct User {
+        /// The user's id.
+        pub id: UserId = required "id",
+        /// The address that the user signs in with, e.g. `alice@example.com`.
+        pub email: String = required "email",
+        /// The user's name, e.g. `Alice Johnson`.
+        pub name: Option<String> = optional "name",
+        /// Whether the user is shut out.
+        pub disabled: Option<bool> = optional "disabled",
+        /// When the user was added, e.g. `2026-01-15T09:30:00.000Z`.
+        pub created_at: Option<Timestamp> = optional "createdAt",
+        /// When the user was last changed.
+        pub updated_at: Option<Timestamp> = optional "updatedAt",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
 /// A user with counts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct UserDetails {
     /// What a list shows too. What the service says beyond all that stands in its `extra`.
-    #[serde(flatten)]
     pub user: User,
     /// When the user was shut out; `None` if the user is not.
-    #[serde(default)]
     pub disabled_at: Option<Timestamp>,
     /// How many API keys the user has, e.g. 3.
-    #[serde(default, deserialize_with = "whole")]
     pub api_key_count: Option<u64>,
     /// How many sessions of the user are open, e.g. 1.
-    #[serde(default, deserialize_with = "whole")]
     pub session_count: Option<u64>,
 }
 
-/// What the service says of a user who was disabled or enabled (inferred).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct UserState {
-    /// The user's id.
-    pub id: UserId,
-    /// Whether the user is shut out now.
-    #[serde(default)]
-    pub disabled: Option<bool>,
-    /// When the user was shut out; `None` if the user is not.
-    #[serde(default)]
-    pub disabled_at: Option<Timestamp>,
-    /// How many API keys of the user were revoked at once, e.g. 2.
-    #[serde(default, deserialize_with = "whole")]
-    pub revoked_api_keys: Option<u64>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+// The names of the fields that stand beside a user's own.
+const DISABLED_AT: &str = "disabledAt";
+const API_KEY_COUNT: &str = "apiKeyCount";
+const SESSION_COUNT: &str = "sessionCount";
+
+impl<'de> Deserialize<'de> for UserDetails {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut user = User::deserialize(deserializer)?;
+        let mut take = |word| user.extra.remove(word).unwrap_or_default();
+        let disabled_at = serde_json::from_value(take(DISABLED_AT));
+        Ok(Self {
+            disabled_at: disabled_at.map_err(|error| D::Error::custom(format!("{DISABLED_AT}: {error}")))?,
+            api_key_count: Number::from(take(API_KEY_COUNT)).whole(),
+            session_count: Number::from(take(SESSION_COUNT)).whole(),
+            user,
+        })
+    }
+}
+
+impl Serialize for UserDetails {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(Some(self.user.length() + 3))?;
+        self.user.write(&mut fields)?;
+        fields.serialize_entry(DISABLED_AT, &self.disabled_at)?;
+        fields.serialize_entry(API_KEY_COUNT, &self.api_key_count)?;
+        fields.serialize_entry(SESSION_COUNT, &self.session_count)?;
+        fields.end()
+    }
+}
+
+record! {
+    /// What the service says of a user who was disabled or enabled (inferred).
+    #[non_exhaustive]
+    pub struct UserState {
+        /// The user's id.
+        pub id: UserId = required "id",
+        /// Whether the user is shut out now.
+        pub disabled: Option<bool> = optional "disabled",
+        /// When the user was shut out; `None` if the user is not.
+        pub disabled_at: Option<Timestamp> = optional "disabledAt",
+        /// How many API keys of the user were revoked at once, e.g. 2.
+        pub revoked_api_keys: Option<u64> = whole "revokedApiKeys",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
 /// What narrows a list of users.
@@ -134,13 +152,9 @@ impl Nomic {
     ///
     /// 404 if the user is not known.
     pub fn disable_user(&self, id: &UserId, reason: Option<&str>) -> Result<Acknowledged<UserState>> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            reason: &'a str,
-        }
         let call = Call::to(&DISABLE_USER, &[id.as_str()])?;
         self.acknowledge(&match reason {
-            Some(reason) => call.json(&Body { reason }),
+            Some(reason) => call.json(&json!({ "reason": reason })),
             None => call,
         })
     }

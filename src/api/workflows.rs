@@ -23,7 +23,6 @@
 //! # Ok::<(), nomic_client::Error>(())
 //! ```
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
@@ -31,38 +30,35 @@ use crate::ids::WorkflowId;
 use crate::listing::Listing;
 use crate::nomic::Nomic;
 use crate::operations::LIST_WORKFLOWS;
-use crate::words::null_is_default;
+use crate::record::record;
 
-/// A workflow (inferred: only its existence is documented).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Workflow {
-    /// Its id.
-    pub id: WorkflowId,
-    /// Its name, e.g. `Submittal review`.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// What it does, e.g. `Checks a submittal against the spec.`
-    #[serde(default)]
-    pub description: Option<String>,
-    /// The slots for files that it has; [`Launch::input`](crate::agents::Launch::input) fills them.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub inputs: Vec<Input>,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A workflow (inferred: only its existence is documented).
+    #[non_exhaustive]
+    pub struct Workflow {
+        /// Its id.
+        pub id: WorkflowId = required "id",
+        /// Its name, e.g. `Submittal review`.
+        pub name: Option<String> = optional "name",
+        /// What it does, e.g. `Checks a submittal against the spec.`
+        pub description: Option<String> = optional "description",
+        /// The slots for files that it has; [`Launch::input`](crate::agents::Launch::input) fills them.
+        pub inputs: Vec<Input> = or_empty "inputs",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
-/// A slot for files.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Input {
-    /// Its name, e.g. `submittal`.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub name: String,
-    /// What else the service said.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+record! {
+    /// A slot for files.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub struct Input {
+        /// Its name, e.g. `submittal`.
+        pub name: String = or_empty "name",
+        /// What else the service said.
+        pub extra: Map<String, Value> = rest,
+    }
 }
 
 impl Nomic {

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_core::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
 use super::{Mismatch, explain, offset};
