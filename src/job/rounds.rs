@@ -10,7 +10,6 @@
 //!
 //! Jobs that the service lists are looked over all at once instead, a page of the list for a hundred of them.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{LAST_QUESTION, Patience};
@@ -60,6 +59,7 @@ impl Way {
 /// A job that is waited for.
 #[derive(Debug)]
 struct Waiting {
+    place: usize,
     since: Instant,
     asked: u32,
     last: Option<Instant>,
@@ -92,7 +92,8 @@ pub(super) struct Rounds {
     look_pause: Option<Duration>,
     /// When an end was last found, or a job added.
     news: Option<Instant>,
-    waiting: BTreeMap<usize, Waiting>,
+    /// In the order of their places.
+    waiting: Vec<Waiting>,
     /// The furthest place of which an end was found by going on in order.
     reached: usize,
     credit: f64,
@@ -112,7 +113,7 @@ impl Rounds {
             blind: 0,
             look_pause: None,
             news: None,
-            waiting: BTreeMap::new(),
+            waiting: Vec::new(),
             reached: 0,
             credit: MOST,
             credited: None,
@@ -121,20 +122,31 @@ impl Rounds {
         }
     }
 
+    /// Adds a job at a place beyond all others.
     pub(super) fn add(&mut self, place: usize, now: Instant) {
         self.news = Some(now);
-        self.waiting.insert(place, Waiting { since: now, asked: 0, last: None, pause: None, listed: true });
+        self.waiting.push(Waiting { place, since: now, asked: 0, last: None, pause: None, listed: true });
     }
 
     pub(super) fn remove(&mut self, place: usize) {
-        self.waiting.remove(&place);
+        if let Some(at) = self.at(place) {
+            self.waiting.remove(at);
+        }
+    }
+
+    fn at(&self, place: usize) -> Option<usize> {
+        self.waiting.binary_search_by_key(&place, |waiting| waiting.place).ok()
+    }
+
+    fn get_mut(&mut self, place: usize) -> Option<&mut Waiting> {
+        self.at(place).and_then(|at| self.waiting.get_mut(at))
     }
 
     /// The first job for which the patience has ended, and whether one more question is to be asked.
     pub(super) fn overdue(&mut self, now: Instant) -> Option<(usize, bool)> {
         let over = |waiting: &Waiting| now.saturating_duration_since(waiting.since).checked_sub(self.patience.limit);
-        let (place, waiting, over) =
-            self.waiting.iter().find_map(|(place, waiting)| Some((*place, waiting, over(waiting)?)))?;
+        let (waiting, over) = self.waiting.iter().find_map(|waiting| Some((waiting, over(waiting)?)))?;
+        let place = waiting.place;
         let asked = waiting.last.is_some_and(|last| now.saturating_duration_since(last) <= over);
         // That way to choose it is none to learn from.
         self.last = None;
@@ -144,7 +156,7 @@ impl Rounds {
     /// How long until the first patience ends.
     pub(super) fn patience_left(&self, now: Instant) -> Duration {
         let left = |waiting: &Waiting| self.patience.limit.saturating_sub(now.saturating_duration_since(waiting.since));
-        self.waiting.values().map(left).min().unwrap_or_default()
+        self.waiting.iter().map(left).min().unwrap_or_default()
     }
 
     /// Decides what to do, when requests of the tier may leave every `interval`; `chance` is in 0..1.
@@ -168,7 +180,7 @@ impl Rounds {
             return Turn::LookOver;
         }
         let Some((way, place)) = self.best(ways, chance) else {
-            let due = self.waiting.values().filter(|waiting| !(looks && waiting.listed)).map(|one| one.due_in(now));
+            let due = self.waiting.iter().filter(|waiting| !(looks && waiting.listed)).map(|one| one.due_in(now));
             let next = due.chain(looks.then_some(look_in)).min().unwrap_or_default();
             return Turn::Wait(next.max(Duration::from_millis(1)));
         };
@@ -182,20 +194,15 @@ impl Rounds {
 
     /// Whom a way chooses, of those whose pause is over.
     fn choose(&self, way: Way, now: Instant, looks: bool) -> Option<usize> {
-        let mut due = self
-            .waiting
-            .iter()
-            .filter(|(_, waiting)| !(looks && waiting.listed) && waiting.due_in(now).is_zero())
-            .map(|(place, waiting)| (*place, waiting));
-        let late =
-            |place: usize, waiting: &Waiting| waiting.asked >= if place < self.reached { OVERTAKEN } else { LATE };
+        let mut due = self.waiting.iter().filter(|waiting| !(looks && waiting.listed) && waiting.due_in(now).is_zero());
+        let late = |waiting: &Waiting| waiting.asked >= if waiting.place < self.reached { OVERTAKEN } else { LATE };
         let found = match way {
-            Way::Next => due.find(|(place, waiting)| !late(*place, waiting)),
-            Way::Late => due.filter(|(place, waiting)| late(*place, waiting)).min_by_key(|(_, waiting)| waiting.last),
+            Way::Next => due.find(|waiting| !late(waiting)),
+            Way::Late => due.filter(|waiting| late(waiting)).min_by_key(|waiting| waiting.last),
             // The last of those that were never asked after, if there are any.
-            Way::Far => due.rev().min_by_key(|(_, waiting)| waiting.last),
+            Way::Far => due.rev().min_by_key(|waiting| waiting.last),
         };
-        found.map(|(place, _)| place)
+        found.map(|waiting| waiting.place)
     }
 
     fn best(&self, chosen: [Option<usize>; Way::ALL.len()], chance: f64) -> Option<(Way, usize)> {
@@ -228,12 +235,12 @@ impl Rounds {
     /// Takes in what the list said of some jobs, and how many requests that took.
     pub(super) fn looked_over(&mut self, found: impl Iterator<Item = (usize, bool)>, requests: u32, now: Instant) {
         self.spend(f64::from(requests.max(1)));
-        self.waiting.values_mut().for_each(|waiting| waiting.listed = false);
+        self.waiting.iter_mut().for_each(|waiting| waiting.listed = false);
         let (before, mut seen) = (self.waiting.len(), 0);
         for (place, ended) in found {
             seen += 1;
             self.heard(place, now, ended);
-            if let Some(waiting) = self.waiting.get_mut(&place) {
+            if let Some(waiting) = self.get_mut(place) {
                 waiting.listed = true;
             }
         }
@@ -259,10 +266,13 @@ impl Rounds {
         if ended {
             self.news = Some(now);
             self.remove(place);
-        } else if let Some(waiting) = self.waiting.get_mut(&place) {
+            return;
+        }
+        let patience = self.patience;
+        if let Some(waiting) = self.get_mut(place) {
             waiting.asked += 1;
             waiting.last = Some(now);
-            waiting.pause = Some(self.patience.pause(now.saturating_duration_since(waiting.since), waiting.pause));
+            waiting.pause = Some(patience.pause(now.saturating_duration_since(waiting.since), waiting.pause));
         }
     }
 
@@ -335,7 +345,7 @@ mod tests {
                 Turn::LookOver => {
                     let pages = rounds.waiting.len().div_ceil(100);
                     (0..pages).for_each(|_| request());
-                    let places: Vec<usize> = rounds.waiting.keys().copied().collect();
+                    let places: Vec<usize> = rounds.waiting.iter().map(|waiting| waiting.place).collect();
                     let found: Vec<_> = places.into_iter().map(|place| (place, ended(place, now))).collect();
                     rounds.looked_over(found.into_iter(), pages as u32, start + Duration::from_secs_f64(now));
                 }

@@ -387,9 +387,15 @@ fn report(answer: &Incoming, now: SystemTime) -> Report {
 }
 
 /// Issues in the shape of the contract; others are kept as text.
-fn issues(said: Option<&Value>) -> Vec<Issue> {
+fn issues(list: Option<&Value>) -> Vec<Issue> {
     let read = |item: &Value| {
-        json::decode_value(item).unwrap_or_else(|_| Issue { path: Vec::new(), message: item.to_string() })
+        let path = match said(item, "path") {
+            None => Vec::new(),
+            Some(path) => path.as_array()?.clone(),
+        };
+        let message = said(item, "message").map_or(Some(""), Value::as_str)?;
+        item.is_object().then(|| Issue { path, message: message.to_owned() })
     };
-    said.and_then(Value::as_array).into_iter().flatten().map(read).collect()
+    let or_text = |item: &Value| read(item).unwrap_or_else(|| Issue { path: Vec::new(), message: item.to_string() });
+    list.and_then(Value::as_array).into_iter().flatten().map(or_text).collect()
 }
