@@ -20,7 +20,8 @@ record! {
         pub height: f64 = real "height",
         /// The page, counted from 1; `None` if the service did not say.
         pub page: Option<u32> = whole "page",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }

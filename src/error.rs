@@ -1,12 +1,13 @@
 //! The one error type: what failed, in which operation, whether it was carried out, and what the server said.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde_core::ser::SerializeMap;
 use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::ids::{AgentId, TaskId};
 use crate::record::record;
@@ -129,13 +130,16 @@ open_enum! {
 
 record! {
     /// One failed validation: where in the request, and why.
-    #[derive(Eq)]
+    #[derive(Default, Eq)]
     #[non_exhaustive]
     pub struct Issue {
         /// Field names and list positions from the outside in, e.g. `options`, `pages`, 2.
         pub path: Vec<Value> = or_empty "path",
         /// What is wrong there.
         pub message: String = or_empty "message",
+        ..
+        /// What else was said of it.
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -379,22 +383,14 @@ pub enum JobRef {
     Agent(AgentId),
 }
 
-record! {
-    /// A job as it is stored: under its kind, its id.
-    struct Stored {
-        parse: Option<TaskId> = optional "parse",
-        extract: Option<TaskId> = optional "extract",
-        agent: Option<AgentId> = optional "agent",
-    }
-}
-
 impl<'de> Deserialize<'de> for JobRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Stored::deserialize(deserializer)? {
-            Stored { parse: Some(id), extract: None, agent: None } => Ok(Self::Parse(id)),
-            Stored { parse: None, extract: Some(id), agent: None } => Ok(Self::Extract(id)),
-            Stored { parse: None, extract: None, agent: Some(id) } => Ok(Self::Agent(id)),
-            _ => Err(serde_core::de::Error::custom("expected one id under `parse`, `extract` or `agent`")),
+        let mut stored = BTreeMap::<String, String>::deserialize(deserializer)?;
+        match stored.pop_first().filter(|_| stored.is_empty()).as_ref().map(|(kind, id)| (kind.as_str(), id.as_str())) {
+            Some(("parse", id)) => Ok(Self::Parse(id.into())),
+            Some(("extract", id)) => Ok(Self::Extract(id.into())),
+            Some(("agent", id)) => Ok(Self::Agent(id.into())),
+            _ => Err(serde_core::de::Error::custom("expected an id under `parse`, `extract` or `agent`")),
         }
     }
 }
@@ -897,9 +893,15 @@ mod tests {
             assert_eq!(serde_json::to_string(&job).unwrap(), stored);
             assert_eq!(serde_json::from_str::<JobRef>(stored).unwrap(), job);
         }
-        for none in
-            [r#"{}"#, r#"{"dream":"a"}"#, r#"{"parse":"a","agent":"b"}"#, r#"{"parse":7}"#, r#""parse""#, "null"]
-        {
+        for none in [
+            r#"{}"#,
+            r#"{"dream":"a"}"#,
+            r#"{"parse":"a","dream":"b"}"#,
+            r#"{"parse":"a","agent":null}"#,
+            r#"{"parse":7}"#,
+            r#""parse""#,
+            "null",
+        ] {
             assert!(serde_json::from_str::<JobRef>(none).is_err(), "{none}");
         }
     }

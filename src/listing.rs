@@ -25,8 +25,9 @@ record! {
         pub next_cursor: Option<String> = optional "nextCursor",
         /// How many items the whole list has, where the service counts them.
         pub total_count: Option<u64> = whole "totalCount",
+        ..
         /// What else stands on the page.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 

@@ -1,57 +1,69 @@
 //! The service's objects: which fields are known, how leniently each is read, and where all others are kept.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde_core::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_core::ser::SerializeMap;
-use serde_core::{Deserialize, Deserializer, Serializer};
+use serde_core::de::{Error, MapAccess, Visitor};
 use serde_json::Value;
 
-/// Declares an object of the service: `field: Type = how "word"`, where `word` is the field's name in JSON. How it is read:
+/// Declares an object of the service, with its field for all others after `..`:
 ///
-/// | how | if it is absent | if it is `null` | else |
+/// ```text
+/// record! {
+///     /// A project.
+///     pub struct Project {
+///         /// Its name in this crate and its type; how it is read, and its name in JSON.
+///         pub id: ProjectId = required "id",
+///         ..
+///         /// What else the service said.
+///         pub extra: Map<String, Value>,
+///     }
+/// }
+/// ```
+///
+/// | how | what is absent | `null` | all else |
 /// | --- | --- | --- | --- |
-/// | `required` | an error | as its type has it | as its type has it |
-/// | `nullable` | an error | the default: an empty list, an empty text | as its type has it |
-/// | `optional`, of an `Option` | `None` | `None` | as its type has it |
-/// | `or_empty` | the default | the default | as its type has it |
-/// | `whole`, of an `Option` | `None` | `None` | a whole number as `3`, `3.0` or `"3"`; `None` if it is none |
-/// | `real`, an `f64` | zero | zero | a number, or the text of one; zero if it is none |
-/// | `rest`, without a word, the last | | | a map of all fields that are not named; without it they are ignored |
+/// | `required` | is an error | as the type has it | as the type has it |
+/// | `nullable` | is an error | is the default: an empty list, an empty text | as the type has it |
+/// | `optional`, an `Option` | is `None` | is `None` | as the type has it |
+/// | `or_empty` | is the default | is the default | as the type has it |
+/// | `whole`, an `Option` | is `None` | is `None` | a whole number as `3`, `3.0` or `"3"`, or `None` |
+/// | `real`, an `f64` | is zero | is zero | a number or the text of one, or zero |
 ///
-/// A field that comes twice is what came last. All are written, in this order; what is not there as `null`.
+/// A field that comes twice is what came last. All are written, in this order.
+///
+/// Without `..` it is what a program stores: a struct in all formats, all of whose fields are `required`.
 macro_rules! record {
     (
         $(#[$about:meta])*
         $visible:vis struct $name:ident $(<$of:ident>)? {
-            $($(#[$doc:meta])* $shown:vis $field:ident: $type:ty = $how:ident $($word:literal)?,)*
+            $($(#[$doc:meta])* $shown:vis $field:ident: $type:ty = $how:ident $word:literal,)*
+            ..
+            $(#[$others_doc:meta])* $others_shown:vis $others:ident: $others_type:ty,
         }
     ) => {
         $(#[$about])*
         #[derive(Clone, Debug, PartialEq)]
         $visible struct $name $(<$of>)? {
             $($(#[$doc])* $shown $field: $type,)*
+            $(#[$others_doc])* $others_shown $others: $others_type,
         }
 
         impl<'de $(, $of: serde_core::Deserialize<'de>)?> $crate::record::Record<'de> for $name $(<$of>)? {
             const NAME: &'static str = concat!("struct ", stringify!($name));
 
             fn read<A: serde_core::de::MapAccess<'de>>(mut fields: A) -> Result<Self, A::Error> {
-                $(let mut $field = $crate::record::unread!($how $type);)*
-                while let Some(key) = fields.next_key_seed($crate::record::Key)? {
-                    #[allow(unreachable_patterns, reason = "with a rest, all others are taken already")]
+                $(let mut $field = None::<$type>;)*
+                let mut $others = <$others_type>::new();
+                while let Some(key) = fields.next_key_seed($crate::words::Text)? {
                     match &*key {
-                        $($crate::record::named!($how $($word)?) => {
-                            $crate::record::read!($how, $field, fields, key);
-                        })*
+                        $($word => $field = Some($crate::record::read!($how, fields)),)*
                         _ => {
-                            fields.next_value::<serde_core::de::IgnoredAny>()?;
+                            $others.insert(key.into_owned(), fields.next_value()?);
                         }
                     }
                 }
-                Ok(Self { $($field: $crate::record::found!($how, $field $(, $word)?),)* })
+                Ok(Self { $($field: $crate::record::found!($how, $field, $word),)* $others })
             }
         }
 
@@ -61,75 +73,95 @@ macro_rules! record {
             }
         }
 
-        impl $(<$of: serde_core::Serialize>)? $crate::record::Written for $name $(<$of>)? {
-            fn length(&self) -> usize {
-                let mut length = 0;
-                $(length += $crate::record::length!($how, &self.$field);)*
-                length
+        impl $(<$of: serde_core::Serialize>)? serde_core::Serialize for $name $(<$of>)? {
+            fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde_core::ser::SerializeMap;
+                let known = [$($word),*].len();
+                let mut fields = serializer.serialize_map(Some(known + self.$others.len()))?;
+                $(fields.serialize_entry($word, &self.$field)?;)*
+                for (word, value) in &self.$others {
+                    fields.serialize_entry(word, value)?;
+                }
+                fields.end()
             }
+        }
+    };
+    (
+        $(#[$about:meta])*
+        $visible:vis struct $name:ident {
+            $($(#[$doc:meta])* $shown:vis $field:ident: $type:ty = required $word:literal,)*
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq)]
+        $visible struct $name {
+            $($(#[$doc])* $shown $field: $type,)*
+        }
 
-            fn write<M: serde_core::ser::SerializeMap>(&self, fields: &mut M) -> Result<(), M::Error> {
-                $($crate::record::put!($how, fields, &self.$field $(, $word)?);)*
-                Ok(())
+        impl<'de> serde_core::Deserialize<'de> for $name {
+            fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Fields;
+
+                impl<'de> serde_core::de::Visitor<'de> for Fields {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str(concat!("struct ", stringify!($name)))
+                    }
+
+                    fn visit_map<A: serde_core::de::MapAccess<'de>>(self, mut fields: A) -> Result<$name, A::Error> {
+                        $(let mut $field = None::<$type>;)*
+                        while let Some(key) = fields.next_key_seed($crate::words::Text)? {
+                            match &*key {
+                                $($word => $field = Some(fields.next_value()?),)*
+                                _ => {
+                                    fields.next_value::<serde_core::de::IgnoredAny>()?;
+                                }
+                            }
+                        }
+                        Ok($name { $($field: $crate::record::required($field, $word)?,)* })
+                    }
+
+                    fn visit_seq<A: serde_core::de::SeqAccess<'de>>(self, mut fields: A) -> Result<$name, A::Error> {
+                        Ok($name { $($field: $crate::record::required(fields.next_element()?, $word)?,)* })
+                    }
+                }
+
+                deserializer.deserialize_struct(stringify!($name), &[$($word),*], Fields)
             }
         }
 
-        impl $(<$of: serde_core::Serialize>)? serde_core::Serialize for $name $(<$of>)? {
+        impl serde_core::Serialize for $name {
             fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                $crate::record::write_all(self, serializer)
+                use serde_core::ser::SerializeStruct;
+                let mut fields = serializer.serialize_struct(stringify!($name), [$($word),*].len())?;
+                $(fields.serialize_field($word, &self.$field)?;)*
+                fields.end()
             }
         }
     };
 }
 pub(crate) use record;
 
-/// What a field is until it was read.
-macro_rules! unread {
-    (required $type:ty) => {
-        None::<$type>
-    };
-    (nullable $type:ty) => {
-        None::<$type>
-    };
-    ($other:ident $type:ty) => {
-        <$type>::default()
-    };
-}
-pub(crate) use unread;
-
-/// The pattern of a field's name.
-macro_rules! named {
-    (rest) => {
-        _
-    };
-    ($how:ident $word:literal) => {
-        $word
-    };
-}
-pub(crate) use named;
-
 /// Reads a field's value.
 macro_rules! read {
-    (required, $field:ident, $fields:ident, $key:ident) => {
-        $field = Some($fields.next_value()?)
+    (required, $fields:ident) => {
+        $fields.next_value()?
     };
-    (nullable, $field:ident, $fields:ident, $key:ident) => {
-        $field = Some($fields.next_value::<Option<_>>()?.unwrap_or_default())
+    (optional, $fields:ident) => {
+        $fields.next_value()?
     };
-    (optional, $field:ident, $fields:ident, $key:ident) => {
-        $field = $fields.next_value()?
+    (nullable, $fields:ident) => {
+        $fields.next_value::<Option<_>>()?.unwrap_or_default()
     };
-    (or_empty, $field:ident, $fields:ident, $key:ident) => {
-        $field = $fields.next_value::<Option<_>>()?.unwrap_or_default()
+    (or_empty, $fields:ident) => {
+        $fields.next_value::<Option<_>>()?.unwrap_or_default()
     };
-    (whole, $field:ident, $fields:ident, $key:ident) => {
-        $field = $fields.next_value::<$crate::record::Number>()?.whole()
+    (whole, $fields:ident) => {
+        $crate::record::whole(&$fields.next_value()?)
     };
-    (real, $field:ident, $fields:ident, $key:ident) => {
-        $field = $fields.next_value::<$crate::record::Number>()?.real().unwrap_or_default()
-    };
-    (rest, $field:ident, $fields:ident, $key:ident) => {
-        $field.insert($key.into_owned(), $fields.next_value()?)
+    (real, $fields:ident) => {
+        $crate::record::real(&$fields.next_value()?).unwrap_or_default()
     };
 }
 pub(crate) use read;
@@ -142,56 +174,42 @@ macro_rules! found {
     (nullable, $field:ident, $word:literal) => {
         $crate::record::required($field, $word)?
     };
-    ($other:ident, $field:ident $(, $word:literal)?) => {
-        $field
+    ($other:ident, $field:ident, $word:literal) => {
+        $field.unwrap_or_default()
     };
 }
 pub(crate) use found;
 
-/// How many fields it is when it is written.
-macro_rules! length {
-    (rest, $value:expr) => {
-        $value.len()
-    };
-    ($other:ident, $value:expr) => {
-        1
-    };
+pub(crate) fn required<T, E: Error>(field: Option<T>, word: &'static str) -> Result<T, E> {
+    field.ok_or_else(|| E::missing_field(word))
 }
-pub(crate) use length;
 
-/// Writes a field.
-macro_rules! put {
-    (rest, $fields:ident, $value:expr) => {
-        for (word, value) in $value {
-            $fields.serialize_entry(word, value)?;
-        }
+/// A whole number that may come as one (`3`, `3.0`) or as its text.
+pub(crate) fn whole<T: TryFrom<i128>>(value: &Value) -> Option<T> {
+    let text = value.as_str().map(str::trim);
+    let integer = match text {
+        Some(text) => text.parse().ok(),
+        None => value.as_u64().map(i128::from).or_else(|| value.as_i64().map(i128::from)),
     };
-    ($other:ident, $fields:ident, $value:expr, $word:literal) => {
-        $fields.serialize_entry($word, $value)?
-    };
+    // Up to there every whole number is a float.
+    let float = || real(value).filter(|real| real.fract() == 0.0 && real.abs() <= 9_007_199_254_740_992.0);
+    T::try_from(integer.or_else(|| float().map(|real| real as i128))?).ok()
 }
-pub(crate) use put;
 
-/// How what [`record!`] declares is read.
+/// A number that may come as one or as its text.
+pub(crate) fn real(value: &Value) -> Option<f64> {
+    match value {
+        Value::String(text) => text.trim().parse().ok().filter(|real: &f64| real.is_finite()),
+        value => value.as_f64(),
+    }
+}
+
+/// What [`record!`] declares.
 pub(crate) trait Record<'de>: Sized {
     /// What errors say was expected.
     const NAME: &'static str;
 
     fn read<A: MapAccess<'de>>(fields: A) -> Result<Self, A::Error>;
-}
-
-/// How it is written.
-pub(crate) trait Written {
-    /// How many fields it has.
-    fn length(&self) -> usize;
-
-    fn write<M: SerializeMap>(&self, fields: &mut M) -> Result<(), M::Error>;
-}
-
-pub(crate) fn write_all<S: Serializer>(record: &impl Written, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut fields = serializer.serialize_map(Some(record.length()))?;
-    record.write(&mut fields)?;
-    fields.end()
 }
 
 /// Reads a record.
@@ -215,141 +233,6 @@ impl<'de, R: Record<'de>> Visitor<'de> for Reader<R> {
     }
 }
 
-pub(crate) fn required<T, E: Error>(field: Option<T>, word: &'static str) -> Result<T, E> {
-    field.ok_or_else(|| E::missing_field(word))
-}
-
-/// Reads the name of a field, which is copied only if it has to be.
-pub(crate) struct Key;
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a field")
-    }
-
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
-
-    fn visit_string<E>(self, name: String) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name))
-    }
-}
-
-/// A number that may come as one or as its text; or whatever else comes instead.
-#[derive(Clone, Copy)]
-pub(crate) enum Number {
-    Whole(i128),
-    Real(f64),
-    Other,
-}
-
-impl Number {
-    /// The whole number that it is (`3`, `3.0`), if it is one of this type.
-    pub(crate) fn whole<T: TryFrom<i128>>(self) -> Option<T> {
-        T::try_from(self.integer()?).ok()
-    }
-
-    fn integer(self) -> Option<i128> {
-        match self {
-            Self::Whole(number) => Some(number),
-            // Up to there every whole number is one of these.
-            Self::Real(number) if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 => {
-                Some(number as i128)
-            }
-            _ => None,
-        }
-    }
-
-    pub(crate) fn real(self) -> Option<f64> {
-        match self {
-            Self::Whole(number) => Some(number as f64),
-            Self::Real(number) => Some(number),
-            Self::Other => None,
-        }
-    }
-
-    fn from_text(text: &str) -> Self {
-        let text = text.trim();
-        match (text.parse(), text.parse::<f64>()) {
-            (Ok(number), _) => Self::Whole(number),
-            (_, Ok(number)) if number.is_finite() => Self::Real(number),
-            _ => Self::Other,
-        }
-    }
-}
-
-impl From<Value> for Number {
-    fn from(value: Value) -> Self {
-        Self::deserialize(value).unwrap_or(Self::Other)
-    }
-}
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyNumber)
-    }
-}
-
-/// Takes whatever comes.
-struct AnyNumber;
-
-impl<'de> Visitor<'de> for AnyNumber {
-    type Value = Number;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number")
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Number, E> {
-        Ok(Number::Whole(number.into()))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Number, E> {
-        Ok(Number::Whole(number.into()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Number, E> {
-        Ok(Number::Real(number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Number, E> {
-        Ok(Number::from_text(text))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Number, E> {
-        Ok(Number::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Number, E> {
-        Ok(Number::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Number, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Number::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Number, A::Error> {
-        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Number::Other)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Map, Value, json};
@@ -365,7 +248,8 @@ mod tests {
             notes: Vec<String> = or_empty "notes",
             number: Option<u32> = whole "number",
             scale: f64 = real "scale",
-            extra: Map<String, Value> = rest,
+            ..
+            extra: Map<String, Value>,
         }
     }
 
@@ -410,6 +294,7 @@ mod tests {
             read(r#"{"title": null, "views": []}"#).unwrap_err().starts_with("invalid type: null, expected a string")
         );
         assert!(read("[1]").unwrap_err().starts_with("invalid type: sequence, expected struct Sheet"));
+        assert!(serde_json::from_str::<Title>("7").unwrap_err().to_string().contains("expected struct Title"));
         assert_eq!(
             serde_json::to_string(&empty).unwrap(),
             r#"{"title":"A","views":[],"scaleName":null,"notes":[],"number":null,"scale":0.0}"#
@@ -423,12 +308,23 @@ mod tests {
     }
 
     #[test]
-    fn names_are_the_same_however_they_are_written_and_none_is_kept_without_a_rest() {
-        let title: Title = serde_json::from_str(r#"{"x": {"title": "no"}, "t\u0069tle": "A"}"#).unwrap();
-        assert_eq!(title, Title { title: "A".to_owned() });
-        let from_reader: Title = serde_json::from_reader(&br#"{"title": "A", "x\n": []}"#[..]).unwrap();
-        assert_eq!(from_reader, title);
+    fn what_is_stored_is_a_struct_in_any_format() {
+        let title = Title { title: "A".to_owned() };
         assert_eq!(serde_json::to_string(&title).unwrap(), r#"{"title":"A"}"#);
+        for stored in [r#"{"x": {"title": "no"}, "t\u0069tle": "A"}"#, r#"["A"]"#] {
+            assert_eq!(serde_json::from_str::<Title>(stored).unwrap(), title);
+        }
+        for none in ["{}", "[]", r#"{"title":null}"#] {
+            assert!(serde_json::from_str::<Title>(none).is_err(), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_the_same_however_it_is_read() {
+        let text = r#"{"t\u0069tle": "A", "views": [], "x\n": 1}"#;
+        let sheet = read(text).unwrap();
+        assert_eq!((sheet.title.as_str(), &sheet.extra["x\n"]), ("A", &json!(1)));
+        assert_eq!(serde_json::from_reader::<_, Sheet<u8>>(text.as_bytes()).unwrap(), sheet);
     }
 
     #[test]

@@ -22,14 +22,14 @@ use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Timestamp(String);
 
-/// A number where a text is expected is kept as its text: [`system_time`](Timestamp::system_time) then says that it is
-/// none, and all around it is read.
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
 }
 
+/// A number where a text is expected is kept as its text: [`system_time`](Timestamp::system_time) then says that it is
+/// none, and all around it is read.
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;

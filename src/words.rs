@@ -1,5 +1,11 @@
 //! Open enums: a word that the service adds tomorrow must not break a program of today.
 
+use std::borrow::Cow;
+use std::fmt;
+
+use serde_core::Deserializer;
+use serde_core::de::{DeserializeSeed, Visitor};
+
 /// Declares an enum of known words that keeps the words it does not know.
 ///
 /// Words are read in any letter case, with blanks, `_` and `-` alike; known ones are written as declared.
@@ -28,20 +34,24 @@ macro_rules! open_enum {
                     Self::Other(word) => word,
                 }
             }
+
+            fn known(word: &str) -> Option<Self> {
+                $(if $crate::words::same_word(word, $word) {
+                    return Some(Self::$variant);
+                })*
+                None
+            }
         }
 
         impl From<&str> for $name {
             fn from(word: &str) -> Self {
-                Self::from(word.to_owned())
+                Self::known(word).unwrap_or_else(|| Self::Other(word.to_owned()))
             }
         }
 
         impl From<String> for $name {
             fn from(word: String) -> Self {
-                $(if $crate::words::same_word(&word, $word) {
-                    return Self::$variant;
-                })*
-                Self::Other(word)
+                Self::known(&word).unwrap_or(Self::Other(word))
             }
         }
 
@@ -72,7 +82,7 @@ macro_rules! open_enum {
 
         impl<'de> serde_core::Deserialize<'de> for $name {
             fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer).map(Self::from)
+                deserializer.deserialize_str($crate::words::Text).map(|word| Self::from(&*word))
             }
         }
     };
@@ -86,6 +96,37 @@ pub(crate) fn same_word(a: &str, b: &str) -> bool {
         c => c.to_ascii_lowercase(),
     };
     a.len() == b.len() && a.bytes().map(plain).eq(b.bytes().map(plain))
+}
+
+/// Reads a text, which is copied only if it has to be.
+pub(crate) struct Text;
+
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text))
+    }
 }
 
 #[cfg(test)]

@@ -342,8 +342,9 @@ record! {
         pub created_at: Option<Timestamp> = optional "createdAt",
         /// When it last changed, e.g. `2026-04-25T12:03:00.000Z`.
         pub updated_at: Option<Timestamp> = optional "updatedAt",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -355,8 +356,9 @@ record! {
         pub id: Option<FileId> = optional "id",
         /// Its name, e.g. `permit.pdf`.
         pub name: Option<String> = optional "name",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -372,8 +374,9 @@ record! {
         pub title: Option<String> = optional "title",
         /// Its content as the service sent it; absent in lists.
         pub content: Option<Value> = optional "content",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -482,8 +485,9 @@ record! {
     pub struct Conversation {
         /// The messages, in the order in which they were said.
         pub messages: Vec<Message> = nullable "messages",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -498,8 +502,9 @@ record! {
         pub kind: Option<MessageKind> = optional "type",
         /// The words, e.g. `Summarize the report.`
         pub text: Option<String> = optional "text",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -509,8 +514,9 @@ record! {
     pub struct Deleted {
         /// The id of the agent that was deleted.
         pub id: AgentId = required "id",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 

@@ -40,15 +40,17 @@ record! {
         pub joined_at: Option<Timestamp> = optional "joinedAt",
         /// When the user was last active; `None` if never.
         pub last_active_at: Option<Timestamp> = optional "lastActiveAt",
-        /// What the user's use of AI has cost, in cents, e.g. 1200. Of which currency, and in which time, is not documented.
+        /// What the user's use of AI has cost, in cents, e.g. 1200. Of which currency, and in which time, is not
+        /// documented.
         pub ai_usage_cents: Option<i64> = whole "aiUsageCents",
-        /// What it may cost, in cents, e.g. 2000; `None` for no cap of the user's own. Of which currency, and in which time, is
-        /// not documented.
+        /// What it may cost, in cents, e.g. 2000; `None` for no cap of the user's own. Of which currency, and in which time,
+        /// is not documented.
         pub spend_cap_cents: Option<i64> = whole "spendCapCents",
         /// How usage and cap stand to each other, e.g. `within_limit`.
         pub spend_status: Option<SpendStatus> = optional "spendStatus",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 

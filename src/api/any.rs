@@ -123,7 +123,7 @@ impl Request {
 impl Nomic {
     /// Sends a request of your own making, and reads the answer as any type. An answer without a body reads as `null`:
     /// ask for `Option<T>` or a [`Value`](serde_json::Value) where there may be none, and for
-    /// [`IgnoredAny`](serde::de::IgnoredAny) where it does not matter. With `()` an answer that has a body is an
+    /// [`IgnoredAny`](serde_core::de::IgnoredAny) where it does not matter. With `()` an answer that has a body is an
     /// [`Error::Decode`].
     ///
     /// ```no_run

@@ -34,8 +34,9 @@ record! {
         pub revoked_at: Option<Timestamp> = optional "revokedAt",
         /// The user that it belongs to.
         pub user: Option<KeyOwner> = optional "user",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -48,8 +49,9 @@ record! {
         pub id: Option<UserId> = optional "id",
         /// The user's address, e.g. `alice@example.com`.
         pub email: Option<String> = optional "email",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -61,8 +63,9 @@ record! {
         pub id: ApiKeyId = required "id",
         /// When it was revoked.
         pub revoked_at: Option<Timestamp> = optional "revokedAt",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 

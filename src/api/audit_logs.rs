@@ -44,8 +44,9 @@ record! {
         pub context: Option<Context> = optional "context",
         /// What belongs to the action, e.g. `reason` and `revokedApiKeys` when a user was disabled.
         pub metadata: Map<String, Value> = or_empty "metadata",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -61,8 +62,9 @@ record! {
         pub name: Option<String> = optional "name",
         /// More about it, by field name.
         pub metadata: Map<String, Value> = or_empty "metadata",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -75,8 +77,9 @@ record! {
         pub location: Option<String> = optional "location",
         /// The program that was used, e.g. `curl/8.5.0`.
         pub user_agent: Option<String> = optional "userAgent",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 

@@ -50,8 +50,9 @@ record! {
         pub content: Vec<Passage> = or_empty "content",
         /// The document that it stands in; the service does not always say.
         pub file: Option<CodeFile> = optional "file",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -72,8 +73,9 @@ record! {
         pub citation_id: Option<String> = optional "citationId",
         /// The words, e.g. `Section 903.2.1 - Automatic sprinkler systems shall be provided`.
         pub text: String = or_empty "text",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -98,8 +100,9 @@ record! {
         pub adoption: Option<Adoption> = optional "adoption",
         /// The document's title, e.g. `2021 International Building Code`.
         pub document_title: Option<String> = optional "documentTitle",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -112,8 +115,9 @@ record! {
         pub name: Option<String> = optional "name",
         /// Its year, e.g. 2021.
         pub year: Option<i32> = whole "year",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -126,8 +130,9 @@ record! {
         pub slug: Option<String> = optional "slug",
         /// Its name, e.g. `Texas`.
         pub name: Option<String> = optional "name",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -140,8 +145,9 @@ record! {
         pub effective_date: Option<String> = optional "effectiveDate",
         /// Whether the jurisdiction changed it.
         pub amendments: Option<bool> = optional "amendments",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -149,6 +155,8 @@ record! {
     /// What a search gives.
     struct Found {
         results: Vec<CodeSection> = nullable "results",
+        ..
+        _others: Map<String, Value>,
     }
 }
 

@@ -76,8 +76,9 @@ record! {
         pub value: Value = or_empty "result",
         /// Where each value stands, as the service sent it; [`Extracted::citations_of`] reads it.
         pub citations: Option<Value> = optional "citations",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -92,8 +93,9 @@ record! {
         pub page: Option<u32> = whole "page",
         /// The place on the page.
         pub bbox: Option<Bbox> = optional "bbox",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 

@@ -322,8 +322,9 @@ record! {
         pub parent_id: Option<FileId> = optional "parentId",
         /// When it was stored, e.g. `2026-04-05T12:00:00.000Z`.
         pub created_at: Option<Timestamp> = optional "createdAt",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -341,8 +342,9 @@ record! {
         pub parent_id: Option<FileId> = optional "parentId",
         /// Where it lies, slash-delimited and URL-encoded, e.g. `Project%20Alpha/reports/quarterly.pdf`.
         pub path: Option<String> = optional "path",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 

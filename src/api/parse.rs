@@ -138,11 +138,12 @@ record! {
     pub struct Parsed {
         /// Pieces of text that belong together, in reading order.
         pub chunks: Vec<Chunk> = or_empty "chunks",
-        /// The blocks of the whole document, if the service gives them beside the chunks; [`Parsed::blocks`] finds them in
-        /// either place.
+        /// The blocks of the whole document, if the service gives them beside the chunks; [`Parsed::blocks`] finds them
+        /// in either place.
         pub top_level_blocks: Vec<Block> = or_empty "blocks",
+        ..
         /// What else the service said; the whole answer, if it had no result where one is expected.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -153,13 +154,15 @@ record! {
     pub struct Chunk {
         /// The text.
         pub content: String = or_empty "content",
-        /// A text made for embedding (as a vector, for a search by meaning), in place of `content`; e.g. `Release is embargoed`.
-        /// `None` if the service gave none: ask for it with [`Options::embed_chunks`].
+        /// A text made for embedding (as a vector, for a search by meaning), in place of `content`, e.g.
+        /// `Release is embargoed`. `None` if the service gave none: ask for it with
+        /// [`Options::embed_chunks`].
         pub embed: Option<String> = optional "embed",
         /// The blocks that it is made of.
         pub blocks: Vec<Block> = or_empty "blocks",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -174,8 +177,9 @@ record! {
         pub bbox: Option<Bbox> = optional "bbox",
         /// Its text; empty for a figure without any.
         pub content: String = or_empty "content",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 

@@ -17,8 +17,9 @@ record! {
         pub id: ProjectId = required "id",
         /// Its name, e.g. `Project Alpha`.
         pub name: Option<String> = optional "name",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 

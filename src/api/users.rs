@@ -1,7 +1,5 @@
 //! Users: who is in the organization, and shutting somebody out.
 
-use serde_core::de::Error;
-use serde_core::ser::SerializeMap;
 use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -12,7 +10,7 @@ use crate::ids::UserId;
 use crate::listing::Listing;
 use crate::nomic::Nomic;
 use crate::operations::{DISABLE_USER, ENABLE_USER, GET_USER, LIST_USERS};
-use crate::record::{Number, Written, record};
+use crate::record::record;
 use crate::timestamp::Timestamp;
 
 record! {
@@ -31,8 +29,9 @@ record! {
         pub created_at: Option<Timestamp> = optional "createdAt",
         /// When the user was last changed.
         pub updated_at: Option<Timestamp> = optional "updatedAt",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -50,33 +49,48 @@ pub struct UserDetails {
     pub session_count: Option<u64>,
 }
 
-// The names of the fields that stand beside a user's own.
-const DISABLED_AT: &str = "disabledAt";
-const API_KEY_COUNT: &str = "apiKeyCount";
-const SESSION_COUNT: &str = "sessionCount";
+record! {
+    /// The same as it comes: all fields beside one another.
+    struct Flat {
+        id: UserId = required "id",
+        email: String = required "email",
+        name: Option<String> = optional "name",
+        disabled: Option<bool> = optional "disabled",
+        created_at: Option<Timestamp> = optional "createdAt",
+        updated_at: Option<Timestamp> = optional "updatedAt",
+        disabled_at: Option<Timestamp> = optional "disabledAt",
+        api_key_count: Option<u64> = whole "apiKeyCount",
+        session_count: Option<u64> = whole "sessionCount",
+        ..
+        extra: Map<String, Value>,
+    }
+}
 
 impl<'de> Deserialize<'de> for UserDetails {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut user = User::deserialize(deserializer)?;
-        let mut take = |word| user.extra.remove(word).unwrap_or_default();
-        let disabled_at = serde_json::from_value(take(DISABLED_AT));
-        Ok(Self {
-            disabled_at: disabled_at.map_err(|error| D::Error::custom(format!("{DISABLED_AT}: {error}")))?,
-            api_key_count: Number::from(take(API_KEY_COUNT)).whole(),
-            session_count: Number::from(take(SESSION_COUNT)).whole(),
-            user,
-        })
+        let Flat {
+            id,
+            email,
+            name,
+            disabled,
+            created_at,
+            updated_at,
+            disabled_at,
+            api_key_count,
+            session_count,
+            extra,
+        } = Flat::deserialize(deserializer)?;
+        let user = User { id, email, name, disabled, created_at, updated_at, extra };
+        Ok(Self { user, disabled_at, api_key_count, session_count })
     }
 }
 
 impl Serialize for UserDetails {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_map(Some(self.user.length() + 3))?;
-        self.user.write(&mut fields)?;
-        fields.serialize_entry(DISABLED_AT, &self.disabled_at)?;
-        fields.serialize_entry(API_KEY_COUNT, &self.api_key_count)?;
-        fields.serialize_entry(SESSION_COUNT, &self.session_count)?;
-        fields.end()
+        let Self { user, disabled_at, api_key_count, session_count } = self.clone();
+        let User { id, email, name, disabled, created_at, updated_at, extra } = user;
+        Flat { id, email, name, disabled, created_at, updated_at, disabled_at, api_key_count, session_count, extra }
+            .serialize(serializer)
     }
 }
 
@@ -92,8 +106,9 @@ record! {
         pub disabled_at: Option<Timestamp> = optional "disabledAt",
         /// How many API keys of the user were revoked at once, e.g. 2.
         pub revoked_api_keys: Option<u64> = whole "revokedApiKeys",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 

@@ -44,8 +44,9 @@ record! {
         pub description: Option<String> = optional "description",
         /// The slots for files that it has; [`Launch::input`](crate::agents::Launch::input) fills them.
         pub inputs: Vec<Input> = or_empty "inputs",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 
@@ -56,8 +57,9 @@ record! {
     pub struct Input {
         /// Its name, e.g. `submittal`.
         pub name: String = or_empty "name",
+        ..
         /// What else the service said.
-        pub extra: Map<String, Value> = rest,
+        pub extra: Map<String, Value>,
     }
 }
 

@@ -47,22 +47,20 @@ impl Trouble {
 /// What was read: the value, or why there is none; and the beginning of its text.
 pub(crate) type Reading<T> = (Result<T, Mismatch>, Vec<u8>);
 
-/// Reads a text of which so much was announced, in windows of such a size; `take` takes the object that it is.
+/// Reads a text of which so much was announced (0 if nothing was), in windows of such a size; `take` takes the object
+/// that it is.
 pub(crate) fn read<T>(
     source: &mut dyn Read,
     announced: u64,
     window: usize,
     take: impl FnOnce(&mut Pieces<'_>) -> Result<T, Trouble>,
 ) -> io::Result<Reading<T>> {
-    let mut pieces = Pieces {
-        source,
-        window: String::with_capacity(usize::try_from(announced).unwrap_or(window).min(window)),
-        at: 0,
-        cut: Vec::new(),
-        ended: false,
-        size: window.max(1),
-    };
+    // With a byte more than was announced the end is seen too.
+    let all = usize::try_from(announced).ok().filter(|bytes| *bytes > 0).map(|bytes| bytes.saturating_add(1));
+    let size = all.unwrap_or(window).min(window).max(1);
+    let mut pieces = Pieces { source, window: String::new(), at: 0, cut: Vec::new(), ended: false, size };
     let first = pieces.read();
+    pieces.size = window.max(1);
     let kept = pieces.window.as_bytes().iter().chain(&pieces.cut).take(KEPT).copied().collect();
     let value = first.and_then(|()| match pieces.peek()? {
         Some(b'{') => take(&mut pieces),
@@ -85,18 +83,29 @@ pub(crate) struct Pieces<'a> {
     cut: Vec<u8>,
     /// Whether the window holds the end of the text.
     ended: bool,
+    /// How large the window is, in bytes, if the value that comes next is not larger.
     size: usize,
 }
 
 impl Pieces<'_> {
-    /// Reads on: a window more, or as much again as a value that is larger than a window.
+    /// Reads on: fills the window behind what was not taken, or one twice as large if that is most of it.
     fn read(&mut self) -> Result<(), Trouble> {
+        // The bytes are kept, to be written over: whoever makes them shorter has to clear them again.
         let mut bytes = std::mem::take(&mut self.window).into_bytes();
-        bytes.drain(..std::mem::take(&mut self.at));
-        let more = self.size.max(bytes.len());
-        bytes.append(&mut self.cut);
-        let read = (&mut *self.source).take(more as u64).read_to_end(&mut bytes).map_err(Trouble::Reading)?;
-        self.ended = read < more;
+        let left = bytes.len() - self.at;
+        bytes.copy_within(std::mem::take(&mut self.at).., 0);
+        let mut filled = left + self.cut.len();
+        let size = if filled > self.size / 2 { filled.saturating_mul(2) } else { self.size };
+        bytes.resize(size, 0);
+        bytes[left..filled].copy_from_slice(&std::mem::take(&mut self.cut));
+        while filled < bytes.len() && !self.ended {
+            match self.source.read(&mut bytes[filled..]) {
+                Ok(read) => (filled, self.ended) = (filled + read, read == 0),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Trouble::Reading(error)),
+            }
+        }
+        bytes.truncate(filled);
         self.look_at(bytes)
     }
 

@@ -394,8 +394,11 @@ fn issues(list: Option<&Value>) -> Vec<Issue> {
             Some(path) => path.as_array()?.clone(),
         };
         let message = said(item, "message").map_or(Some(""), Value::as_str)?;
-        item.is_object().then(|| Issue { path, message: message.to_owned() })
+        let mut extra = item.as_object()?.clone();
+        extra.remove("path");
+        extra.remove("message");
+        Some(Issue { path, message: message.to_owned(), extra })
     };
-    let or_text = |item: &Value| read(item).unwrap_or_else(|| Issue { path: Vec::new(), message: item.to_string() });
+    let or_text = |item: &Value| read(item).unwrap_or_else(|| Issue { message: item.to_string(), ..Issue::default() });
     list.and_then(Value::as_array).into_iter().flatten().map(or_text).collect()
 }

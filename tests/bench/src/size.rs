@@ -79,7 +79,7 @@ const BUILD_SCRIPTS: [(&str, &str, &str); 3] = [
 ];
 
 /// Builds of those that are quick enough to be repeated.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const QUICK: Duration = Duration::from_secs(90);
 
 /// What a build from nothing came to.
