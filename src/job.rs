@@ -342,7 +342,7 @@ pub(crate) mod sealed {
         /// Polls once, within `limit`.
         fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Self::Output>>;
 
-        /// Polls many at once, each request within `limit`.
+        /// Polls many at once, all within `limit`.
         fn look_over(_nomic: &Nomic, _jobs: &[&Self], _limit: Duration) -> Overview<Self::Output> {
             Overview { found: Vec::new(), requests: 0, trouble: None }
         }
@@ -445,6 +445,8 @@ impl Nomic {
 #[derive(Debug)]
 struct Watch {
     began: Instant,
+    /// When it was first asked after.
+    asked: Option<Instant>,
     polls: u32,
     last_status: Option<String>,
     /// What went wrong with the last question.
@@ -453,7 +455,12 @@ struct Watch {
 
 impl Watch {
     fn new(began: Instant) -> Self {
-        Self { began, polls: 0, last_status: None, trouble: None }
+        Self { began, asked: None, polls: 0, last_status: None, trouble: None }
+    }
+
+    /// It is asked after.
+    fn asks(&mut self, now: Instant) {
+        self.asked.get_or_insert(now);
     }
 
     /// Takes in an answer; gives the outcome if there is one.
@@ -478,7 +485,8 @@ impl Watch {
                 log::warn!(target: "nomic_client", "waiting for {}: {error}", job.job());
                 // A wrong domain looks like an outage; but an outage begins after something was heard.
                 let never = self.last_status.is_none() && error.is_unreachable();
-                if !(never && self.began.elapsed() >= UNREACHED_FOR.min(patience.limit)) {
+                let asked = self.asked.unwrap_or(self.began);
+                if !(never && asked.elapsed() >= UNREACHED_FOR.min(patience.limit)) {
                     self.trouble = Some(Box::new(error));
                     return None;
                 }

@@ -5,6 +5,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::iter::FusedIterator;
+use std::time::Duration;
 use std::vec::IntoIter;
 
 use serde_core::de::DeserializeOwned;
@@ -182,6 +183,11 @@ impl<T> Pages<T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.begun.is_none() && self.call.is_none()
+    }
+
+    /// Gives the next page so much time.
+    pub(crate) fn within(&mut self, limit: Duration) {
+        self.call = self.call.take().map(|call| call.map(|call| call.within(limit)));
     }
 
     fn request(&self, call: Call<'static>) -> Result<Call<'static>> {

@@ -268,3 +268,29 @@ fn five_hundred_jobs_are_handed_out_as_they_end_inside_the_quota_while_an_upload
     assert_eq!(emulator.received("get_parse"), emulator.accepted("get_parse"), "no 429");
     assert!(uploads.join().unwrap() < Duration::from_millis(200));
 }
+
+#[test]
+fn time_in_which_results_are_handled_loses_no_job() {
+    let emulator = emulator();
+    let nomic = quick(&emulator);
+    let version = document(&nomic);
+    let jobs: Vec<_> = (0..3).map(|_| submit(&nomic, &version)).collect();
+    let mut all = nomic.wait_all_with(jobs, &impatient(Duration::from_millis(500)));
+    assert!(all.next().unwrap().1.is_ok());
+    // Longer than the patience and the time in which a last question is asked.
+    std::thread::sleep(Duration::from_millis(5800));
+    assert!(all.next().unwrap().1.is_ok());
+    assert!(all.next().unwrap().1.is_ok());
+}
+
+#[test]
+fn looking_over_a_slow_list_takes_no_longer_than_the_patience_allows() {
+    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_secs(3600)).start().unwrap();
+    let nomic = quick(&emulator);
+    let agents: Vec<AgentId> = (0..350).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap().id).collect();
+    emulator.fault(Fault::on("list_agents", FaultKind::Delay(Duration::from_secs(3))).times(10));
+    let began = Instant::now();
+    let outcomes: Vec<_> = nomic.wait_all_with(agents, &impatient(Duration::from_secs(1))).collect();
+    assert!(outcomes.iter().all(|(_, outcome)| outcome.as_ref().unwrap_err().is_timeout()));
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+}

@@ -18,7 +18,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -724,10 +724,13 @@ fn look_over(nomic: &Nomic, ids: &[&AgentId], limit: Duration) -> Overview<Agent
         sought.entry(id.as_str()).or_default().push(place);
     }
     let mut overview = Overview { found: Vec::with_capacity(ids.len()), requests: 0, trouble: None };
-    let call = Call::to(&LIST_AGENTS, &[]).map(|call| call.within(limit));
-    let pages = Listing::<Agent>::new(nomic, call, Some(MAX_AGENTS_PAGE)).page_size(MAX_AGENTS_PAGE).pages();
+    let call = Call::to(&LIST_AGENTS, &[]);
+    let mut pages = Listing::<Agent>::new(nomic, call, Some(MAX_AGENTS_PAGE)).page_size(MAX_AGENTS_PAGE).pages();
     let enough = sought.len().div_ceil(MAX_AGENTS_PAGE as usize) + 1;
-    for page in pages.take(enough) {
+    let began = Instant::now();
+    for _ in 0..enough {
+        pages.within(limit.saturating_sub(began.elapsed()));
+        let Some(page) = pages.next() else { break };
         overview.requests += 1;
         let agents = match page {
             Ok(page) => page.data,

@@ -20,7 +20,9 @@ impl Nomic {
     /// is polled by itself, mostly in the order in which they are given (best is the order in which they were
     /// submitted). Of many jobs, some may have ended a while before they are polled.
     ///
-    /// It works in the thread that iterates. No job is polled while your code handles a result.
+    /// It works in the thread that iterates. No job is polled while your code handles a result; that time counts for no
+    /// job's patience. A job that could not be polled in time, of very many or after a slow answer, is polled once before
+    /// it is given up, for the patience once more at the most.
     ///
     /// The polls are those of [`wait`](Self::wait), and `GET /agents` · scope `developer:agent` · standard tier
     ///
@@ -56,6 +58,7 @@ impl Nomic {
             places: 0,
             ready: VecDeque::new(),
             not_before: None,
+            left: Some(Instant::now()),
         };
         jobs.into_iter().for_each(|job| all.push(job));
         all
@@ -97,12 +100,17 @@ pub struct WaitAll<J: Job> {
     ready: VecDeque<(J, Result<J::Output>)>,
     /// The server asked to be left alone until then.
     not_before: Option<Instant>,
+    /// Since when nobody iterates.
+    left: Option<Instant>,
 }
 
 impl<J: Job> WaitAll<J> {
     /// Adds a job, at any time, e.g. between two results.
     pub fn push(&mut self, job: J) {
         let now = Instant::now();
+        if let Some(left) = self.left.replace(now) {
+            self.rounds.lose(now.saturating_duration_since(left));
+        }
         self.rounds.add(self.places, now);
         self.jobs.insert(self.places, (job, Watch::new(now)));
         self.places += 1;
@@ -114,13 +122,19 @@ impl<J: Job> WaitAll<J> {
     }
 
     fn ask(&mut self, place: usize, limit: Duration) {
-        let Some((job, _)) = self.jobs.get(&place) else { return };
+        let Some((job, watch)) = self.jobs.get_mut(&place) else { return };
+        let asked = Instant::now();
+        watch.asks(asked);
         let poll = job.ask(&self.nomic, limit);
         let now = Instant::now();
         if let Err(error) = &poll {
             self.leave_alone(now, error);
         }
         let ended = self.take(place, poll);
+        if ended {
+            // Reading a large result keeps all others waiting.
+            self.rounds.lose(now.saturating_duration_since(asked));
+        }
         self.rounds.answered(place, now, ended);
     }
 
@@ -168,8 +182,10 @@ impl<J: Job> Iterator for WaitAll<J> {
     type Item = (J, Result<J::Output>);
 
     fn next(&mut self) -> Option<Self::Item> {
+        self.rounds.lose(self.left.take().map(|left| left.elapsed()).unwrap_or_default());
         loop {
             if let Some(ready) = self.ready.pop_front() {
+                self.left = Some(Instant::now());
                 return Some(ready);
             }
             if self.jobs.is_empty() {

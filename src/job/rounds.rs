@@ -61,6 +61,8 @@ impl Way {
 struct Waiting {
     place: usize,
     since: Instant,
+    /// What had not counted already when it was added.
+    lost: Duration,
     asked: u32,
     last: Option<Instant>,
     pause: Option<Duration>,
@@ -76,8 +78,8 @@ impl Waiting {
 
 /// What is left of a pause after the last time.
 fn left(last: Option<Instant>, pause: Option<Duration>, now: Instant) -> Duration {
-    let over = last.and_then(|last| last.checked_add(pause.unwrap_or_default()));
-    over.map_or(Duration::ZERO, |over| over.saturating_duration_since(now))
+    let passed = last.map(|last| now.saturating_duration_since(last));
+    passed.map_or(Duration::ZERO, |passed| pause.unwrap_or_default().saturating_sub(passed))
 }
 
 /// The jobs that are waited for, by place, and what was learnt of them.
@@ -92,6 +94,8 @@ pub(super) struct Rounds {
     look_pause: Option<Duration>,
     /// When an end was last found, or a job added.
     news: Option<Instant>,
+    /// Time that counts for no patience.
+    lost: Duration,
     /// In the order of their places.
     waiting: Vec<Waiting>,
     /// The furthest place of which an end was found by going on in order.
@@ -113,6 +117,7 @@ impl Rounds {
             blind: 0,
             look_pause: None,
             news: None,
+            lost: Duration::ZERO,
             waiting: Vec::new(),
             reached: 0,
             credit: MOST,
@@ -125,7 +130,18 @@ impl Rounds {
     /// Adds a job at a place beyond all others.
     pub(super) fn add(&mut self, place: usize, now: Instant) {
         self.news = Some(now);
-        self.waiting.push(Waiting { place, since: now, asked: 0, last: None, pause: None, listed: true });
+        let lost = self.lost;
+        self.waiting.push(Waiting { place, since: now, lost, asked: 0, last: None, pause: None, listed: true });
+    }
+
+    /// For so long nobody could be asked after: that counts for no patience.
+    pub(super) fn lose(&mut self, time: Duration) {
+        self.lost = self.lost.saturating_add(time);
+    }
+
+    /// How long a job was waited for.
+    fn waited(&self, waiting: &Waiting, now: Instant) -> Duration {
+        now.saturating_duration_since(waiting.since).saturating_sub(self.lost.saturating_sub(waiting.lost))
     }
 
     pub(super) fn remove(&mut self, place: usize) {
@@ -142,20 +158,23 @@ impl Rounds {
         self.at(place).and_then(|at| self.waiting.get_mut(at))
     }
 
-    /// The first job for which the patience has ended, and whether one more question is to be asked.
+    /// The first job for which the patience has ended, and whether one more question is to be asked. For one that was
+    /// never asked after it is, however late, up to the patience once more.
     pub(super) fn overdue(&mut self, now: Instant) -> Option<(usize, bool)> {
-        let over = |waiting: &Waiting| now.saturating_duration_since(waiting.since).checked_sub(self.patience.limit);
+        let limit = self.patience.limit;
+        let over = |waiting: &Waiting| self.waited(waiting, now).checked_sub(limit);
         let (waiting, over) = self.waiting.iter().find_map(|waiting| Some((waiting, over(waiting)?)))?;
         let place = waiting.place;
         let asked = waiting.last.is_some_and(|last| now.saturating_duration_since(last) <= over);
+        let late = if waiting.last.is_none() { LAST_QUESTION.max(limit) } else { LAST_QUESTION };
         // That way to choose it is none to learn from.
         self.last = None;
-        Some((place, !asked && over < LAST_QUESTION))
+        Some((place, !asked && over < late))
     }
 
     /// How long until the first patience ends.
     pub(super) fn patience_left(&self, now: Instant) -> Duration {
-        let left = |waiting: &Waiting| self.patience.limit.saturating_sub(now.saturating_duration_since(waiting.since));
+        let left = |waiting: &Waiting| self.patience.limit.saturating_sub(self.waited(waiting, now));
         self.waiting.iter().map(left).min().unwrap_or_default()
     }
 
@@ -418,5 +437,47 @@ mod tests {
             let hour = simulate(&[3600.0; 3], 1.0, list);
             assert!(hour.worst() <= 15.5 && hour.requests < 3.0 * 300.0, "{} {}", hour.worst(), hour.requests);
         }
+    }
+
+    #[test]
+    fn time_in_which_nobody_could_be_asked_counts_for_no_patience() {
+        let second = Duration::from_secs(1);
+        let (began, mut rounds) = (Instant::now(), Rounds::new(Patience::of(second * 60), false));
+        rounds.add(0, began);
+        rounds.lose(second * 1000);
+        rounds.add(1, began + second * 1000);
+        let over = |rounds: &mut Rounds, seconds| rounds.overdue(began + second * seconds);
+        assert_eq!(over(&mut rounds, 1059), None);
+        assert_eq!(rounds.patience_left(began + second * 1050), second * 10);
+        assert_eq!(over(&mut rounds, 1061), Some((0, true)));
+        rounds.remove(0);
+        // Time that was lost before it was added was not its own.
+        assert_eq!(over(&mut rounds, 1061), Some((1, true)));
+    }
+
+    #[test]
+    fn a_job_that_was_never_asked_after_is_asked_once_however_late() {
+        let second = Duration::from_secs(1);
+        let (began, mut rounds) = (Instant::now(), Rounds::new(Patience::of(second * 60), false));
+        rounds.add(0, began);
+        assert_eq!(rounds.overdue(began + second * 119), Some((0, true)));
+        assert_eq!(rounds.overdue(began + second * 121), Some((0, false)), "it ends all the same");
+        rounds.answered(0, began + second * 30, false);
+        assert_eq!(rounds.overdue(began + second * 64), Some((0, true)));
+        assert_eq!(rounds.overdue(began + second * 66), Some((0, false)));
+        rounds.answered(0, began + second * 62, false);
+        assert_eq!(rounds.overdue(began + second * 63), Some((0, false)), "asked since then");
+    }
+
+    #[test]
+    fn a_pause_that_no_clock_can_count_does_not_run_hot() {
+        let pause = Duration::MAX;
+        let patience = Patience { first_pause: pause, longest_pause: pause, ..Patience::of(Duration::MAX) };
+        let (began, mut rounds) = (Instant::now(), Rounds::new(patience, false));
+        rounds.add(0, began);
+        assert_eq!(rounds.turn(began, Duration::from_millis(1), 0.5), Turn::Ask(0));
+        rounds.answered(0, began, false);
+        let later = began + Duration::from_secs(1000);
+        assert!(matches!(rounds.turn(later, Duration::from_millis(1), 0.5), Turn::Wait(_)));
     }
 }
