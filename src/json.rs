@@ -5,6 +5,9 @@ pub(crate) mod pieces;
 use serde_core::Serialize;
 use serde_core::de::{DeserializeOwned, IgnoredAny};
 
+/// How many values within one another are read at the most, as serde_json has it.
+const DEEPEST: usize = 128;
+
 /// Why a text is not what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mismatch {
@@ -40,16 +43,57 @@ impl Mismatch {
 
 /// Reads a value from JSON text.
 pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, Mismatch> {
-    parse(valid(text)?)
+    mending(text, parse)
 }
 
 /// Reads an object that comes bare or inside `{data}`.
 pub(crate) fn decode_data<T: DeserializeOwned>(text: &[u8]) -> Result<T, Mismatch> {
-    let text = valid(text)?;
-    match data(text) {
+    mending(text, |text| match data(text) {
         None => parse(text),
         Some(inner) => parse(inner).or_else(|mismatch| parse(text).map_err(|_| mismatch.within("data"))),
+    })
+}
+
+/// Reads a text, and if that cannot be done for half a character in it, without that.
+fn mending<T>(text: &[u8], read: impl Fn(&str) -> Result<T, Mismatch>) -> Result<T, Mismatch> {
+    let text = valid(text)?;
+    read(text).or_else(|mismatch| {
+        let mut bytes = text.as_bytes().to_vec();
+        match mismatch.broken && mend(&mut bytes, true) {
+            true => read(valid(&bytes)?),
+            false => Err(mismatch),
+        }
+    })
+}
+
+/// Writes U+FFFD over escapes of half a character (`\ud83d` alone), which JSON allows and a `String` does not: whoever cuts
+/// a text in UTF-16 makes such. Says whether there were any. `whole` says that no more of the text follows.
+fn mend(text: &mut [u8], whole: bool) -> bool {
+    let escaped = |text: &[u8], at: usize| -> Option<u16> {
+        let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let is_low = |unit: u16| (0xdc00..=0xdfff).contains(&unit);
+    let (mut at, mut mended) = (0, false);
+    while at < text.len() {
+        at += match escaped(text, at) {
+            Some(0xd800..=0xdbff) if escaped(text, at + 6).is_some_and(is_low) => 12,
+            // What follows decides.
+            Some(0xd800..=0xdbff)
+                if !whole && matches!(text[at + 6..], [] | [b'\\'] | [b'\\', b'u', ..] if text.len() < at + 12) =>
+            {
+                break;
+            }
+            Some(unit) if is_low(unit) || (0xd800..=0xdbff).contains(&unit) => {
+                text[at + 2..at + 6].copy_from_slice(b"fffd");
+                mended = true;
+                6
+            }
+            _ if text[at] == b'\\' => 2,
+            _ => 1,
+        };
     }
+    mended
 }
 
 /// The id in a field of an object, bare or inside `{data}`, whatever else it holds.
@@ -128,8 +172,13 @@ fn explain(text: &[u8], error: &serde_json::Error) -> Mismatch {
     Mismatch {
         path: path_at(text, offset(text, error.line(), error.column())),
         message: full.strip_suffix(&position).unwrap_or(&full).to_owned(),
-        broken: !error.is_data(),
+        broken: !error.is_data() && !unreadable(&full),
     }
+}
+
+/// Whether it is JSON, but beyond what is read: a number larger than any `f64`, or a value in 128 others.
+fn unreadable(message: &str) -> bool {
+    ["number out of range", "recursion limit exceeded"].iter().any(|beyond| message.starts_with(beyond))
 }
 
 /// The byte that a line and a column (both from 1) point behind.
@@ -177,6 +226,8 @@ fn path_at(text: &[u8], end: usize) -> String {
                 Some(Level::List(index)) => *index += 1,
                 None => {}
             },
+            // Nobody reads deeper, and brackets cost a server nothing.
+            b'{' | b'[' if levels.len() == DEEPEST => break,
             b'{' => levels.push(Level::Object { key: String::new(), value: false }),
             b'[' => levels.push(Level::List(0)),
             b'}' | b']' if at + 1 < end => {
@@ -277,6 +328,30 @@ mod tests {
         for cut in 0..r#"{"data": {"id": "a"}}"#.len() {
             assert!(read(&r#"{"data": {"id": "a"}}"#[..cut]).unwrap_err().broken, "{cut}");
         }
+    }
+
+    #[test]
+    fn half_a_character_is_no_reason_to_lose_the_rest() {
+        let read = |text: &str| decode_data::<Item>(text.as_bytes()).map(|item| item.id);
+        assert_eq!(read(r#"{"id": "a\ud83d"}"#).unwrap(), "a\u{fffd}");
+        assert_eq!(
+            read(r#"{"data": {"id": "\uDE00\ud83d\ud83d\ude00\ud83d\\u0041"}}"#).unwrap(),
+            "\u{fffd}\u{fffd}😀\u{fffd}\\u0041"
+        );
+        assert_eq!(read(r#"{"x\udead": ["\ud800\u0041"], "id": "\\ud800"}"#).unwrap(), "\\ud800");
+        assert_eq!(id(br#"{"taskId": "t", "note": "\ud83d"}"#, "taskId").unwrap(), "t");
+        assert!(read(r#"{"id": "\ud83"}"#).unwrap_err().broken);
+        assert!(read(r#"{"id": "\ud83d"#).unwrap_err().broken);
+    }
+
+    #[test]
+    fn what_is_beyond_reading_is_json_all_the_same() {
+        let deep = format!(r#"{{"id": "a", "x": {}1{}}}"#, "[".repeat(200), "]".repeat(200));
+        for text in [r#"{"id": "a", "size": 1e400}"#, &deep] {
+            let mismatch = decode::<std::collections::HashMap<String, serde_json::Value>>(text.as_bytes()).unwrap_err();
+            assert!(!mismatch.broken, "{mismatch:?}");
+        }
+        assert!(path_at("[".repeat(1_000_000).as_bytes(), 1_000_000).len() < 1000);
     }
 
     #[test]

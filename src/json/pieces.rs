@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use serde_core::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
-use super::{Mismatch, explain, offset};
+use super::{Mismatch, explain, mend, offset};
 
 /// How much is read at once, in bytes.
 pub(crate) const WINDOW: usize = 512 << 10;
@@ -179,12 +179,24 @@ impl Pieces<'_> {
                 Some(Err(error))
                     if self.ended || offset(text.as_bytes(), error.line(), error.column()) < text.len() =>
                 {
-                    return Err(Trouble::Mismatch(explain(text.as_bytes(), &error)));
+                    let mismatch = explain(text.as_bytes(), &error);
+                    if !(mismatch.broken && self.mend()) {
+                        return Err(Trouble::Mismatch(mismatch));
+                    }
                 }
                 None if self.ended => return Err(Trouble::broken("the text was cut")),
                 _ => self.read()?,
             }
         }
+    }
+
+    /// Mends half characters in what was not taken.
+    fn mend(&mut self) -> bool {
+        let mut bytes = std::mem::take(&mut self.window).into_bytes();
+        let mended = mend(&mut bytes[self.at..], self.ended);
+        // It was text, and is.
+        self.window = String::from_utf8(bytes).unwrap_or_default();
+        mended
     }
 
     /// Takes a list, an item after the other; `null` is an empty one.
@@ -310,6 +322,18 @@ mod tests {
         assert_eq!(whole.books.len(), 3);
         for window in 1..=SHELF.len() + 2 {
             assert_eq!(taken(SHELF.as_bytes(), window).unwrap(), whole, "in windows of {window}");
+        }
+    }
+
+    #[test]
+    fn half_a_character_is_mended_however_the_text_is_cut() {
+        let text =
+            r#"{"books":[{"title":"\ud83d"},{"title":"\ud83d\ude00\ude00 \ud83d\ud83d\ude00"}],"\udfff":"\\ud83d"}"#;
+        for window in 1..=text.len() + 2 {
+            let shelf = taken(text.as_bytes(), window).unwrap();
+            let titles: Vec<&str> = shelf.books.iter().map(|book| book.title.as_str()).collect();
+            assert_eq!(titles, ["\u{fffd}", "😀\u{fffd} \u{fffd}😀"], "in windows of {window}");
+            assert_eq!(shelf.others["\u{fffd}"], "\\ud83d", "in windows of {window}");
         }
     }
 
