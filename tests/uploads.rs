@@ -4,7 +4,8 @@
 mod common;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -253,4 +254,20 @@ fn a_program_that_uploads_one_file() {
     let nomic = Nomic::new(common::variable("TEST_URL"), common::variable("TEST_KEY")).unwrap();
     nomic.upload_file(common::variable("TEST_FILE")).unwrap();
     println!("\npeak {}", common::peak_memory());
+}
+
+#[test]
+fn of_a_reader_no_more_is_read_than_it_was_said_to_give() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut socket, _) = listener.accept().unwrap();
+    // It stays open, and what comes after the document is another matter.
+    peer.write_all(b"Level: 1").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let emulator = emulator();
+    nomic(&emulator).upload(Upload::from_reader("a.txt", &socket, 8)).unwrap();
+    peer.write_all(b"more").unwrap();
+    let mut more = [0; 4];
+    socket.read_exact(&mut more).unwrap();
+    assert_eq!(&more, b"more");
 }

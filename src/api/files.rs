@@ -97,8 +97,8 @@ impl<'a> Upload<'a> {
         Self::new(From::Bytes(bytes.into()), Some(name.into()))
     }
 
-    /// A reader that gives exactly `length` bytes. It can be read only once: an upload that was begun and refused
-    /// (429) is not repeated, but ends with the error.
+    /// A reader that gives `length` bytes; of what it may hold beyond, nothing is read. It can be read only once: an
+    /// upload that was begun and refused (429) is not repeated, but ends with the error.
     ///
     /// The upload's [deadline](crate::Builder::upload_deadline) does not bound a reader that blocks: give it a time limit
     /// of its own, e.g. `TcpStream::set_read_timeout`.
@@ -189,7 +189,10 @@ impl<'a> Upload<'a> {
                 let length = bytes.len() as u64;
                 (Source::Bytes(bytes), length, None)
             }
-            From::Reader(reader, length) => (Source::Reader(Mutex::new((reader, false))), length, None),
+            // Beyond its length a socket would be waited for in vain.
+            From::Reader(reader, length) => {
+                (Source::Reader(Mutex::new((Box::new(reader.take(length)), false))), length, None)
+            }
             From::Spooled(reader) => {
                 let mut bytes = Vec::new();
                 reader.take(SPOOL_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| read_error(&error))?;
