@@ -384,7 +384,8 @@ impl Nomic {
     /// [`Error::Job`] with the job inside ([`Error::job`]), and why the wait ended:
     ///
     /// - [`Failed`](JobFailure::Failed): the job failed on the server.
-    /// - [`TimedOut`](JobFailure::TimedOut): it did not end in time. It goes on; wait for it again.
+    /// - [`TimedOut`](JobFailure::TimedOut): it did not end in time, or the server asked to be left alone for longer than
+    ///   that (this comes at once, and [`Error::retry_after`] says how long). It goes on; wait for it again.
     /// - [`Lost`](JobFailure::Lost): polling again is of no use. The answer is final (e.g. 401 for a key that is not
     ///   accepted, 404 for a job that is not known), or the server was never reached within 60 seconds
     ///   ([`UNREACHED_FOR`]).
@@ -559,14 +560,15 @@ impl<J: Job> Iterator for Polls<J> {
                 let pause = self.patience.pause(elapsed, self.pause);
                 self.pause = Some(pause);
                 let asked_for = self.asked_for.take().unwrap_or_default();
+                // Nobody has to wait for a question that will not be asked.
+                if asked_for > self.patience.limit.saturating_sub(elapsed) {
+                    self.ended = true;
+                    return None;
+                }
                 let pause = Patience::blurred(pause, Nomic::chance()).max(asked_for);
                 let (wait, last) = step(pause, elapsed, self.patience.limit);
                 std::thread::sleep(wait);
                 self.ended = last;
-                // No last question to a server that asked to be left alone for longer.
-                if asked_for > wait {
-                    return None;
-                }
             }
         }
         let elapsed = self.began.map(|began| began.elapsed()).unwrap_or_default();

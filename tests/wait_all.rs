@@ -190,11 +190,15 @@ fn a_server_that_asked_to_be_left_alone_is_not_asked_once_more_when_the_patience
     let emulator = emulator();
     let nomic = builder(&emulator).pacing(false).build().unwrap();
     emulator.fault(Fault::any(FaultKind::RateLimited { retry_after: Some("60".into()) }).forever());
-    let patience = impatient(Duration::from_millis(200));
     let jobs = [nomic.parse_job("a"), nomic.parse_job("b")];
-    assert!(nomic.wait_with(&jobs[0], &patience).unwrap_err().is_timeout());
+    let began = Instant::now();
+    let error = nomic.wait_with(&jobs[0], &impatient(Duration::from_secs(30))).unwrap_err();
+    assert!(error.is_timeout() && error.retry_after() == Some(Duration::from_secs(60)), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(5), "that is known at once");
     assert_eq!(emulator.received("get_parse"), 1);
-    assert!(nomic.wait_all_with(jobs, &patience).all(|(_, outcome)| outcome.unwrap_err().is_timeout()));
+    let mut all = nomic.wait_all_with(jobs, &impatient(Duration::from_secs(30)));
+    assert!(all.all(|(_, outcome)| outcome.unwrap_err().is_timeout()));
+    assert!(began.elapsed() < Duration::from_secs(5), "that is known at once too");
     assert_eq!(emulator.received("get_parse"), 2);
 }
 

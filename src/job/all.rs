@@ -193,7 +193,8 @@ impl<J: Job> Iterator for WaitAll<J> {
             }
             let now = Instant::now();
             let quiet = self.not_before.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-            if let Some((place, again)) = self.rounds.overdue(now) {
+            // Whose patience ends before the server may be asked is given up at once.
+            if let Some((place, again)) = self.rounds.overdue(now + quiet) {
                 if again && quiet.is_zero() {
                     self.ask(place, super::LAST_QUESTION);
                 } else if let Some((job, watch)) = self.jobs.get_mut(&place) {
