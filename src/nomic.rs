@@ -227,7 +227,8 @@ impl Builder {
         self
     }
 
-    /// The largest answer that is read, in bytes after unpacking. Defaults to 1 GiB ([`DEFAULT_RESPONSE_LIMIT`]).
+    /// The largest answer that is read, in bytes after unpacking. Defaults to 1 GiB ([`DEFAULT_RESPONSE_LIMIT`]). What it
+    /// is read into may take several times that: a `serde_json::Value` of `0` takes 32 bytes.
     pub fn response_limit(mut self, bytes: u64) -> Self {
         self.wire.response_limit = bytes;
         self
