@@ -57,13 +57,17 @@ pub(crate) fn decode_data<T: DeserializeOwned>(text: &[u8]) -> Result<T, Mismatc
 /// Reads a text, and if that cannot be done for half a character in it, without that.
 fn mending<T>(text: &[u8], read: impl Fn(&str) -> Result<T, Mismatch>) -> Result<T, Mismatch> {
     let text = valid(text)?;
-    read(text).or_else(|mismatch| {
-        let mut bytes = text.as_bytes().to_vec();
-        match mismatch.broken && mend(&mut bytes, true) {
-            true => read(valid(&bytes)?),
-            false => Err(mismatch),
-        }
-    })
+    let outcome = read(text);
+    match outcome.as_ref().err().and_then(|mismatch| mended(text, mismatch)) {
+        Some(text) => read(&text),
+        None => outcome,
+    }
+}
+
+/// The text without half characters, if they may be why it cannot be read.
+fn mended(text: &str, mismatch: &Mismatch) -> Option<String> {
+    let mut bytes = Some(text.as_bytes().to_vec()).filter(|_| mismatch.broken)?;
+    mend(&mut bytes, true).then(|| String::from_utf8(bytes).ok()).flatten()
 }
 
 /// Writes U+FFFD over escapes of half a character (`\ud83d` alone), which JSON allows and a `String` does not: whoever cuts
