@@ -66,7 +66,10 @@ fn mending<T>(text: &[u8], read: impl Fn(&str) -> Result<T, Mismatch>) -> Result
 
 /// The text without half characters, if they may be why it cannot be read.
 fn mended(text: &str, mismatch: &Mismatch) -> Option<String> {
-    let mut bytes = Some(text.as_bytes().to_vec()).filter(|_| mismatch.broken)?;
+    if !mismatch.broken {
+        return None;
+    }
+    let mut bytes = text.as_bytes().to_vec();
     mend(&mut bytes, true).then(|| String::from_utf8(bytes).ok()).flatten()
 }
 
