@@ -8,7 +8,7 @@ mod tls;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use common::{builder, emulator, in_a_process, variable};
@@ -123,6 +123,47 @@ fn an_early_answer_is_heard_over_tls_too() {
         let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
         assert_eq!(error.status(), Some(413), "run {run}: {error}");
     }
+}
+
+/// Uploads over TLS, with a stall timeout of 2 s, to a server that sends so many tickets and then reads nothing for a
+/// while; how that ends, after which time, and how it ends for the server.
+fn stalled_over_tls(tickets: usize, silence: Duration) -> (Error, Duration, mpsc::Receiver<io::Result<u64>>) {
+    let mut config = rustls::ServerConfig::clone(&tls::config(SERVER));
+    config.send_tls13_tickets = tickets;
+    let config = Arc::new(config);
+    let (note, noted) = mpsc::channel();
+    let address = listen(move |mut stream| {
+        let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        connection.complete_io(&mut stream).unwrap();
+        std::thread::sleep(silence);
+        let mut tls = rustls::StreamOwned::new(connection, stream);
+        let _ = note.send(io::copy(&mut tls, &mut io::sink()));
+    });
+    let url = format!("https://localhost:{}", address.port());
+    let builder = Nomic::builder(url, "npk_x").root_certificates(AUTHORITY).stall_timeout(Duration::from_secs(2));
+    let nomic = builder.build().unwrap();
+    let began = Instant::now();
+    let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(32 << 20), 32 << 20)).unwrap_err();
+    (error, began.elapsed(), noted)
+}
+
+#[test]
+fn a_server_that_takes_no_more_over_tls_ends_an_upload_after_one_stall_timeout() {
+    // With tickets something lies there to be read, which is no answer.
+    for tickets in [0, 2] {
+        let (error, took, _) = stalled_over_tls(tickets, Duration::from_secs(30));
+        assert!(matches!(&error, Error::Transport(error) if error.stalled), "{error}");
+        assert!(error.is_timeout() && error.may_have_been_carried_out(), "{error}");
+        assert!(took < Duration::from_millis(3200), "{took:?} with {tickets} tickets: {error}");
+    }
+}
+
+#[test]
+fn a_server_that_goes_on_too_late_over_tls_gets_no_record_twice() {
+    let (error, _, noted) = stalled_over_tls(0, Duration::from_millis(3300));
+    let end = noted.recv().unwrap();
+    assert!(!matches!(&end, Err(error) if error.kind() == io::ErrorKind::InvalidData), "{end:?}: {error}");
+    assert!(matches!(&error, Error::Transport(error) if error.stalled), "{error}");
 }
 
 #[test]

@@ -146,6 +146,7 @@ impl<In: Transport> Connector<In> for Tcp {
             tls: Progress::get().tls,
             deaf: false,
             stalled: false,
+            failed: None,
             #[cfg(not(windows))]
             write_timeout: None,
             read_timeout: None,
@@ -186,10 +187,36 @@ struct TcpTransport {
     deaf: bool,
     /// Whether it became deaf by a stall: the answer is there, or there is none.
     stalled: bool,
+    /// What ended a write in its middle: none may follow it. TLS does not hear of it, and sends the same piece again.
+    failed: Option<Failed>,
     // Set only when they change: each costs a system call.
     #[cfg(not(windows))]
     write_timeout: Option<Duration>,
     read_timeout: Option<Duration>,
+}
+
+/// Why a write failed, as often as it is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Failed {
+    Late(Timeout),
+    Broken(ErrorKind),
+}
+
+impl Failed {
+    fn of(error: &Error) -> Self {
+        match error {
+            Error::Timeout(reason) => Self::Late(*reason),
+            Error::Io(error) => Self::Broken(error.kind()),
+            _ => Self::Broken(ErrorKind::Other),
+        }
+    }
+
+    fn error(self) -> Error {
+        match self {
+            Self::Late(reason) => Error::Timeout(reason),
+            Self::Broken(kind) => io::Error::from(kind).into(),
+        }
+    }
 }
 
 impl TcpTransport {
@@ -248,24 +275,9 @@ impl TcpTransport {
         self.stream.set_nonblocking(false)?;
         written
     }
-}
 
-/// Whether a time limit was taken. macOS refuses one when the other side has closed with a part of the request unread;
-/// what it said before can still be read.
-fn kept(result: io::Result<()>) -> io::Result<bool> {
-    match result {
-        Ok(()) => Ok(true),
-        Err(error) if cfg!(target_os = "macos") && error.kind() == ErrorKind::InvalidInput => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-impl Transport for TcpTransport {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+    /// Writes all of it, unless the server takes no more because it has answered.
+    fn write_all(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let until = self.until(timeout);
         let stall = limit(timeout.per_write);
         let (mut sent, mut moved) = (0, Instant::now());
@@ -300,6 +312,31 @@ impl Transport for TcpTransport {
             Progress::note(|progress| progress.deaf = true);
         }
         Ok(())
+    }
+}
+
+/// Whether a time limit was taken. macOS refuses one when the other side has closed with a part of the request unread;
+/// what it said before can still be read.
+fn kept(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if cfg!(target_os = "macos") && error.kind() == ErrorKind::InvalidInput => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+impl Transport for TcpTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        if let Some(failed) = self.failed {
+            return Err(failed.error());
+        }
+        let result = self.write_all(amount, timeout);
+        self.failed = result.as_ref().err().map(Failed::of);
+        result
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
@@ -339,7 +376,7 @@ impl Transport for TcpTransport {
 
     fn is_open(&mut self) -> bool {
         // Nothing was asked: bytes that lie there are no answer to anything, or the end.
-        !self.deaf && matches!(self.peek(&mut [0]), Ok(None))
+        !self.deaf && self.failed.is_none() && matches!(self.peek(&mut [0]), Ok(None))
     }
 }
 
