@@ -242,8 +242,9 @@ impl Builder {
     }
 
     /// A proxy, e.g. `http://user:password@proxy.example:3128`; `http` and `https` proxies are spoken to with CONNECT.
-    /// Defaults to none: only [`Nomic::from_env`] and [`proxy_from_env`](Self::proxy_from_env) take one from the
-    /// environment.
+    /// A plain `http://` base URL goes through one on another machine only if
+    /// [`allow_plain_http`](Self::allow_plain_http) says so. Defaults to none: only [`Nomic::from_env`] and
+    /// [`proxy_from_env`](Self::proxy_from_env) take one from the environment.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.wire.proxy = ProxyChoice::Url(url.into());
         self
@@ -284,8 +285,8 @@ impl Builder {
         self
     }
 
-    /// Allows `http://` to another machine. The key then travels in clear. Loopback needs no permission.
-    /// Defaults to `false`.
+    /// Allows `http://` to another machine, or through a [`proxy`](Self::proxy) on another machine. The key then travels
+    /// in clear. Loopback needs no permission. Defaults to `false`.
     pub fn allow_plain_http(mut self, allow: bool) -> Self {
         self.allow_plain_http = allow;
         self
@@ -323,6 +324,14 @@ impl Builder {
             settings.proxy = ProxyChoice::None;
         }
         let wire = Wire::new(&base_url, &settings).map_err(|reason| Error::Config(shortened(&reason)))?;
+        // What is safe on this machine is so no more where another one carries it.
+        let proxy = wire.via().filter(|_| !self.allow_plain_http && base_url.starts_with("http://"));
+        if let Some(proxy) = proxy.filter(|proxy| !base::leads_to_this_machine(&proxy.to_ascii_lowercase())) {
+            return Err(Error::Config(shortened(&format!(
+                "plain http would send the key in clear to the proxy {proxy}; \
+                 use https, no proxy, or Builder::allow_plain_http"
+            ))));
+        }
         Ok(Nomic {
             deadline: None,
             inner: Arc::new(Inner {
@@ -484,7 +493,7 @@ mod tests {
     #[test]
     fn a_client_is_shared_between_threads_and_shows_no_key() {
         fn shared<T: Clone + Send + Sync + 'static>(_: &T) {}
-        let builder = Nomic::builder(HERE, "npk_secret").proxy("http://me:pass@proxy:1");
+        let builder = Nomic::builder(HERE, "npk_secret").proxy("http://me:pass@127.0.0.1:1");
         assert!(!format!("{builder:?}").contains("npk_"), "{builder:?}");
         assert!(!format!("{builder:?}").contains("pass"), "{builder:?}");
         let nomic = builder.build().unwrap();
@@ -502,6 +511,35 @@ mod tests {
         assert!(error(builder().proxy("socks5://127.0.0.1:1")).contains("socks5"));
         assert!(error(builder().proxy("")).contains("proxy"));
         assert!(error(Nomic::builder(HERE, "npk_secret\n")).contains("line break"));
+    }
+
+    #[test]
+    fn a_proxy_on_another_machine_gets_no_key_in_clear_unless_that_is_allowed() {
+        let build = |base: &str, proxy: &str, allow| {
+            Nomic::builder(base, "npk_secret").proxy(proxy).allow_plain_http(allow).build()
+        };
+        for base in [HERE, "http://localhost:4010", "localhost", "http://[::1]:4010"] {
+            for proxy in
+                ["http://me:pass@proxy.example:3128", "proxy.example:3128", "http://10.0.0.7", "http://[fe80::1]"]
+            {
+                let text = build(base, proxy, false).unwrap_err().to_string();
+                assert!(text.contains("in clear to the proxy") && text.contains("allow_plain_http"), "{text}");
+                assert!(!text.contains("pass") && !text.contains("npk_"), "{text}");
+                build(base, proxy, true).unwrap();
+            }
+            for proxy in ["http://127.0.0.1:3128", "http://me:pass@LOCALHOST:3128", "http://[::1]:3128"] {
+                build(base, proxy, false).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    #[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
+    fn where_the_key_is_packed_for_its_server_any_proxy_may_carry_it() {
+        Nomic::builder("acme", "npk_secret").proxy("http://proxy.example:3128").build().unwrap();
+        // TLS to the proxy ends there.
+        let builder = Nomic::builder(HERE, "npk_secret").proxy("https://proxy.example:3128");
+        assert!(builder.build().unwrap_err().to_string().contains("in clear"));
     }
 
     #[test]
