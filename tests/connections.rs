@@ -295,6 +295,48 @@ fn what_acts_takes_no_connection_that_was_idle_for_long() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "gzip"), ignore = "needs the feature gzip")]
+fn an_answer_that_has_no_body_is_a_success_whatever_packing_it_announces() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    let heads = [
+        "204 No Content\r\n",
+        "204 No Content\r\nContent-Length: 0\r\n",
+        "204 No Content\r\nContent-Length: 17\r\n",
+        "204 No Content\r\nTransfer-Encoding: chunked\r\n",
+        "205 Reset Content\r\nContent-Length: 0\r\n",
+    ];
+    let address = listen(move |mut stream| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        for head in heads {
+            let request = BufReader::new(stream.try_clone().unwrap()).lines();
+            request.map(Result::unwrap).take_while(|line| !line.is_empty()).for_each(drop);
+            stream.write_all(format!("HTTP/1.1 {head}Content-Encoding: gzip\r\n\r\n").as_bytes()).unwrap();
+        }
+    });
+    let nomic = Nomic::builder(format!("http://{address}"), "npk_x").build().unwrap();
+    for head in heads {
+        let gone = nomic.delete_agent(&"a".into()).unwrap_or_else(|error| panic!("{head:?}: {error}"));
+        assert_eq!((gone.value, gone.raw), (None, None), "{head:?}");
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+#[cfg_attr(not(feature = "gzip"), ignore = "needs the feature gzip")]
+fn the_body_of_a_reset_is_not_waited_for() {
+    let address = listen(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        stream.write_all(b"HTTP/1.1 205 Reset Content\r\nContent-Encoding: gzip\r\n\r\n").unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+    });
+    let nomic = Nomic::builder(format!("http://{address}"), "npk_x").stall_timeout(Duration::from_secs(5)).build();
+    let began = Instant::now();
+    nomic.unwrap().delete_agent(&"a".into()).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
 fn an_upload_has_a_deadline_of_its_own() {
     let emulator = emulator();
     let nomic = builder(&emulator)
