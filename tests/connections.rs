@@ -416,6 +416,32 @@ fn an_interim_answer_is_no_early_one() {
 }
 
 #[test]
+fn an_early_answer_behind_interim_ones_is_heard_at_once() {
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n";
+    for interim in ["HTTP/1.1 100 Continue\r\n\r\n".to_owned(), hints.repeat(3), "HTTP/1.1 102 \r\n\r\n".repeat(40)] {
+        let interim = Arc::new(interim);
+        let sent = Arc::clone(&interim);
+        let address = listen(move |mut stream| {
+            let _ = stream.read(&mut [0; 1000]);
+            // In the middle of the interim heads first, so that a part of one is seen too.
+            let (one, other) = sent.split_at(sent.len() - 3);
+            stream.write_all(one.as_bytes()).unwrap();
+            std::thread::sleep(Duration::from_millis(400));
+            let body = r#"{"error":"File too large","code":"payload_too_large"}"#;
+            let head = format!("HTTP/1.1 413 No\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
+            stream.write_all(format!("{other}{head}\r\n\r\n{body}").as_bytes()).unwrap();
+            std::thread::sleep(Duration::from_secs(10));
+        });
+        let url = format!("http://{address}");
+        let nomic = Nomic::builder(url, "npk_x").stall_timeout(Duration::from_secs(4)).attempts(1).build().unwrap();
+        let began = Instant::now();
+        let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
+        assert_eq!(error.status(), Some(413), "{interim:?}: {error}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?} with {interim:?}", began.elapsed());
+    }
+}
+
+#[test]
 fn session_tickets_are_no_early_answer_through_a_proxy_either() {
     // TLS that sends its tickets, and then takes its time: a slow uplink looks so.
     let config = tls::config(SERVER);

@@ -244,9 +244,18 @@ impl TcpTransport {
     /// Whether the beginning of an answer waits to be read that is not an interim one (1xx), or the server has closed.
     fn has_answer(&self) -> io::Result<bool> {
         const INTERIM: &[u8] = b"HTTP/1.1 1";
-        let mut head = [0; INTERIM.len()];
-        let head = self.peek(&mut head)?;
-        Ok(head.is_some_and(|head| head.is_empty() || !INTERIM.starts_with(head)))
+        const END: &[u8] = b"\r\n\r\n";
+        let mut waiting = [0; 4096];
+        let Some(mut head) = self.peek(&mut waiting)? else { return Ok(false) };
+        if head.is_empty() {
+            return Ok(true);
+        }
+        // Behind the interim ones may be the answer itself.
+        while head.starts_with(INTERIM) {
+            let end = head.windows(END.len()).position(|bytes| bytes == END);
+            head = end.map_or(&[], |end| &head[end + END.len()..]);
+        }
+        Ok(!INTERIM.starts_with(head))
     }
 
     /// Writes what goes at once, or within a time.
