@@ -440,7 +440,8 @@ pub struct JobError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JobFailure {
-    /// The patience was used up; the job goes on. What went wrong with the last poll, if anything did.
+    /// The patience was used up, or the server asked to be left alone for longer; the job goes on. What went wrong with the
+    /// last poll, if anything did.
     TimedOut(Option<Box<Error>>),
     /// The server says that the job failed, in these words (empty if it gave none).
     Failed(String),
