@@ -64,6 +64,8 @@ with nomic.Nomic.from_env() as client:
 fn a_wait_in_python_heeds_ctrl_c_and_the_result_is_waited_for_again() {
     let script = r#"
 import nomic, os, signal, sys, threading, time
+# Who runs the tests in the background may have Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 client = nomic.Nomic.from_env()
 task = client.parse(client.upload(sys.argv[1]))
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
