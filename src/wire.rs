@@ -18,6 +18,10 @@ use ureq::{Agent, AsSendBody, Body, Error, Proxy, ProxyProtocol, SendBody, Timeo
 use self::connector::{Progress, connector};
 use self::names::Names;
 
+/// What is read from a connection at once, in bytes. With ureq's 128 KiB a large answer takes longer.
+const INPUT_BUFFER: usize = 512 << 10;
+/// What is written to a connection at once, in bytes. With ureq's 128 KiB a large document takes longer.
+const OUTPUT_BUFFER: usize = 256 << 10;
 /// Idle connections that are kept, so that as many threads need no new handshake.
 const IDLE_CONNECTIONS: usize = 32;
 /// A connection idle for longer may just be closing on the server's side. A read is repeated then; what acts is not,
@@ -173,6 +177,8 @@ impl Wire {
             .http_status_as_error(false)
             // A redirect would turn a POST into a GET and carry the key to another host: it is an answer here.
             .max_redirects(0)
+            .input_buffer_size(INPUT_BUFFER)
+            .output_buffer_size(OUTPUT_BUFFER)
             .max_idle_connections(IDLE_CONNECTIONS)
             .max_idle_connections_per_host(IDLE_CONNECTIONS)
             .user_agent(settings.user_agent.as_str())

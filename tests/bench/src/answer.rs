@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::served::Server;
 use crate::table::{in_turns, median, peak_memory, ratio};
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 15;
 const MEGABYTES: &str = "100";
 const WAYS: [&str; 4] = ["from_slice alone", "read, then from_slice", "from_reader off the socket", "nomic-client"];
 

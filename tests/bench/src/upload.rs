@@ -14,7 +14,7 @@ use nomic_client::Nomic;
 use crate::served::Server;
 use crate::table::{in_turns, median, peak_memory, ratio};
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 15;
 const FILES: usize = 11;
 const SIZE: u64 = 100 << 20;
 const WAYS: [&str; 6] = [PIECES, COPY, "nomic-client", "ureq, no form", "reqwest blocking", "attohttpc, no form"];
