@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         ["upload"] => upload::run(),
         ["answer"] => answer::run(),
         ["listing"] => listing::run(),
-        ["size"] => size::run(),
+        ["size", ref only @ ..] => size::run(only),
         // One way of these, in a process of its own.
         ["upload-by", way, address, file] => upload::by(way, address, file),
         ["answer-by", way, address] => answer::by(way, address),
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         ["soaked", url, key, seconds] => soak::client(url, key, seconds),
         _ => {
             eprintln!(
-                "usage: nomic-bench [get | upload | answer | listing | size | pace [WORD..] | wait | soak [SECONDS]]"
+                "usage: nomic-bench [get | upload | answer | listing | size [WORD..] | pace [WORD..] | wait | soak [SECONDS]]"
             );
             ExitCode::from(2)
         }
@@ -51,7 +51,8 @@ fn main() -> ExitCode {
 
 /// Speed and size, one table after the other.
 fn speed() -> ExitCode {
-    let tables: [fn() -> ExitCode; 5] = [|| pinned(get::run), upload::run, answer::run, listing::run, size::run];
+    let tables: [fn() -> ExitCode; 5] =
+        [|| pinned(get::run), upload::run, answer::run, listing::run, || size::run(&[])];
     for table in tables {
         let code = table();
         println!();

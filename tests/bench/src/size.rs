@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use crate::table::median;
 
 /// A program: name, dependencies, `main`.
-const PROGRAMS: [(&str, &str, &str); 6] = [
+type Program = (&'static str, &'static str, &'static str);
+
+const PROGRAMS: [Program; 6] = [
     (
         "nomic-client",
         "nomic-client = { path = \"{}\" }",
@@ -72,7 +74,7 @@ const PROGRAMS: [(&str, &str, &str); 6] = [
 ];
 
 /// Build scripts of one call, and none: name, build dependencies, `main`.
-const BUILD_SCRIPTS: [(&str, &str, &str); 3] = [
+const BUILD_SCRIPTS: [Program; 3] = [
     ("no build script", "", "fn main() {}"),
     (PROGRAMS[0].0, PROGRAMS[0].1, PROGRAMS[0].2),
     (PROGRAMS[1].0, PROGRAMS[1].1, PROGRAMS[1].2),
@@ -91,17 +93,22 @@ struct Built {
     bytes: u64,
 }
 
-pub fn run() -> ExitCode {
+/// Builds all, or those with one of these words in their name.
+pub fn run(only: &[&str]) -> ExitCode {
     println!("a program of one call, release profile with strip = true; built from nothing, median of {ROUNDS} rounds");
     println!("(one round of those that take longer than {} s)", QUICK.as_secs());
-    table(&PROGRAMS, false);
+    let chosen = |programs: &[Program]| -> Vec<Program> {
+        let named = |name: &str| only.is_empty() || only.iter().any(|word| name.contains(word));
+        programs.iter().filter(|(name, ..)| named(name)).copied().collect()
+    };
+    table(&chosen(&PROGRAMS), false);
     println!("a package with a build script of one call, as `cargo build` makes it; the script is built, not run");
-    table(&BUILD_SCRIPTS, true);
+    table(&chosen(&BUILD_SCRIPTS), true);
     println!("crates: all that is linked or run, without the program's own");
     ExitCode::SUCCESS
 }
 
-fn table(programs: &[(&str, &str, &str)], as_build_script: bool) {
+fn table(programs: &[Program], as_build_script: bool) {
     let folder = std::env::temp_dir().join(format!("nomic-bench-{}", std::process::id()));
     let mut built: Vec<Result<Built, String>> = Vec::new();
     for round in 0..ROUNDS {
