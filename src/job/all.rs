@@ -108,12 +108,18 @@ impl<J: Job> WaitAll<J> {
     /// Adds a job, at any time, e.g. between two results.
     pub fn push(&mut self, job: J) {
         let now = Instant::now();
-        if let Some(left) = self.left.replace(now) {
-            self.rounds.lose(now.saturating_duration_since(left));
-        }
+        self.count_absence(now);
+        self.left = Some(now);
         self.rounds.add(self.places, now);
         self.jobs.insert(self.places, (job, Watch::new(now)));
         self.places += 1;
+    }
+
+    /// The time in which nobody iterated counts for no patience.
+    fn count_absence(&mut self, now: Instant) {
+        if let Some(left) = self.left.take() {
+            self.rounds.lose(now.saturating_duration_since(left));
+        }
     }
 
     /// The jobs that were not yielded yet: those to store, if the program has to end.
@@ -182,7 +188,7 @@ impl<J: Job> Iterator for WaitAll<J> {
     type Item = (J, Result<J::Output>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.rounds.lose(self.left.take().map(|left| left.elapsed()).unwrap_or_default());
+        self.count_absence(Instant::now());
         loop {
             if let Some(ready) = self.ready.pop_front() {
                 self.left = Some(Instant::now());

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_core::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Nomic;
@@ -387,18 +388,8 @@ fn report(answer: &Incoming, now: SystemTime) -> Report {
 }
 
 /// Issues in the shape of the contract; others are kept as text.
-fn issues(list: Option<&Value>) -> Vec<Issue> {
-    let read = |item: &Value| {
-        let path = match said(item, "path") {
-            None => Vec::new(),
-            Some(path) => path.as_array()?.clone(),
-        };
-        let message = said(item, "message").map_or(Some(""), Value::as_str)?;
-        let mut extra = item.as_object()?.clone();
-        extra.remove("path");
-        extra.remove("message");
-        Some(Issue { path, message: message.to_owned(), extra })
-    };
-    let or_text = |item: &Value| read(item).unwrap_or_else(|| Issue { message: item.to_string(), ..Issue::default() });
-    list.and_then(Value::as_array).into_iter().flatten().map(or_text).collect()
+fn issues(said: Option<&Value>) -> Vec<Issue> {
+    let text = |item: &Value| Issue { message: item.to_string(), ..Issue::default() };
+    let read = |item: &Value| Issue::deserialize(item).unwrap_or_else(|_| text(item));
+    said.and_then(Value::as_array).into_iter().flatten().map(read).collect()
 }
