@@ -75,7 +75,7 @@ fn run(arguments: Vec<OsString>) -> Outcome {
     }});
     let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options::with_citations())?;
     let extracted = nomic.wait(&job)?;
-    let permit: Permit = extracted.to()?;
+    let permit: Permit = extracted.deserialize()?;
     say!("\n# Extracted")?;
     let show = |label: &str, property: &str, value: Option<String>| {
         let place = extracted.citations_of(property).first().and_then(|citation| citation.page);

@@ -1,27 +1,32 @@
-//! Where something stands on a page.
+//! Positions on a page.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::record::record;
+use crate::lenient;
 
-record! {
-    /// A box on a page, in fractions of the page from its upper left corner (0 to 1). An edge that the service left out
-    /// reads as 0.
-    #[derive(Default)]
-    #[non_exhaustive]
-    pub struct Bbox {
-        /// The left edge, e.g. 0.1.
-        pub left: f64 = real "left",
-        /// The upper edge, e.g. 0.05.
-        pub top: f64 = real "top",
-        /// The width, e.g. 0.8.
-        pub width: f64 = real "width",
-        /// The height, e.g. 0.1.
-        pub height: f64 = real "height",
-        /// The page, counted from 1; `None` if the service did not say.
-        pub page: Option<u32> = whole "page",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// A position on a page, in fractions of the page from its upper left corner (0 to 1). In a spreadsheet it is column and
+/// row, and how many of them: above 1. An edge that the service left out reads as 0.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Bbox {
+    /// The left edge, e.g. 0.1.
+    #[serde(deserialize_with = "lenient::float_or_zero")]
+    pub left: f64,
+    /// The upper edge, e.g. 0.05.
+    #[serde(deserialize_with = "lenient::float_or_zero")]
+    pub top: f64,
+    /// The width, e.g. 0.8.
+    #[serde(deserialize_with = "lenient::float_or_zero")]
+    pub width: f64,
+    /// The height, e.g. 0.1.
+    #[serde(deserialize_with = "lenient::float_or_zero")]
+    pub height: f64,
+    /// The page or sheet, counted from 1; `None` if the service did not say.
+    #[serde(deserialize_with = "lenient::integer")]
+    pub page: Option<u32>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }

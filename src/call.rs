@@ -1,4 +1,4 @@
-//! One request, described and not sent: a value that can be looked at, and sent twice.
+//! One request as a value: it can be inspected, and sent twice.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,18 +9,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
-use serde_core::Serialize;
+use serde::Serialize;
 
 use crate::error::{Error, Name, Result};
 use crate::json;
 use crate::multipart::Form;
 use crate::operations::{Method, Operation, Tier};
 
-/// What stays as it is in a path segment and in a query: RFC 3986's unreserved characters.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Everything is encoded in a path segment and in a query but RFC 3986's unreserved characters.
+const PERCENT_ENCODE_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The longest id that is sent, in bytes; a longer one is no id of this service.
-const LONGEST_ID: usize = 512;
+/// The longest id that is sent, in bytes; this service has none that is longer.
+const MAX_ID: usize = 512;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct Call<'a> {
     pub(crate) tier: Tier,
     pub(crate) scope: Option<&'static str>,
     pub(crate) body: Body<'a>,
-    /// A time limit of its own, besides the client's.
+    /// A time limit of its own, in addition to the client's.
     pub(crate) deadline: Option<Duration>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Call<'a> {
 pub(crate) enum Body<'a> {
     None,
     Json(Vec<u8>),
-    Form(Arc<Document<'a>>),
+    Form(Arc<UploadBody<'a>>),
 }
 
 impl<'a> Call<'a> {
@@ -54,7 +54,7 @@ impl<'a> Call<'a> {
         for segment in operation.path.split('/').skip(1) {
             path.push('/');
             match segment.strip_prefix('{') {
-                Some(_) => path.push_str(&encoded_id(operation.name, ids.next().copied().unwrap_or_default())?),
+                Some(_) => path.push_str(&path_segment(operation.name, ids.next().copied().unwrap_or_default())?),
                 None => path.push_str(segment),
             }
         }
@@ -94,12 +94,12 @@ impl<'a> Call<'a> {
     }
 
     /// Carries a form with a document.
-    pub(crate) fn document(mut self, document: Document<'a>) -> Self {
-        self.body = Body::Form(Arc::new(document));
+    pub(crate) fn form(mut self, body: UploadBody<'a>) -> Self {
+        self.body = Body::Form(Arc::new(body));
         self
     }
 
-    /// Has a time limit of its own.
+    /// Gets a time limit of its own.
     pub(crate) fn within(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
         self
@@ -108,7 +108,7 @@ impl<'a> Call<'a> {
     /// Whether the request can be sent (again) as it is described.
     pub(crate) fn can_be_sent(&self) -> bool {
         match &self.body {
-            Body::Form(document) => document.source.can_be_read(),
+            Body::Form(body) => body.source.can_be_read(),
             Body::None | Body::Json(_) => true,
         }
     }
@@ -123,46 +123,46 @@ impl<'a> Call<'a> {
 }
 
 fn encoded(text: &str) -> PercentEncode<'_> {
-    utf8_percent_encode(text, RESERVED)
+    utf8_percent_encode(text, PERCENT_ENCODE_SET)
 }
 
-/// An id as one path segment. What cannot be one, or would be folded away on the way, is refused.
-pub(crate) fn encoded_id(operation: &str, id: &str) -> Result<String> {
+/// An id as one path segment. One that would change the path is refused.
+pub(crate) fn path_segment(operation: &str, id: &str) -> Result<String> {
     let reason = if id.is_empty() {
         "the id is empty".to_owned()
     } else if id == "." || id == ".." {
-        format!("{id:?} is no id: it would lead to another path")
+        format!("{id:?} is not an id: it would lead to another path")
     } else if id.chars().any(char::is_control) {
-        "the id holds a control character".to_owned()
-    } else if id.len() > LONGEST_ID {
-        format!("the id has {} bytes; no id has more than {LONGEST_ID}", id.len())
+        "the id contains a control character".to_owned()
+    } else if id.len() > MAX_ID {
+        format!("the id has {} bytes; the longest id has {MAX_ID}", id.len())
     } else {
         return Ok(Cow::from(encoded(id)).into_owned());
     };
-    Err(Error::refused(operation.to_owned(), reason))
+    Err(Error::invalid_request(operation.to_owned(), reason))
 }
 
 /// A document to upload, with the form around it.
-pub(crate) struct Document<'a> {
+pub(crate) struct UploadBody<'a> {
     pub(crate) form: Form,
     pub(crate) length: u64,
     pub(crate) source: Source<'a>,
     pub(crate) progress: Option<Mutex<ProgressFn<'a>>>,
-    /// Whether the progress function broke off.
-    pub(crate) given_up: AtomicBool,
-    /// How errors call it.
-    pub(crate) label: String,
+    /// Whether the progress function cancelled the upload.
+    pub(crate) cancelled: AtomicBool,
+    /// Its name in error messages.
+    pub(crate) name: String,
 }
 
-/// Told the bytes sent and the total; says whether to go on.
+/// Gets the bytes sent and the total; says whether to continue.
 pub(crate) type ProgressFn<'a> = Box<dyn FnMut(u64, u64) -> ControlFlow<()> + Send + 'a>;
 
 /// Where a document's bytes come from.
 pub(crate) enum Source<'a> {
-    /// Opened anew for every attempt.
+    /// Opened again for every attempt.
     Path(std::path::PathBuf),
     Bytes(Vec<u8>),
-    /// Can be read once; the flag says that it was begun.
+    /// Can be read once; the flag says that reading began.
     Reader(Mutex<(Box<dyn Read + Send + 'a>, bool)>),
 }
 
@@ -180,37 +180,37 @@ impl Source<'_> {
             Self::Path(path) => Ok(run(&mut std::fs::File::open(path)?)),
             Self::Bytes(bytes) => Ok(run(&mut bytes.as_slice())),
             Self::Reader(reader) => {
-                struct Noted<'a, 'b>(&'a mut (Box<dyn Read + Send + 'b>, bool));
-                impl Read for Noted<'_, '_> {
+                struct Tracked<'a, 'b>(&'a mut (Box<dyn Read + Send + 'b>, bool));
+                impl Read for Tracked<'_, '_> {
                     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
                         self.0.1 = true;
                         self.0.0.read(piece)
                     }
                 }
                 let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(run(&mut Noted(&mut reader)))
+                Ok(run(&mut Tracked(&mut reader)))
             }
         }
     }
 }
 
-impl Document<'_> {
+impl UploadBody<'_> {
     /// Hands the whole form to `run`, as a reader of known length.
     pub(crate) fn send<T>(&self, run: impl FnOnce(&mut dyn Read, u64) -> T) -> io::Result<T> {
         let total = self.length;
         let mut tell = |sent: u64| {
             let Some(progress) = &self.progress else { return ControlFlow::Continue(()) };
-            let verdict = (progress.lock().unwrap_or_else(PoisonError::into_inner))(sent, total);
-            self.given_up.fetch_or(verdict.is_break(), Ordering::Relaxed);
-            verdict
+            let decision = (progress.lock().unwrap_or_else(PoisonError::into_inner))(sent, total);
+            self.cancelled.fetch_or(decision.is_break(), Ordering::Relaxed);
+            decision
         };
         self.source.read(|document| run(&mut self.form.reader(document, total, &mut tell), self.form.length(total)))
     }
 }
 
-impl fmt::Debug for Document<'_> {
+impl fmt::Debug for UploadBody<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Document").field("label", &self.label).field("length", &self.length).finish_non_exhaustive()
+        f.debug_struct("UploadBody").field("name", &self.name).field("length", &self.length).finish_non_exhaustive()
     }
 }
 
@@ -235,15 +235,15 @@ mod tests {
         assert_eq!(path("%2e%2e").unwrap(), "/agents/%252e%252e/stop");
         assert_eq!(path("a/../b").unwrap(), "/agents/a%2F..%2Fb/stop");
         for bad in ["", ".", "..", "a\r\nb", "a\0", &"x".repeat(10_000)] {
-            assert!(matches!(path(bad), Err(Error::Refused { .. })), "{bad:?}");
+            assert!(path(bad).is_err(), "{bad:?}");
         }
     }
 
     #[test]
-    fn a_reader_that_was_begun_is_not_sent_again() {
+    fn a_reader_that_was_partly_read_is_not_sent_again() {
         let source = Source::Reader(Mutex::new((Box::new(io::empty()), false)));
         source.read(|_| ()).unwrap();
-        assert!(source.can_be_read(), "nothing was taken from it");
+        assert!(source.can_be_read(), "nothing was read from it");
         source.read(|reader| reader.read(&mut [0])).unwrap().unwrap();
         assert!(!source.can_be_read());
     }

@@ -1,17 +1,17 @@
-//! The one error type: what failed, in which operation, whether it was carried out, and what the server said.
+//! The one error type: what failed, in which operation, whether it was executed, and what the server said.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
-use serde_core::ser::SerializeMap;
-use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::ids::{AgentId, TaskId};
-use crate::record::record;
-use crate::words::open_enum;
+use crate::job_ref::JobRef;
+use crate::lenient;
+use crate::open_enum::open_enum;
+use crate::text::{HumanDuration, excerpt, one_line, truncate};
 
 /// What every fallible call of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,128 +19,134 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The name of an operation, as in [`operations`](crate::operations).
 pub(crate) type Name = Cow<'static, str>;
 
-/// 1 KiB: how much of a body an error keeps, in bytes: of an answer that is not the API's ([`ForeignAnswer`]), and of JSON
-/// that could not be read ([`DecodeError`]).
-pub const KEPT_OF_BODY: usize = 1024;
+/// 1 KiB: how much of a response body an error keeps, in bytes ([`UnexpectedResponse`], [`DecodeError`]).
+pub const MAX_BODY_EXCERPT: usize = 1024;
 
 /// Why a call failed.
 ///
-/// `Display` is one line that names the operation and the cause; there is nothing more to find in
-/// [`source`](std::error::Error::source). `Debug` is the same line, so that a `main` that returns the error ends with
-/// something to read; `{:#?}` shows all that is inside. For what a program wants to know there are methods:
+/// `Display` is one line of bounded length: the operation, the HTTP status if there is one, and the cause in the
+/// server's words. `Debug` is the same line, so that a `main` that returns the error prints something readable; `{:#?}`
+/// shows everything. [`source`](std::error::Error::source) is the cause: a [`std::io::Error`], a `serde_json::Error`, or
+/// the error of an earlier attempt. The API key is in none of them.
+///
+/// Methods answer what a program wants to know:
 ///
 /// ```
 /// # fn example(error: nomic_client::Error) -> String {
+/// use nomic_client::Effect;
+///
 /// if error.is_rate_limited() {
 ///     format!("try again in {:?}", error.retry_after())
-/// } else if error.may_have_been_carried_out() {
-///     format!("look before you send it again: {error}")
+/// } else if error.effect() == Effect::Unknown {
+///     format!("check before you send it again: {error}")
 /// } else {
 ///     format!("{error}")
 /// }
 /// # }
 /// ```
+///
+/// [`kind`](Self::kind) has the particulars.
+pub struct Error(Box<Inner>);
+
+/// What every failure has.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    operation: Option<Name>,
+    kind: ErrorKind,
+    pub(crate) effect: Effect,
+    pub(crate) status: Option<u16>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) job: Option<JobRef>,
+    pub(crate) request_id: Option<String>,
+}
+
+/// The kind of a failure, with its particulars.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
-    /// The client could not be built as asked; nothing was sent.
+pub enum ErrorKind {
+    /// The client cannot be built with these settings. Nothing was sent.
+    #[error("cannot build the client: {0}")]
     Config(String),
-
-    /// The request was refused here, before anything was sent.
+    /// The request is not valid and was not sent.
+    #[error("not sent: {0}")]
+    InvalidRequest(String),
+    /// The API answered with an error.
+    #[error(transparent)]
+    Api(ApiError),
+    /// The response is not the API's: a proxy's page, a redirect, another server.
+    #[error(transparent)]
+    UnexpectedResponse(UnexpectedResponse),
+    /// There is no response, or not all of it.
+    #[error(transparent)]
+    Transport(TransportError),
+    /// The call's deadline passed.
+    #[error(transparent)]
+    Deadline(DeadlineError),
+    /// A successful response cannot be decoded.
+    #[error(transparent)]
+    Decode(DecodeError),
+    /// The response is larger than [`Builder::response_limit`](crate::Builder::response_limit).
+    #[error("the response is larger than {limit} bytes, the limit of this client")]
     #[non_exhaustive]
-    Refused {
-        /// The operation.
-        operation: Cow<'static, str>,
-        /// What is wrong and what to do.
-        reason: String,
-    },
-
-    /// The API answered with an error of its own.
-    Api(Box<ApiError>),
-
-    /// Something answered, but not as the API does: a proxy's page, a redirect, another server.
-    Foreign(Box<ForeignAnswer>),
-
-    /// No answer: the connection could not be made, broke, or stalled.
-    Transport(Box<TransportError>),
-
-    /// The deadline of the call passed before an answer was there.
-    Deadline(Box<DeadlineError>),
-
-    /// The API answered with success, but the answer could not be read: it is not whole, or of another shape.
-    Decode(Box<DecodeError>),
-
-    /// The answer is larger than this client reads: [`Builder::response_limit`](crate::Builder::response_limit).
-    #[non_exhaustive]
-    TooLarge {
-        /// The operation.
-        operation: Cow<'static, str>,
+    ResponseTooLarge {
         /// The limit, in bytes.
         limit: u64,
-        /// Whether the operation acts, so that it may have been carried out.
-        acts: bool,
     },
-
-    /// The document to upload could not be read, or changed while it was sent.
+    /// The document to upload cannot be read, or changed while it was sent.
+    #[error("{name}: {source}")]
     #[non_exhaustive]
     Document {
-        /// The operation.
-        operation: Cow<'static, str>,
-        /// Which document, as a path or a name.
-        what: String,
+        /// Its path or name.
+        name: String,
         /// What went wrong.
-        cause: String,
-        /// The kind of the I/O error.
-        kind: std::io::ErrorKind,
+        source: io::Error,
     },
-
-    /// The program gave an upload up: [`Upload::control`](crate::files::Upload::control). Nothing was stored.
-    #[non_exhaustive]
-    Cancelled {
-        /// The operation.
-        operation: Cow<'static, str>,
-    },
-
-    /// The server of a list sent a cursor that it had sent before: going on would never end.
+    /// The program cancelled the upload: [`Upload::on_progress`](crate::files::Upload::on_progress). Nothing was stored.
+    #[error("cancelled before the upload completed; nothing was stored")]
+    Cancelled,
+    /// The server of a list sent the same cursor twice: the list would never end.
+    #[error("the server sent the cursor {:?} twice; the list would never end", truncate(cursor))]
     #[non_exhaustive]
     RepeatedCursor {
-        /// The operation.
-        operation: Cow<'static, str>,
         /// The cursor.
         cursor: String,
     },
-
-    /// The wait for a job ended without a result. The job is inside: see [`Error::job`].
-    Job(Box<JobError>),
-
-    /// A value is there, but not of the type that was asked for.
-    Mismatch(Box<MismatchError>),
+    /// The wait for a job ended without a result. [`Error::job`] is the job.
+    #[error(transparent)]
+    Job(JobError),
+    /// An extracted value is not of the wanted type.
+    #[error(transparent)]
+    Mismatch(MismatchError),
 }
 
 open_enum! {
-    /// The API's machine-readable word for an error.
+    /// The API's machine-readable code of an error.
     ///
-    /// Nomic's API pages document the field, not its words; these two stand in their examples.
+    /// Nomic's API pages document the field, not its values: `not_found` and `rate_limited` are in their examples.
     pub enum ErrorCode {
-        /// The thing does not exist, or is not visible to this key.
+        /// The object does not exist, or is not visible to this key.
         NotFound = "not_found",
         /// Too many requests in this tier, or (on a launch) the user's spend limit.
         RateLimited = "rate_limited",
+        /// The instance does not have this feature (inferred).
+        NotConfigured = "not_configured",
     }
 }
 
-record! {
-    /// One failed validation: where in the request, and why.
-    #[derive(Default, Eq)]
-    #[non_exhaustive]
-    pub struct Issue {
-        /// Field names and list positions from the outside in, e.g. `options`, `pages`, 2.
-        pub path: Vec<Value> = or_empty "path",
-        /// What is wrong there.
-        pub message: String = or_empty "message",
-        ..
-        /// What else was said of it.
-        pub extra: Map<String, Value>,
-    }
+/// One failed validation: where in the request, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Issue {
+    /// Field names and list indexes from the outside in, e.g. `options`, `pages`, 2.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub path: Vec<Value>,
+    /// What is wrong there.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub message: String,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 impl fmt::Display for Issue {
@@ -155,695 +161,476 @@ impl fmt::Display for Issue {
                 other => path.push_str(&format!(".{other}")),
             }
         }
-        if !path.is_empty() {
-            write!(f, "{}: ", brief(&path))?;
-        }
-        f.write_str(&brief(&self.message))
+        let colon = if path.is_empty() { "" } else { ": " };
+        write!(f, "{}{colon}{}", excerpt(&path), excerpt(&self.message))
     }
 }
 
 /// An error in the API's own words: `{error, code, issues}`.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct ApiError {
-    /// The operation.
-    pub operation: Cow<'static, str>,
-    /// The HTTP status.
-    pub status: u16,
     /// The API's sentence (`error`).
     pub message: String,
-    /// The API's word (`code`); the older form of the body has none.
+    /// The API's code (`code`); the older form of the body has none.
     pub code: Option<ErrorCode>,
-    /// Each failed validation; empty if there was none.
+    /// Each failed validation; empty if there is none.
     pub issues: Vec<Issue>,
-    /// How long the server asked to wait.
-    pub retry_after: Option<Duration>,
-    /// The granular scope that the operation needs, on a 403.
+    /// The scope that the operation needs, on a 403.
     pub scope: Option<&'static str>,
     /// The whole body as it came, but without the key.
     pub body: Value,
-    pub(crate) fate: Fate,
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.operation, self.status)?;
         if let Some(code) = &self.code {
-            write!(f, " {}", brief(code.as_str()))?;
+            write!(f, "{}: ", excerpt(code.as_str()))?;
         }
-        write!(f, ": {}", brief(&self.message))?;
+        f.write_str(&excerpt(&self.message))?;
         if !self.issues.is_empty() {
             let issues: Vec<String> = self.issues.iter().map(Issue::to_string).collect();
-            write!(f, " ({})", shortened(&issues.join("; ")))?;
+            write!(f, " ({})", truncate(&issues.join("; ")))?;
         }
-        if let Some(scope) = self.scope {
-            write!(f, "; this operation needs the scope {scope}")?;
-        }
-        if self.status == 401 {
-            f.write_str("; check the key")?;
-        }
-        if let Some(delay) = self.retry_after {
-            write!(f, "; the server asks to wait {}", Span(delay))?;
-        }
-        write!(f, "{}", self.fate)
-    }
-}
-
-/// An answer that is not the API's: its status, and the beginning of what it said.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct ForeignAnswer {
-    /// The operation.
-    pub operation: Cow<'static, str>,
-    /// The HTTP status.
-    pub status: u16,
-    /// The media type that the answer claims, if it claims one.
-    pub content_type: Option<String>,
-    /// Where a redirect points; it is not followed, since the key would go there.
-    pub location: Option<String>,
-    /// The first 1 KiB ([`KEPT_OF_BODY`]) of the body as text, without the key.
-    pub body: String,
-    /// How long the server asked to wait.
-    pub retry_after: Option<Duration>,
-    pub(crate) fate: Fate,
-}
-
-impl fmt::Display for ForeignAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}, not an answer of the API", self.operation, self.status)?;
-        if let Some(location) = &self.location {
-            write!(f, "; it redirects to {:?}, which is not followed: is the base URL right?", shortened(location))?;
-        }
-        let kind = brief(self.content_type.as_deref().unwrap_or("no media type"));
-        let said = one_line(&self.body);
-        if said.is_empty() {
-            write!(f, " ({kind}, empty)")?;
-        } else {
-            write!(f, " ({kind}): {said}")?;
-        }
-        write!(f, "{}", self.fate)
-    }
-}
-
-/// No answer came.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct TransportError {
-    /// The operation.
-    pub operation: Cow<'static, str>,
-    /// The host that was to be reached, e.g. `acme.nomic.ai`, and the proxy on the way if there is one.
-    pub host: String,
-    /// What happened.
-    pub cause: String,
-    /// Whether the connection could not be made at all.
-    pub unreachable: bool,
-    /// Whether time does not mend it: a certificate that is not trusted, a server that speaks no TLS.
-    pub lasting: bool,
-    /// Whether the connection was there, but nothing moved for too long.
-    pub stalled: bool,
-    /// The status of the answer, if its head came.
-    pub status: Option<u16>,
-    /// How often it was tried.
-    pub attempts: u32,
-    pub(crate) fate: Fate,
-}
-
-impl fmt::Display for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.unreachable {
-            write!(f, "{}: cannot reach {}: {}", self.operation, self.host, self.cause)?;
-        } else {
-            let whole = if self.status.is_some() { "whole " } else { "" };
-            write!(f, "{}: no {whole}answer from {}: {}", self.operation, self.host, self.cause)?;
-        }
-        if self.attempts > 1 {
-            write!(f, " (tried {} times)", self.attempts)?;
-        }
-        write!(f, "{}", self.fate)
-    }
-}
-
-/// The deadline passed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct DeadlineError {
-    /// The operation.
-    pub operation: Cow<'static, str>,
-    /// How long the call took.
-    pub elapsed: Duration,
-    /// What it was waiting for, e.g. `the rate limit of the heavy tier`.
-    pub waiting_for: String,
-    /// Whether there was no connection yet.
-    pub unreached: bool,
-    /// How long the rate limit is known to stay closed, if that is what it waited for.
-    pub retry_after: Option<Duration>,
-    /// What an earlier attempt of the same call ended with.
-    pub last: Option<Box<Error>>,
-    pub(crate) fate: Fate,
-}
-
-impl fmt::Display for DeadlineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let elapsed = Span(self.elapsed);
-        write!(f, "{}: out of time after {elapsed}, waiting for {}", self.operation, self.waiting_for)?;
-        if let Some(delay) = self.retry_after {
-            write!(f, ", which opens in {}", Span(delay))?;
-        }
-        write!(f, "{}", self.fate)?;
-        match &self.last {
-            Some(error) => write!(f, "; before that: {error}"),
+        match self.scope {
+            Some(scope) => write!(f, "; this operation needs the scope {scope}"),
             None => Ok(()),
         }
     }
 }
 
-/// An answer of success that could not be read.
-#[derive(Debug)]
+/// A response that is not the API's: the beginning of what it says.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub struct UnexpectedResponse {
+    /// Its media type, if it names one.
+    pub content_type: Option<String>,
+    /// Where a redirect points. It is not followed, since the key would go there.
+    pub location: Option<String>,
+    /// The first 1 KiB ([`MAX_BODY_EXCERPT`]) of the body as text, without the key.
+    pub body: String,
+}
+
+impl fmt::Display for UnexpectedResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a response of the API")?;
+        if let Some(location) = &self.location {
+            write!(f, "; it redirects to {:?}, which is not followed: is the base URL right?", truncate(location))?;
+        }
+        let media_type = excerpt(self.content_type.as_deref().unwrap_or("no media type"));
+        match one_line(&self.body).as_str() {
+            "" => write!(f, " ({media_type}, empty)"),
+            body => write!(f, " ({media_type}): {body}"),
+        }
+    }
+}
+
+/// How far an exchange came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportPhase {
+    /// There was no connection: the request was not sent.
+    Connect,
+    /// The request was sent, at least in part, and no response came.
+    Request,
+    /// A response began and did not end.
+    Response,
+}
+
+/// There is no response, or not all of it.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} {host}: {message}{}",
+    match phase {
+        TransportPhase::Connect => "cannot connect to",
+        TransportPhase::Request => "no response from",
+        TransportPhase::Response => "incomplete response from",
+    },
+    if *attempts > 1 { format!(" (tried {attempts} times)") } else { String::new() }
+)]
+#[non_exhaustive]
+pub struct TransportError {
+    /// The host, e.g. `acme.nomic.ai`, and the proxy on the way if there is one.
+    pub host: String,
+    /// How far it came.
+    pub phase: TransportPhase,
+    /// What happened.
+    pub message: String,
+    /// Whether a time limit passed: nothing moved for too long, or no connection was made in time.
+    pub timed_out: bool,
+    /// Whether trying again cannot help: a certificate that is not trusted, a server that does not speak HTTP.
+    pub permanent: bool,
+    /// How often the request was tried.
+    pub attempts: u32,
+    /// The cause, if the system reported one.
+    pub source: Option<io::Error>,
+}
+
+/// The call's deadline passed.
+#[derive(Debug, thiserror::Error)]
+#[error("timed out after {}, waiting for {waiting_for}", HumanDuration(*elapsed))]
+#[non_exhaustive]
+pub struct DeadlineError {
+    /// How long the call took.
+    pub elapsed: Duration,
+    /// What it was waiting for, e.g. `the rate limit of the heavy tier`.
+    pub waiting_for: String,
+    /// Whether there was no connection yet.
+    pub connecting: bool,
+    /// The error of an earlier attempt of the same call.
+    pub source: Option<Error>,
+}
+
+/// A successful response that cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot decode the response at {}: {}", one_line(path), excerpt(&source.to_string()))]
 #[non_exhaustive]
 pub struct DecodeError {
-    /// The operation.
-    pub operation: Cow<'static, str>,
-    /// The HTTP status, 2xx.
-    pub status: u16,
-    /// Where in the answer, e.g. `data[2].status`; `$` is the whole.
+    /// Where in the response, e.g. `data[2].status`; `$` is the whole.
     pub path: String,
-    /// What is wrong there.
-    pub message: String,
-    /// The first 1 KiB ([`KEPT_OF_BODY`]) of the body as text, without the key. JSON is cut too.
+    /// Whether the response is not JSON, rather than JSON of another shape.
+    pub malformed: bool,
+    /// The first 1 KiB ([`MAX_BODY_EXCERPT`]) of the body as text, without the key.
     pub body: String,
-    /// Whether the text is no JSON at all (cut, or of another server), rather than of another shape.
-    pub broken: bool,
-    /// The job that was begun, if the answer told its id.
-    pub job: Option<JobRef>,
-    pub(crate) fate: Fate,
+    /// What is wrong there.
+    pub source: serde_json::Error,
 }
 
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: the answer cannot be read at {}: {}",
-            self.operation,
-            one_line(&self.path),
-            one_line(&self.message)
-        )?;
-        match &self.job {
-            Some(job) => write!(f, "{}, as {job}", self.fate),
-            None => write!(f, "{}", self.fate),
-        }
-    }
-}
-
-/// A job, to be stored and picked up again: what it is and its id on the server. In JSON e.g. `{"parse":"019abc12"}`.
-///
-/// ```
-/// use nomic_client::{JobRef, Nomic, Result};
-///
-/// /// Waits for a job of any kind that an earlier run stored.
-/// fn pick_up(nomic: &Nomic, job: JobRef) -> Result<()> {
-///     match job {
-///         JobRef::Parse(id) => println!("{}", nomic.wait(&nomic.parse_job(id))?.text()),
-///         JobRef::Extract(id) => println!("{}", nomic.wait(&nomic.extract_job(id))?.value),
-///         JobRef::Agent(id) => println!("{}", nomic.wait(&id)?.status),
-///         other => println!("{other} is of a kind that came later"),
-///     }
-///     Ok(())
-/// }
-/// # let job = nomic_client::parse::ParseJob::from(nomic_client::TaskId::from("019abc12"));
-/// # assert_eq!(serde_json::to_string(&JobRef::from(&job)).unwrap(), r#"{"parse":"019abc12"}"#);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JobRef {
-    /// A parse job: `nomic.wait(&nomic.parse_job(id))` picks it up.
-    Parse(TaskId),
-    /// An extract job: `nomic.wait(&nomic.extract_job(id))` picks it up.
-    Extract(TaskId),
-    /// An agent: `nomic.wait(&id)` picks it up.
-    Agent(AgentId),
-}
-
-impl<'de> Deserialize<'de> for JobRef {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut stored = BTreeMap::<String, String>::deserialize(deserializer)?;
-        match stored.pop_first().filter(|_| stored.is_empty()).as_ref().map(|(kind, id)| (kind.as_str(), id.as_str())) {
-            Some(("parse", id)) => Ok(Self::Parse(id.into())),
-            Some(("extract", id)) => Ok(Self::Extract(id.into())),
-            Some(("agent", id)) => Ok(Self::Agent(id.into())),
-            _ => Err(serde_core::de::Error::custom("expected an id under `parse`, `extract` or `agent`")),
-        }
-    }
-}
-
-impl Serialize for JobRef {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_map(Some(1))?;
-        match self {
-            Self::Parse(id) => fields.serialize_entry("parse", id)?,
-            Self::Extract(id) => fields.serialize_entry("extract", id)?,
-            Self::Agent(id) => fields.serialize_entry("agent", id)?,
-        }
-        fields.end()
-    }
-}
-
-impl fmt::Display for JobRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, id) = match self {
-            Self::Parse(id) => ("parse job", id.as_str()),
-            Self::Extract(id) => ("extract job", id.as_str()),
-            Self::Agent(id) => ("agent", id.as_str()),
-        };
-        write!(f, "{kind} {}", brief(id))
-    }
-}
-
-/// A wait that did not end in a result. The job goes on, or has failed, on the server.
+/// A wait that ended without a result. The job continues on the server, or has failed there.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct JobError {
-    /// The operation that polls, e.g. `get_parse`.
-    pub operation: Cow<'static, str>,
-    /// The job.
-    pub job: JobRef,
-    /// The last status word that was seen, e.g. `BUILDING`; `None` if no poll was answered.
+    /// The last status that was seen, e.g. `BUILDING`; `None` if no poll was answered.
     pub status: Option<String>,
-    /// How long it was waited for.
+    /// How long the wait took.
     pub elapsed: Duration,
     /// How often the job was polled.
     pub polls: u32,
     /// Why the wait ended.
-    pub reason: JobFailure,
+    pub failure: JobFailure,
 }
 
 /// Why a wait ended without a result.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JobFailure {
-    /// The patience was used up, or the server asked to be left alone for longer; the job goes on. What went wrong with the
-    /// last poll, if anything did.
-    TimedOut(Option<Box<Error>>),
+    /// The wait's timeout passed, or the server asked not to be polled for longer than that. The job continues. Inside is
+    /// the error of the last poll, if it failed.
+    TimedOut(Option<Error>),
     /// The server says that the job failed, in these words (empty if it gave none).
     Failed(String),
-    /// Polling again is of no use: the key was refused (401), the job is not known (404), the answer is of another
-    /// shape, or the server was never reached within [`UNREACHED_FOR`](crate::job::UNREACHED_FOR).
-    Lost(Box<Error>),
+    /// Polling again cannot help: the key was rejected (401), the job is not known (404), the response cannot be decoded,
+    /// or the server was never reached within [`UNREACHABLE_TIMEOUT`](crate::job::UNREACHABLE_TIMEOUT).
+    PollFailed(Error),
+}
+
+impl JobError {
+    /// The error of the last poll, if that is why the wait ended.
+    fn poll_error(&self) -> Option<&Error> {
+        match &self.failure {
+            JobFailure::PollFailed(error) => Some(error),
+            JobFailure::TimedOut(error) => error.as_ref(),
+            JobFailure::Failed(_) => None,
+        }
+    }
+}
+
+impl std::error::Error for JobError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.poll_error().map(|error| error as _)
+    }
 }
 
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (job, after) = (&self.job, Span(self.elapsed));
-        let status = brief(self.status.as_deref().unwrap_or("unknown"));
-        match &self.reason {
-            JobFailure::Failed(words) if words.is_empty() => {
-                write!(f, "{}: {job} failed after {after} (status {status})", self.operation)
-            }
-            JobFailure::Failed(words) => {
-                write!(f, "{}: {job} failed after {after}: {}", self.operation, brief(words))
-            }
-            JobFailure::TimedOut(trouble) => {
-                write!(f, "{}: {job} did not end within {after} (status {status})", self.operation)?;
+        let elapsed = HumanDuration(self.elapsed);
+        let status = excerpt(self.status.as_deref().unwrap_or("unknown"));
+        match &self.failure {
+            JobFailure::Failed(words) if words.is_empty() => write!(f, "failed after {elapsed} (status {status})"),
+            JobFailure::Failed(words) => write!(f, "failed after {elapsed}: {}", excerpt(words)),
+            JobFailure::PollFailed(error) => write!(f, "cannot be polled (status {status}): {error}"),
+            JobFailure::TimedOut(error) => {
+                write!(f, "did not end within {elapsed} (status {status})")?;
                 if self.status.is_some() {
-                    f.write_str("; it goes on, and can be waited for again")?;
+                    f.write_str("; it continues, wait for it again")?;
                 }
-                match trouble {
-                    Some(error) => write!(f, "; last trouble: {error}"),
+                match error {
+                    Some(error) => write!(f, "; last error: {error}"),
                     None => Ok(()),
                 }
             }
-            JobFailure::Lost(error) => write!(f, "{error}; asked after {job}, status {status}"),
         }
     }
 }
 
 /// A value that is not of the wanted type. Nothing is lost: the value is inside.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the value does not fit the wanted type at {}: {}", excerpt(path), excerpt(&source.to_string()))]
 #[non_exhaustive]
 pub struct MismatchError {
-    /// The operation that the value came from.
-    pub operation: Cow<'static, str>,
     /// Where in the value, e.g. `rooms[0].area`; `$` is the whole.
     pub path: String,
-    /// What is wrong there.
-    pub message: String,
     /// The whole value.
     pub value: Value,
-    /// Where it stands in its documents, if that was asked for.
-    pub citations: Option<Value>,
+    /// What is wrong there.
+    pub source: serde_json::Error,
 }
 
-impl fmt::Display for MismatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: the value does not fit the wanted type at {}: {}",
-            self.operation,
-            brief(&self.path),
-            brief(&self.message)
-        )
-    }
-}
-
-/// What is known of the effect of a failed request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// The server provably did not act, or there was nothing to act on (a read).
-    NotDone,
-    /// It may have acted.
+/// What is known of the effect of a failed request on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Effect {
+    /// The server provably did not execute the request, or it only reads: sending it again does nothing twice.
+    None,
+    /// The server may have executed it. Check before you send it again; this crate did not.
     Unknown,
-    /// It did act; only the answer is lost.
-    Done,
+    /// The server executed it; only its response is lost or cannot be decoded.
+    Executed,
 }
 
-impl fmt::Display for Fate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotDone => Ok(()),
-            Self::Unknown => f.write_str("; it may have been carried out"),
-            Self::Done => f.write_str("; it was carried out"),
-        }
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.kind.source()
     }
 }
-
-impl std::error::Error for Error {}
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(reason) => write!(f, "cannot build the client: {reason}"),
-            Self::Refused { operation, reason } => write!(f, "{operation}: not sent: {reason}"),
-            Self::Api(inside) => inside.fmt(f),
-            Self::Foreign(inside) => inside.fmt(f),
-            Self::Transport(inside) => inside.fmt(f),
-            Self::Deadline(inside) => inside.fmt(f),
-            Self::Decode(inside) => inside.fmt(f),
-            Self::TooLarge { operation, limit, acts } => {
-                let fate = if *acts { Fate::Unknown } else { Fate::NotDone };
-                write!(f, "{operation}: the answer is larger than {limit} bytes, the limit of this client{fate}")
-            }
-            Self::Cancelled { operation } => {
-                write!(f, "{operation}: given up by the program before the document was through; nothing was stored")
-            }
-            Self::Document { operation, what, cause, .. } => write!(f, "{operation}: {what}: {cause}"),
-            Self::RepeatedCursor { operation, cursor } => {
-                let cursor = shortened(cursor);
-                write!(f, "{operation}: the server sent the cursor {cursor:?} twice; the listing would never end")
-            }
-            Self::Job(inside) => inside.fmt(f),
-            Self::Mismatch(inside) => inside.fmt(f),
+        let Inner { operation, kind, effect, status, retry_after, job, request_id } = &*self.0;
+        if let Some(operation) = operation {
+            write!(f, "{operation}: ")?;
+        }
+        if let Some(status) = status {
+            write!(f, "{status} ")?;
+        }
+        match (kind, job) {
+            (ErrorKind::Job(error), Some(job)) => write!(f, "{job} {error}")?,
+            _ => write!(f, "{kind}")?,
+        }
+        if *status == Some(401) {
+            f.write_str("; check the API key")?;
+        }
+        if let Some(delay) = retry_after {
+            write!(f, "; retry after {}", HumanDuration(*delay))?;
+        }
+        match (effect, job) {
+            (Effect::None, _) => {}
+            (Effect::Unknown, None) => f.write_str("; it may have been executed")?,
+            (Effect::Executed, None) => f.write_str("; it was executed")?,
+            (Effect::Unknown | Effect::Executed, Some(job)) => write!(f, "; it was executed, as {job}")?,
+        }
+        if let Some(id) = request_id {
+            write!(f, " (request id {})", excerpt(id))?;
+        }
+        match kind {
+            ErrorKind::Deadline(DeadlineError { source: Some(error), .. }) => write!(f, "; before that: {error}"),
+            _ => Ok(()),
         }
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !f.alternate() {
-            return fmt::Display::fmt(self, f);
-        }
-        match self {
-            Self::Api(inside) => inside.fmt(f),
-            Self::Foreign(inside) => inside.fmt(f),
-            Self::Transport(inside) => inside.fmt(f),
-            Self::Deadline(inside) => inside.fmt(f),
-            Self::Decode(inside) => inside.fmt(f),
-            Self::Job(inside) => inside.fmt(f),
-            Self::Mismatch(inside) => inside.fmt(f),
-            // All that is inside stands in the line.
-            Self::Config(_)
-            | Self::Refused { .. }
-            | Self::TooLarge { .. }
-            | Self::Document { .. }
-            | Self::Cancelled { .. }
-            | Self::RepeatedCursor { .. } => fmt::Display::fmt(self, f),
-        }
+        if f.alternate() { self.0.fmt(f) } else { fmt::Display::fmt(self, f) }
     }
 }
 
 impl Error {
-    pub(crate) fn refused(operation: impl Into<Name>, reason: impl Into<String>) -> Self {
-        Self::Refused { operation: operation.into(), reason: reason.into() }
+    /// An error that nothing was sent for.
+    pub(crate) fn new(operation: impl Into<Option<Name>>, kind: ErrorKind) -> Self {
+        Self(Box::new(Inner {
+            operation: operation.into(),
+            kind,
+            effect: Effect::None,
+            status: None,
+            retry_after: None,
+            job: None,
+            request_id: None,
+        }))
     }
 
-    pub(crate) fn document(operation: &'static str, what: impl Into<String>, error: &std::io::Error) -> Self {
-        Self::Document { operation: operation.into(), what: what.into(), cause: error.to_string(), kind: error.kind() }
+    pub(crate) fn config(reason: impl Into<String>) -> Self {
+        Self::new(None, ErrorKind::Config(reason.into()))
     }
 
-    /// Tells of a refusal how long the tier stays closed, if the pace keeps it closed for longer than the server asked.
-    pub(crate) fn closed_for(mut self, closed: Duration) -> Self {
-        let asked = match &mut self {
-            Self::Api(error) => &mut error.retry_after,
-            Self::Foreign(error) => &mut error.retry_after,
-            _ => return self,
-        };
-        *asked = asked.map(|asked| asked.max(closed));
+    pub(crate) fn invalid_request(operation: impl Into<Name>, reason: impl Into<String>) -> Self {
+        Self::new(operation.into(), ErrorKind::InvalidRequest(reason.into()))
+    }
+
+    pub(crate) fn document(operation: impl Into<Name>, name: impl Into<String>, source: io::Error) -> Self {
+        Self::new(operation.into(), ErrorKind::Document { name: name.into(), source })
+    }
+
+    /// The same error, with what else is known.
+    pub(crate) fn with(mut self, set: impl FnOnce(&mut Inner)) -> Self {
+        set(&mut self.0);
         self
     }
 
-    /// The operation that failed, as in [`operations`](crate::operations); `None` if no client was there yet.
+    /// The kind of the failure, with its particulars.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The operation that failed, as in [`operations`](crate::operations); `None` if there is no client yet.
     #[must_use]
     pub fn operation(&self) -> Option<&str> {
-        match self {
-            Self::Config(_) => None,
-            Self::Refused { operation, .. }
-            | Self::TooLarge { operation, .. }
-            | Self::Document { operation, .. }
-            | Self::Cancelled { operation }
-            | Self::RepeatedCursor { operation, .. } => Some(operation),
-            Self::Api(error) => Some(&error.operation),
-            Self::Foreign(error) => Some(&error.operation),
-            Self::Transport(error) => Some(&error.operation),
-            Self::Deadline(error) => Some(&error.operation),
-            Self::Decode(error) => Some(&error.operation),
-            Self::Job(error) => Some(&error.operation),
-            Self::Mismatch(error) => Some(&error.operation),
-        }
+        self.0.operation.as_deref()
     }
 
-    /// The HTTP status of the answer, if there was one.
+    /// What is known of the effect of the request on the server. Always [`Effect::None`] for a GET.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.0.effect
+    }
+
+    /// The HTTP status of the response, if there is one; after a wait that of the last poll that failed.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Api(error) => Some(error.status),
-            Self::Foreign(error) => Some(error.status),
-            Self::Decode(error) => Some(error.status),
-            Self::Transport(error) => error.status,
-            Self::Job(error) => error.cause().and_then(Error::status),
-            _ => None,
-        }
+        self.0.status.or_else(|| self.poll_error()?.status())
     }
 
-    /// The API's machine-readable word, if it gave one.
-    #[must_use]
-    pub fn code(&self) -> Option<&ErrorCode> {
-        match self {
-            Self::Api(error) => error.code.as_ref(),
-            Self::Job(error) => error.cause().and_then(Error::code),
-            _ => None,
-        }
-    }
-
-    /// Each failed validation; empty if there was none.
-    #[must_use]
-    pub fn issues(&self) -> &[Issue] {
-        match self {
-            Self::Api(error) => &error.issues,
-            Self::Job(error) => error.cause().map_or(&[], Error::issues),
-            _ => &[],
-        }
-    }
-
-    /// How long to wait before the next request: what the server asked for, or what the pace of the tier takes.
+    /// How long to wait before the next request: what the server asks for, or what the rate limit takes.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Api(error) => error.retry_after,
-            Self::Foreign(error) => error.retry_after,
-            Self::Deadline(error) => error.retry_after,
-            Self::Job(error) => error.cause().and_then(Error::retry_after),
-            _ => None,
-        }
+        self.0.retry_after.or_else(|| self.poll_error()?.retry_after())
     }
 
-    /// The job whose wait ended without a result, or which was begun with an answer that cannot be read otherwise. If
-    /// [`is_timeout`](Self::is_timeout) it goes on: store it, and wait for it again later.
+    /// The server's id of the request (`x-request-id`), for its support; none is documented.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref().or_else(|| self.poll_error()?.request_id())
+    }
+
+    /// The job that was waited for, or that a request started whose response cannot be decoded. If
+    /// [`is_timeout`](Self::is_timeout) it continues: store it, and wait for it again later.
     #[must_use]
     pub fn job(&self) -> Option<&JobRef> {
-        match self {
-            Self::Job(error) => Some(&error.job),
-            Self::Decode(error) => error.job.as_ref(),
-            _ => None,
-        }
+        self.0.job.as_ref()
     }
 
-    /// Whether the thing does not exist, or is not visible to this key (404).
+    /// The API's machine-readable code, if it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<&ErrorCode> {
+        self.api()?.code.as_ref()
+    }
+
+    /// Each failed validation; empty if there is none.
+    #[must_use]
+    pub fn issues(&self) -> &[Issue] {
+        self.api().map_or(&[], |api| &api.issues)
+    }
+
+    /// Whether the API says that the object does not exist, or is not visible to this key (404).
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        self.status() == Some(404)
+        self.is_api_status(404)
     }
 
-    /// Whether the key was not accepted (401).
+    /// Whether the API rejects the key (401).
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
-        self.status() == Some(401)
+        self.is_api_status(401)
     }
 
-    /// Whether the key lacks a scope (403).
+    /// Whether the API says that the key lacks a scope (403).
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
-        self.status() == Some(403)
+        self.is_api_status(403)
     }
 
-    /// Whether the rate limit stood in the way (429), or a user's spend limit.
+    /// Whether the rate limit is the reason (429, or a deadline that passes before the rate limit allows the request), or
+    /// a user's spend limit (429).
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
-        match self {
-            Self::Deadline(error) => error.retry_after.is_some(),
-            Self::Job(error) => error.cause().is_some_and(Error::is_rate_limited),
+        match self.root().kind() {
+            ErrorKind::Deadline(_) => self.retry_after().is_some(),
             _ => self.status() == Some(429),
         }
     }
 
-    /// Whether time ran out: the call's deadline, a stalled connection, or the patience of a wait.
+    /// Whether a time limit passed: the call's deadline, a connection or response that did not come in time or stalled,
+    /// or the timeout of a wait.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        match self {
-            Self::Deadline(_) => true,
-            Self::Transport(error) => error.stalled,
-            Self::Job(error) => match &error.reason {
-                JobFailure::TimedOut(_) => true,
-                JobFailure::Lost(cause) => cause.is_timeout(),
-                JobFailure::Failed(_) => false,
-            },
-            _ => false,
-        }
-    }
-
-    /// Whether the request could not reach the server at all.
-    #[must_use]
-    pub fn is_unreachable(&self) -> bool {
-        match self {
-            Self::Transport(error) => error.unreachable,
-            Self::Deadline(error) => error.unreached,
-            Self::Job(error) => error.cause().is_some_and(Error::is_unreachable),
-            _ => false,
-        }
-    }
-
-    /// Whether the program itself gave the call up, by [`Upload::control`](crate::files::Upload::control).
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Cancelled { .. })
-    }
-
-    /// Whether a job failed on the server, so that waiting again is of no use.
-    #[must_use]
-    pub fn is_job_failed(&self) -> bool {
-        matches!(self, Self::Job(error) if matches!(error.reason, JobFailure::Failed(_)))
-    }
-
-    /// Whether the server may have acted on the request although the call failed. Look before you send it again:
-    /// this crate did not.
-    ///
-    /// Always `false` for what is a GET on the wire, and wherever the server provably did not act.
-    #[must_use]
-    pub fn may_have_been_carried_out(&self) -> bool {
-        self.fate() != Fate::NotDone
-    }
-
-    /// Whether the server did act, so that only its answer is lost or cannot be read. Implies
-    /// [`may_have_been_carried_out`](Self::may_have_been_carried_out).
-    #[must_use]
-    pub fn was_carried_out(&self) -> bool {
-        self.fate() == Fate::Done
-    }
-
-    fn fate(&self) -> Fate {
-        match self {
-            Self::Api(error) => error.fate,
-            Self::Foreign(error) => error.fate,
-            Self::Transport(error) => error.fate,
-            Self::Deadline(error) => error.fate,
-            Self::Decode(error) => error.fate,
-            Self::TooLarge { acts: true, .. } => Fate::Unknown,
-            _ => Fate::NotDone,
-        }
-    }
-
-    /// Whether the same call may succeed later as it is: the server or the way to it was in trouble,
-    /// or the rate limit stood in the way. Look at
-    /// [`may_have_been_carried_out`](Self::may_have_been_carried_out) before you repeat what acts.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Transport(error) => !error.lasting,
-            Self::Deadline(_) => true,
-            Self::Api(error) => match error.status {
-                408 | 500 | 502 | 504 | 520..=529 => true,
-                // Without a delay it may be a spend limit, which time does not lift.
-                429 | 503 => error.retry_after.is_some(),
+        match self.kind() {
+            ErrorKind::Job(JobError { failure: JobFailure::TimedOut(_), .. }) => true,
+            _ => match self.root().kind() {
+                ErrorKind::Deadline(_) => true,
+                ErrorKind::Transport(error) => error.timed_out,
                 _ => false,
             },
-            Self::Foreign(error) => matches!(error.status, 408 | 429 | 500 | 502..=504 | 520..=529),
-            Self::Decode(error) => error.broken,
-            Self::Job(error) => match &error.reason {
-                JobFailure::TimedOut(_) => true,
-                JobFailure::Lost(cause) => cause.is_transient(),
-                JobFailure::Failed(_) => false,
-            },
+        }
+    }
+
+    /// Whether there was no connection to the server.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        match self.root().kind() {
+            ErrorKind::Transport(error) => error.phase == TransportPhase::Connect,
+            ErrorKind::Deadline(error) => error.connecting,
             _ => false,
         }
     }
-}
 
-impl JobError {
-    fn cause(&self) -> Option<&Error> {
-        match &self.reason {
-            JobFailure::Lost(cause) => Some(cause),
-            JobFailure::TimedOut(cause) => cause.as_deref(),
-            JobFailure::Failed(_) => None,
+    /// Whether the program cancelled the call: [`Upload::on_progress`](crate::files::Upload::on_progress).
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Cancelled)
+    }
+
+    /// Whether a job failed on the server, so that waiting again cannot help.
+    #[must_use]
+    pub fn is_job_failed(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Job(JobError { failure: JobFailure::Failed(_), .. }))
+    }
+
+    /// Whether the same call may succeed later: the server or the way to it had a problem, or the rate limit was reached.
+    /// Look at [`effect`](Self::effect) before you repeat anything that writes.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self.kind() {
+            ErrorKind::Transport(error) => !error.permanent,
+            ErrorKind::Deadline(_) => true,
+            ErrorKind::Api(_) => match self.0.status {
+                Some(408 | 500 | 502 | 504 | 520..=529) => true,
+                // Without a delay it may be a spend limit, or a feature that this instance does not have.
+                Some(429 | 503) => self.0.retry_after.is_some(),
+                _ => false,
+            },
+            ErrorKind::UnexpectedResponse(_) => {
+                matches!(self.0.status, Some(408 | 429 | 500 | 502..=504 | 520..=529))
+            }
+            ErrorKind::Job(JobError { failure: JobFailure::TimedOut(_), .. }) => true,
+            ErrorKind::Job(JobError { failure: JobFailure::PollFailed(error), .. }) => error.is_transient(),
+            _ => false,
         }
     }
-}
 
-/// A duration as people read it: `850 ms`, `12.5 s`, `4 min 10 s`.
-pub(crate) struct Span(pub(crate) Duration);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs();
-        match seconds {
-            0 => write!(f, "{} ms", self.0.as_millis()),
-            1..60 => write!(f, "{:.1} s", self.0.as_secs_f64()),
-            _ => write!(f, "{} min {} s", seconds / 60, seconds % 60),
+    /// The error of the poll that ended a wait.
+    fn poll_error(&self) -> Option<&Self> {
+        match self.kind() {
+            ErrorKind::Job(error) => error.poll_error(),
+            _ => None,
         }
     }
-}
 
-/// Text from outside, on one line: control characters and runs of white space become one blank.
-pub(crate) fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// Text from outside, on one line of such a length.
-pub(crate) fn brief(text: &str) -> String {
-    shortened(&one_line(text))
-}
-
-/// Text of a length that fits into a line of a log.
-pub(crate) fn shortened(text: &str) -> String {
-    const MOST: usize = 400;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+    /// The error itself, or that of the poll that ended a wait.
+    fn root(&self) -> &Self {
+        self.poll_error().unwrap_or(self)
     }
-}
 
-/// The beginning of a body as text, [`KEPT_OF_BODY`] bytes at most.
-pub(crate) fn beginning(body: &[u8]) -> String {
-    String::from_utf8_lossy(&body[..body.len().min(KEPT_OF_BODY)]).into_owned()
+    fn api(&self) -> Option<&ApiError> {
+        match self.root().kind() {
+            ErrorKind::Api(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn is_api_status(&self, status: u16) -> bool {
+        self.api().is_some() && self.status() == Some(status)
+    }
 }
 
 #[cfg(test)]
@@ -861,57 +648,46 @@ mod tests {
     }
 
     #[test]
-    fn an_api_error_is_one_line_with_all_that_was_said() {
-        let error = Error::Api(Box::new(ApiError {
-            operation: "launch_agent".into(),
-            status: 403,
+    fn an_api_error_is_one_line_in_the_words_of_the_server() {
+        let api = ApiError {
             message: "No\r\nway".into(),
             code: Some(ErrorCode::from("forbidden")),
             issues: vec![],
-            retry_after: None,
             scope: Some("developer:agent"),
             body: Value::Null,
-            fate: Fate::NotDone,
-        }));
+        };
+        let error = Error::new(Name::from("launch_agent"), ErrorKind::Api(api)).with(|error| error.status = Some(403));
         assert_eq!(
             error.to_string(),
             "launch_agent: 403 forbidden: No way; this operation needs the scope developer:agent"
         );
-        assert!(error.is_forbidden() && !error.is_transient() && !error.may_have_been_carried_out());
+        assert!(error.is_forbidden() && !error.is_transient() && error.effect() == Effect::None);
     }
 
     #[test]
-    fn a_job_is_stored_as_plain_json_and_comes_back() {
-        let job = JobRef::Parse(TaskId::from("t1"));
-        let text = serde_json::to_string(&job).unwrap();
-        assert_eq!(text, r#"{"parse":"t1"}"#);
-        assert_eq!(serde_json::from_str::<JobRef>(&text).unwrap(), job);
-        for (job, stored) in [
-            (JobRef::Parse("a".into()), r#"{"parse":"a"}"#),
-            (JobRef::Extract("a".into()), r#"{"extract":"a"}"#),
-            (JobRef::Agent("a".into()), r#"{"agent":"a"}"#),
-        ] {
-            assert_eq!(serde_json::to_string(&job).unwrap(), stored);
-            assert_eq!(serde_json::from_str::<JobRef>(stored).unwrap(), job);
-        }
-        for none in [
-            r#"{}"#,
-            r#"{"dream":"a"}"#,
-            r#"{"parse":"a","dream":"b"}"#,
-            r#"{"parse":"a","agent":null}"#,
-            r#"{"parse":7}"#,
-            r#""parse""#,
-            "null",
-        ] {
-            assert!(serde_json::from_str::<JobRef>(none).is_err(), "{none}");
-        }
+    fn an_error_is_one_pointer_and_its_source_is_the_cause() {
+        use std::error::Error as _;
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        let error = Error::document("upload_file", "a.pdf", io::ErrorKind::NotFound.into());
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::NotFound));
     }
 
     #[test]
-    fn spans_read_like_people_speak() {
-        let read = |ms| Span(Duration::from_millis(ms)).to_string();
-        assert_eq!(read(850), "850 ms");
-        assert_eq!(read(12_500), "12.5 s");
-        assert_eq!(read(250_000), "4 min 10 s");
+    fn an_error_of_a_wait_answers_for_its_last_poll() {
+        let page = UnexpectedResponse { content_type: None, location: None, body: "<h1>".into() };
+        let poll = Error::new(Name::from("get_parse"), ErrorKind::UnexpectedResponse(page))
+            .with(|error| error.status = Some(404));
+        assert!(!poll.is_not_found(), "a gateway's page is not the word of the API");
+        let failure = JobFailure::PollFailed(poll);
+        let job = JobError { status: None, elapsed: Duration::from_secs(2), polls: 1, failure };
+        let error = Error::new(Name::from("get_parse"), ErrorKind::Job(job))
+            .with(|error| error.job = Some(JobRef::Parse("t1".into())));
+        assert_eq!(
+            error.to_string(),
+            "get_parse: parse job t1 cannot be polled (status unknown): \
+             get_parse: 404 not a response of the API (no media type): <h1>"
+        );
+        assert_eq!((error.status(), error.is_transient(), error.is_timeout()), (Some(404), false, false));
     }
 }

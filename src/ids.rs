@@ -1,14 +1,15 @@
-//! Ids: one type for each kind of thing, so that a file id never stands where a file version id must.
+//! Ids: one type for each kind of object, so that a file id is never used where a file version id belongs.
 
 /// Declares transparent newtypes over `String`.
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(#[serde(deserialize_with = "crate::lenient::id")] String);
 
         impl $name {
-            /// Takes the id as the service wrote it; nothing is checked here.
+            /// An id as the service wrote it; nothing is checked here.
             pub fn new(id: impl Into<String>) -> Self {
                 Self(id.into())
             }
@@ -76,18 +77,6 @@ macro_rules! ids {
             }
         }
 
-        impl serde_core::Serialize for $name {
-            fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
-            }
-        }
-
-        impl<'de> serde_core::Deserialize<'de> for $name {
-            fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer).map(Self)
-            }
-        }
-
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
@@ -99,13 +88,13 @@ macro_rules! ids {
 ids! {
     /// The id of a file or a folder, whatever its version.
     FileId;
-    /// The id of one uploaded state of a file: what is parsed and extracted.
+    /// The id of one version of a file: what is parsed and extracted.
     FileVersionId;
     /// The id of a parse or extract job on the server.
     TaskId;
     /// The id of a background agent.
     AgentId;
-    /// The id of something that an agent made.
+    /// The id of an artifact that an agent made.
     ArtifactId;
     /// The id of a workflow that an agent can run.
     WorkflowId;
@@ -122,10 +111,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_a_bare_string_in_json() {
+    fn an_id_is_a_bare_string_in_json_and_may_come_as_an_integer() {
         let id = FileId::from("019a");
         assert_eq!(serde_json::to_string(&id).unwrap(), "\"019a\"");
         assert_eq!(serde_json::from_str::<FileId>("\"019a\"").unwrap(), id);
+        assert_eq!(serde_json::from_str::<FileId>("19").unwrap(), "19");
+        assert!(serde_json::from_str::<FileId>("\"\"").is_err());
         assert_eq!(id.to_string(), "019a");
         assert!(id == "019a" && "019a".parse() == Ok(id.clone()));
         let known = std::collections::HashMap::from([(id, 1)]);

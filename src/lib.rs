@@ -8,43 +8,45 @@
 //! | [`Builder`] | timeouts, attempts, proxy, root certificates |
 //! | [`files`], [`parse`], [`extract`], [`agents`], [`codes`], … | one module for each area: its types, options and examples |
 //! | [`Listing`] | lists: by item, by page, and from a stored cursor |
-//! | [`job`] | waiting: for one job or many, once or in a loop of your own |
+//! | [`job`] | waiting for one job or many |
 //! | [`Error`] | what failed, and what to do next |
 //! | [`Request`] | calls that have no method here |
 //! | [`operations`] | the table of all operations: path, rate-limit tier, scope, evidence |
 //! | [`guide::coming_from_python`] | the calls of the official Python package, and what they are here |
 
-// The house, from the ground up. A room imports from the floors below it, never sideways among the areas.
+// The layers, from the ground up. A module imports from lower layers, and never from another area of `api`.
 //
-//   0  ids  words  record  json  timestamp  bbox  image      vocabulary
-//   1  error  operations  base  pace  retry  multipart  wire
-//                                                    what is known and decided; the wire, which alone knows ureq
-//   2  call  acknowledged                            a request described, an answer read
-//   3  nomic                                         the client, and the one door through which everything leaves
-//   4  listing  job                                  what iterates and what waits
-//   5  api  guide                                    the areas; pages for newcomers
+//   0  ids  job_ref  open_enum  lenient  json  text  timestamp  bbox  image      values and how they are read
+//   1  error  operations  endpoint  rate_limit  retry  multipart                 decisions; time is an argument
+//      http                                                                      one exchange; only here is ureq known
+//   2  call  acknowledged                                                        a request, and the response to a write
+//   3  nomic                                                                     the client, and its one `send`
+//   4  listing  job                                                              iteration and waiting
+//   5  api  guide                                                                the areas of the API
 
 mod acknowledged;
 mod api;
-mod base;
 mod bbox;
 mod call;
+mod endpoint;
 mod error;
 pub mod guide;
+mod http;
 mod ids;
 mod image;
 pub mod job;
+mod job_ref;
 mod json;
+mod lenient;
 mod listing;
 mod multipart;
 mod nomic;
+mod open_enum;
 pub mod operations;
-mod pace;
-mod record;
+mod rate_limit;
 mod retry;
+mod text;
 mod timestamp;
-mod wire;
-mod words;
 
 pub use crate::acknowledged::Acknowledged;
 pub use crate::api::any::Request;
@@ -53,11 +55,12 @@ pub use crate::api::{
 };
 pub use crate::bbox::Bbox;
 pub use crate::error::{
-    ApiError, DeadlineError, DecodeError, Error, ErrorCode, ForeignAnswer, Issue, JobError, JobFailure, JobRef,
-    KEPT_OF_BODY, MismatchError, Result, TransportError,
+    ApiError, DeadlineError, DecodeError, Effect, Error, ErrorCode, ErrorKind, Issue, JobError, JobFailure,
+    MAX_BODY_EXCERPT, MismatchError, Result, TransportError, TransportPhase, UnexpectedResponse,
 };
 pub use crate::ids::{AgentId, ApiKeyId, ArtifactId, FileId, FileVersionId, ProjectId, TaskId, UserId, WorkflowId};
-pub use crate::job::{Job, Patience, Poll, Polls, WaitAll};
+pub use crate::job::{Job, Poll, Polls, WaitAll, WaitOptions};
+pub use crate::job_ref::JobRef;
 pub use crate::listing::{Listing, Page, Pages};
 pub use crate::nomic::{
     Builder, DEFAULT_ATTEMPTS, DEFAULT_CONNECT_TIMEOUT, DEFAULT_DEADLINE, DEFAULT_RATE_WINDOW, DEFAULT_RESPONSE_LIMIT,

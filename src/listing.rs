@@ -1,4 +1,4 @@
-//! Lists, page by page and lazily: they go on past empty pages, end at an error, and can be resumed.
+//! Lists, fetched lazily page by page: they continue past empty pages, end at an error, and can be resumed.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
@@ -8,41 +8,46 @@ use std::iter::FusedIterator;
 use std::time::Duration;
 use std::vec::IntoIter;
 
-use serde_core::de::DeserializeOwned;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lenient;
 use crate::nomic::Nomic;
-use crate::record::record;
 
-record! {
-    /// One page of a list.
-    #[non_exhaustive]
-    pub struct Page<T> {
-        /// The items, in the server's order. May be empty although more pages follow.
-        pub data: Vec<T> = nullable "data",
-        /// Where the next page begins; `None` on the last one. Opaque: give it to [`Listing::starting_at`] as it is.
-        pub next_cursor: Option<String> = optional "nextCursor",
-        /// How many items the whole list has, where the service counts them.
-        pub total_count: Option<u64> = whole "totalCount",
-        ..
-        /// What else stands on the page.
-        pub extra: Map<String, Value>,
-    }
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "T: Deserialize<'de>"))]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The items, in the server's order. May be empty although more pages follow.
+    #[serde(deserialize_with = "lenient::list")]
+    pub data: Vec<T>,
+    /// The cursor of the next page; `None` on the last one. Opaque: pass it to [`Listing::starting_at`] as it is.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub next_cursor: Option<String>,
+    /// How many items the whole list has, where the service counts them.
+    #[serde(default, deserialize_with = "lenient::integer")]
+    pub total_count: Option<u64>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// The items of a list, fetched a page at a time as they are needed.
 ///
-/// Nothing is sent before the first item (or page) is taken. An error is yielded once and ends the iteration;
-/// [`cursor`](Self::cursor) then still points at the page that failed, so that
-/// [`starting_at`](Self::starting_at) goes on there. Besides the errors of any call it may be
-/// [`Error::RepeatedCursor`], or [`Error::Refused`] for a page size that is out of bounds.
+/// Nothing is sent before the first item (or page) is requested. An error is yielded once and ends the iteration;
+/// [`cursor`](Self::cursor) then still points at the page that failed, so that [`starting_at`](Self::starting_at)
+/// continues there. In addition to the errors of any call it may be
+/// [`RepeatedCursor`](crate::ErrorKind::RepeatedCursor), or [`InvalidRequest`](crate::ErrorKind::InvalidRequest) for a
+/// page size that is out of bounds.
 ///
 /// ```no_run
 /// use nomic_client::{Nomic, Result, agents::Filter};
 ///
-/// /// Shows every agent; gives the cursor to store if the list breaks off, to go on there another day.
+/// /// Prints every agent. If an error ends the list, returns the cursor to continue at.
 /// fn show(nomic: &Nomic, stored: Option<String>) -> Result<(), Option<String>> {
 ///     let mut agents = nomic.agents(&Filter::default()).page_size(100);
 ///     if let Some(cursor) = stored {
@@ -77,16 +82,16 @@ pub struct Listing<T> {
 #[must_use = "pages are lazy: nothing is sent until they are iterated"]
 pub struct Pages<T> {
     nomic: Nomic,
-    /// The request without cursor and limit; or why there is none, for the first item.
+    /// The request without cursor and limit; or the error to yield first.
     call: Option<Result<Call<'static>>>,
-    /// What a listing had left of a page when it was turned into pages.
+    /// The rest of a page that the listing had begun.
     begun: Option<Page<T>>,
     /// The cursor of that page.
     begun_at: Option<String>,
     page_size: Option<u32>,
     largest_page: Option<u32>,
     cursor: Option<String>,
-    /// Hashes of the cursors that were asked for. Two alike by chance: once in 2^64 pairs.
+    /// Hashes of the cursors that were requested. Two collide once in 2^64 pairs.
     seen: HashSet<u64>,
     hashes: RandomState,
 }
@@ -110,21 +115,21 @@ impl<T: DeserializeOwned> Listing<T> {
         }
     }
 
-    /// Asks for pages of so many items. Without it the server decides. A size that the API does not allow is
-    /// refused before anything is sent.
+    /// Sets the number of items on a page. Without it the server decides. A size that the API does not allow is an error
+    /// before anything is sent.
     pub fn page_size(mut self, items: u32) -> Self {
         self.pages.page_size = Some(items);
         self
     }
 
-    /// Begins at a cursor that a listing or a page of the same request gave.
+    /// Starts at a cursor of an earlier listing or page of the same request.
     pub fn starting_at(mut self, cursor: impl Into<String>) -> Self {
         self.pages.cursor = Some(cursor.into());
         self
     }
 
-    /// The list page by page, for `total_count`, or to store a cursor with every page. What is left of a page that was
-    /// begun comes first, as a page of its own.
+    /// The list page by page, for `total_count`, or to store a cursor with every page. The rest of a page that was partly
+    /// iterated comes first, as a page of its own.
     pub fn pages(mut self) -> Pages<T> {
         if self.items.len() > 0 {
             self.pages.begun_at = self.current;
@@ -145,8 +150,8 @@ impl<T: DeserializeOwned> Listing<T> {
         self.items.len() == 0 && self.pages.is_finished()
     }
 
-    /// Where to go on after a crash: the page that holds the next item. Items of it that were yielded already come
-    /// again. `None` at the beginning, and after the end.
+    /// Where to resume after a crash: the page of the next item. Items of that page that were already yielded come again.
+    /// `None` at the beginning, and after the end.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         if self.items.len() > 0 { self.current.as_deref() } else { self.pages.cursor() }
@@ -185,7 +190,7 @@ impl<T> Pages<T> {
         self.begun.is_none() && self.call.is_none()
     }
 
-    /// Gives the next page so much time.
+    /// Sets the time limit of the next page.
     pub(crate) fn within(&mut self, limit: Duration) {
         self.call = self.call.take().map(|call| call.map(|call| call.within(limit)));
     }
@@ -197,10 +202,10 @@ impl<T> Pages<T> {
                 call.query("limit", &size.to_string())
             }
             (Some(size), largest) => {
-                let largest = largest.map(|largest| format!(" to {largest}")).unwrap_or_default();
-                return Err(Error::refused(
+                let largest = largest.map(|largest| format!(" to {largest}")).unwrap_or_else(|| " or more".to_owned());
+                return Err(Error::invalid_request(
                     call.operation,
-                    format!("a page of {size} items: the size must be 1{largest}"),
+                    format!("page_size is {size}; it must be 1{largest}"),
                 ));
             }
         };
@@ -220,18 +225,18 @@ impl<T: DeserializeOwned> Iterator for Pages<T> {
             Ok(call) => call,
             Err(error) => return Some(Err(error)),
         };
-        // A server that runs in a circle, however wide, is found out before it is asked again.
+        // A server that goes in a circle of any length is noticed before it gets another request.
         let repeated = self.cursor.clone().filter(|cursor| !self.seen.insert(self.hashes.hash_one(cursor)));
         if let Some(cursor) = repeated {
-            let cursor = self.nomic.redacted(cursor);
-            return Some(Err(Error::RepeatedCursor { operation: call.operation, cursor }));
+            let cursor = self.nomic.redacted(&cursor);
+            return Some(Err(Error::new(call.operation, ErrorKind::RepeatedCursor { cursor })));
         }
         let page: Result<Page<T>> = self.request(call.clone()).and_then(|call| self.nomic.fetch(&call));
         let mut page = match page {
             Ok(page) => page,
             Err(error) => return Some(Err(error)),
         };
-        // An empty cursor would be the beginning again.
+        // An empty cursor would start over.
         page.next_cursor = page.next_cursor.filter(|cursor| !cursor.is_empty());
         self.cursor.clone_from(&page.next_cursor);
         if self.cursor.is_some() {

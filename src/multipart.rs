@@ -1,9 +1,9 @@
-//! `multipart/form-data`, written: the head, the document, the tail, as one `Read` of known length.
+//! Encoding of `multipart/form-data`: head, document and tail as one `Read` of known length.
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-/// A form of text fields and one document, except the document itself. Can be read as often as the document can.
+/// A form of text fields around one document. It can be read as often as the document.
 #[derive(Clone, Debug)]
 pub(crate) struct Form {
     head: Vec<u8>,
@@ -12,7 +12,7 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// Writes the parts around a document. `boundary` must not occur in it: take 128 random bits.
+    /// Encodes the parts around a document. `boundary` must not occur in it: take 128 random bits.
     pub(crate) fn new(boundary: &str, fields: &[(&str, &str)], name: &str, file_name: &str, media_type: &str) -> Self {
         let mut head = String::new();
         for (field, value) in fields {
@@ -43,8 +43,8 @@ impl Form {
         document.saturating_add((self.head.len() + self.tail.len()) as u64)
     }
 
-    /// The whole as a reader. `progress` is told the bytes of the document that went out, after each piece; it may break
-    /// off, which is an error of the reader.
+    /// The whole form as a reader. `progress` gets the bytes of the document sent so far, after each piece; it may cancel,
+    /// which is an error of the reader.
     pub(crate) fn reader<'a>(
         &'a self,
         document: &'a mut dyn Read,
@@ -55,7 +55,7 @@ impl Form {
     }
 }
 
-/// Names as WHATWG escapes them, and every other control character too: none of them ends a line or a name.
+/// Escapes a name as WHATWG does, and every other control character too, so that none ends a line or the name.
 fn escaped(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for c in name.chars() {
@@ -68,7 +68,7 @@ fn escaped(name: &str) -> String {
     text
 }
 
-/// A form on its way. It gives exactly its length or errs: a sender that counts on the length must not wait for more.
+/// Reads a form. It gives exactly its length or an error, because the sender would wait for more.
 pub(crate) struct FormReader<'a> {
     head: &'a [u8],
     document: &'a mut dyn Read,
@@ -79,9 +79,9 @@ pub(crate) struct FormReader<'a> {
     checked: bool,
 }
 
-/// What is said of a document that changed its size while it was sent.
-pub(crate) const SHRANK: &str = "it became shorter while it was sent";
-pub(crate) const GREW: &str = "it became longer while it was sent";
+/// The errors of a document whose size changed while it was sent.
+pub(crate) const SHRANK: &str = "it shrank while it was sent";
+pub(crate) const GREW: &str = "it grew while it was sent";
 
 impl FormReader<'_> {
     fn read_document(&mut self, piece: &mut [u8]) -> io::Result<usize> {
@@ -112,10 +112,10 @@ impl Read for FormReader<'_> {
             self.sent += count as u64;
             return match (self.progress)(self.sent) {
                 ControlFlow::Continue(()) => Ok(count),
-                ControlFlow::Break(()) => Err(io::Error::other("it was given up")),
+                ControlFlow::Break(()) => Err(io::Error::other("cancelled")),
             };
         }
-        // The tail makes the form valid, so nothing is accepted by the server before this check has passed.
+        // Only the tail makes the form valid: the server accepts nothing before this check.
         if !self.checked {
             if self.read_document(&mut [0])? > 0 {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, GREW));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_is_written_to_the_byte() {
+    fn a_form_is_encoded_to_the_byte() {
         let form = Form::new("B", &[("path", "a/b.txt"), ("parentId", "7")], "file", "b.txt", "text/plain");
         let (text, told) = sent(&form, b"hello", 5).unwrap();
         assert_eq!(
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_changed_its_size_is_an_error_and_no_hang() {
+    fn a_document_whose_size_changed_is_an_error() {
         let form = Form::new("B", &[], "file", "x", "text/plain");
         assert_eq!(sent(&form, b"hell", 5).unwrap_err().to_string(), SHRANK);
         assert_eq!(sent(&form, b"", 5).unwrap_err().to_string(), SHRANK);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_read_is_tried_again() {
+    fn an_interrupted_read_is_retried() {
         struct Interrupted(bool);
         impl Read for Interrupted {
             fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {

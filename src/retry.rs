@@ -1,29 +1,29 @@
-//! Whether a request may be sent again, and after how long: pure decisions, never paying twice.
+//! Whether to retry a request, and after how long: pure decisions, so that nothing is paid for twice.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::timestamp::days;
 
-/// The first pause before a repetition, doubled with every further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause that this side chooses; a server may ask for more.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// As a delay these are 32 years, which no server asks for; as a Unix time, September 2001.
-const FIRST_UNIX_TIME: Duration = Duration::from_secs(1_000_000_000);
+/// The pause before the first retry, doubled with each further one.
+const INITIAL_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause; a server may ask for a longer one.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// As a delay 32 years, which no server asks for; as a Unix time September 2001.
+const MIN_UNIX_TIME: Duration = Duration::from_secs(1_000_000_000);
 
-/// How one attempt ended, as far as it matters here.
+/// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Attempt {
     /// No byte of the request was handed over.
     NotSent,
-    /// The request was handed over, wholly or in part, and no whole answer came.
-    NoAnswer,
-    /// An answer came.
-    Answer {
+    /// The request was handed over, at least in part, and no whole response came.
+    NoResponse,
+    /// A response came.
+    Response {
         /// Its status.
         status: u16,
-        /// Whether the API itself speaks: an error body of its shape.
+        /// Whether it is the API's: an error body of its shape.
         from_api: bool,
         /// How long it asks to wait.
         retry_after: Option<Duration>,
@@ -32,73 +32,64 @@ pub(crate) enum Attempt {
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Verdict {
-    /// Hand it to the caller.
-    Final,
-    /// Send it again after the pause.
-    Again {
-        /// How long to wait first.
+pub(crate) enum Decision {
+    /// The caller gets the error.
+    Stop,
+    /// Send it again after a pause.
+    Retry {
+        /// How long to wait before.
         pause: Duration,
-        /// Whether it draws on the retry budget. What the server itself asked for does not.
-        draws: bool,
+        /// Whether it counts against the retry budget. A retry that the server asked for does not.
+        uses_budget: bool,
     },
 }
 
-/// Decides. `repeatable` is a read; `tries` counts the attempts so far, this one included; `jitter` is in 0..1.
-pub(crate) fn decide(repeatable: bool, attempt: Attempt, tries: u32, jitter: f64) -> Verdict {
-    let again = |asked: Option<Duration>| Verdict::Again {
-        pause: asked.unwrap_or_default().max(pause(tries, jitter)),
-        draws: true,
+/// Decides. `tries` counts the attempts so far, with this one; `random` is in 0..1.
+pub(crate) fn decide(idempotent: bool, attempt: Attempt, tries: u32, random: f64) -> Decision {
+    let again = |asked: Option<Duration>| Decision::Retry {
+        pause: asked.unwrap_or_default().max(pause(tries, random)),
+        uses_budget: true,
     };
     match attempt {
         Attempt::NotSent => again(None),
-        Attempt::NoAnswer if repeatable => again(None),
-        Attempt::Answer { status: 429, retry_after: Some(asked), .. } => {
-            Verdict::Again { pause: asked.max(pause(tries, jitter)), draws: false }
+        Attempt::NoResponse if idempotent => again(None),
+        Attempt::Response { status: 429, retry_after: Some(asked), .. } => {
+            Decision::Retry { pause: asked.max(pause(tries, random)), uses_budget: false }
         }
-        Attempt::Answer { status: 408 | 500 | 502 | 504 | 520..=529, retry_after, .. } if repeatable => {
+        Attempt::Response { status: 408 | 500 | 502 | 504 | 520..=529, retry_after, .. } if idempotent => {
             again(retry_after)
         }
         // The API's own 503 means "not on this instance"; with a delay it means "later".
-        Attempt::Answer { status: 503, from_api, retry_after } if repeatable => {
+        Attempt::Response { status: 503, from_api, retry_after } if idempotent => {
             if from_api && retry_after.is_none() {
-                Verdict::Final
+                Decision::Stop
             } else {
                 again(retry_after)
             }
         }
-        Attempt::NoAnswer | Attempt::Answer { .. } => Verdict::Final,
+        Attempt::NoResponse | Attempt::Response { .. } => Decision::Stop,
     }
 }
 
-/// How long the call itself sleeps of a pause before it queues up again. A refusal that asked for a delay is waited out at
-/// the gate, in line with all others, if the tier is shut for as long; `closed` is `None` where nothing is paced.
-pub(crate) fn own_pause(pause: Duration, asked: Option<Duration>, closed: Option<Duration>) -> Duration {
-    match (asked, closed) {
-        (Some(asked), Some(closed)) if asked <= closed => Duration::ZERO,
-        _ => pause,
-    }
-}
-
-/// Exponential, with the upper half of each step left to chance so that clients do not march in step.
-fn pause(tries: u32, jitter: f64) -> Duration {
-    let step = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
-    step.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+/// Exponential, with jitter in the upper half of each step, so that clients do not retry in step.
+fn pause(tries: u32, random: f64) -> Duration {
+    let step = INITIAL_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(MAX_PAUSE);
+    step.mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0))
 }
 
 /// Reads `Retry-After`: seconds, whole or with a fraction, or an HTTP date, or a Unix time, which servers send by mistake.
-/// A time is measured against the answer's own `Date`, so that the two clocks need not agree; without one against `now`.
+/// A time is relative to the response's own `Date`, so that the two clocks need not agree; without one to `now`.
 pub(crate) fn retry_after(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
     let left = |until: Duration| until.saturating_sub(since_1970(date.and_then(http_date).unwrap_or(now)));
     let seconds = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than can be counted is for ever.
+        // More than can be counted never ends.
         value.parse().map_or(Duration::MAX, Duration::from_secs)
     } else if let Ok(seconds) = value.parse::<f64>() {
         Duration::try_from_secs_f64(seconds).ok()?
     } else {
         return Some(left(since_1970(http_date(value)?)));
     };
-    Some(if seconds < FIRST_UNIX_TIME { seconds } else { left(seconds) })
+    Some(if seconds < MIN_UNIX_TIME { seconds } else { left(seconds) })
 }
 
 fn since_1970(time: SystemTime) -> Duration {
@@ -131,15 +122,15 @@ fn http_date(text: &str) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
-/// A bucket of repetitions, shared by all clones of a client: an outage is not multiplied by it.
+/// A budget of retries, shared by all clones of a client: an outage is not multiplied.
 ///
-/// It starts full; a repetition takes one, a success gives a tenth back.
+/// It starts full; a retry takes one, a success gives back a tenth.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct RetryBudget {
     left: f64,
 }
 
-impl Budget {
+impl RetryBudget {
     const FULL: f64 = 50.0;
     const PER_SUCCESS: f64 = 0.1;
 
@@ -147,7 +138,7 @@ impl Budget {
         Self { left: Self::FULL }
     }
 
-    /// Takes one repetition, if there is one.
+    /// Takes one retry, if there is one.
     pub(crate) fn take(&mut self) -> bool {
         let granted = self.left >= 1.0;
         if granted {
@@ -156,7 +147,7 @@ impl Budget {
         granted
     }
 
-    pub(crate) fn succeeded(&mut self) {
+    pub(crate) fn record_success(&mut self) {
         self.left = (self.left + Self::PER_SUCCESS).min(Self::FULL);
     }
 }
@@ -165,96 +156,71 @@ impl Budget {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, from_api: bool, retry_after: Option<u64>) -> Attempt {
-        Attempt::Answer { status, from_api, retry_after: retry_after.map(Duration::from_secs) }
+    fn response(status: u16, from_api: bool, retry_after: Option<u64>) -> Attempt {
+        Attempt::Response { status, from_api, retry_after: retry_after.map(Duration::from_secs) }
     }
 
-    fn again(repeatable: bool, attempt: Attempt) -> bool {
-        matches!(decide(repeatable, attempt, 1, 0.5), Verdict::Again { .. })
-    }
-
-    #[test]
-    fn what_was_never_sent_may_be_sent() {
-        assert!(again(false, Attempt::NotSent));
-        assert!(again(true, Attempt::NotSent));
+    fn retries(idempotent: bool, attempt: Attempt) -> bool {
+        matches!(decide(idempotent, attempt, 1, 0.5), Decision::Retry { .. })
     }
 
     #[test]
-    fn what_acts_is_never_repeated_on_a_doubtful_outcome() {
-        assert!(!again(false, Attempt::NoAnswer));
+    fn a_request_that_was_never_sent_is_retried() {
+        assert!(retries(false, Attempt::NotSent));
+        assert!(retries(true, Attempt::NotSent));
+    }
+
+    #[test]
+    fn a_write_of_unknown_effect_is_never_retried() {
+        assert!(!retries(false, Attempt::NoResponse));
         for status in [200, 301, 400, 401, 403, 404, 408, 409, 413, 422, 500, 501, 502, 503, 504] {
             for from_api in [true, false] {
                 for retry_after in [None, Some(1)] {
-                    assert!(!again(false, answer(status, from_api, retry_after)), "{status}");
+                    assert!(!retries(false, response(status, from_api, retry_after)), "{status}");
                 }
             }
         }
     }
 
     #[test]
-    fn a_read_is_repeated_where_time_may_help() {
-        assert!(again(true, Attempt::NoAnswer));
+    fn a_read_is_retried_after_a_transient_failure() {
+        assert!(retries(true, Attempt::NoResponse));
         for status in [408, 500, 502, 503, 504] {
-            assert!(again(true, answer(status, false, None)), "{status}");
+            assert!(retries(true, response(status, false, None)), "{status}");
         }
         for status in [200, 302, 400, 401, 403, 404, 409, 413, 422, 501] {
-            assert!(!again(true, answer(status, false, None)), "{status}");
+            assert!(!retries(true, response(status, false, None)), "{status}");
         }
     }
 
     #[test]
-    fn not_on_this_instance_is_final() {
-        assert!(!again(true, answer(503, true, None)));
-        assert!(!again(true, answer(501, true, Some(1))));
-        assert!(again(true, answer(503, true, Some(3))));
+    fn a_feature_that_the_instance_does_not_have_is_not_asked_for_again() {
+        assert!(!retries(true, response(503, true, None)));
+        assert!(!retries(true, response(501, true, Some(1))));
+        assert!(retries(true, response(503, true, Some(3))));
     }
 
     #[test]
-    fn a_429_is_repeated_only_with_a_delay() {
-        for repeatable in [true, false] {
-            assert!(again(repeatable, answer(429, true, Some(2))));
-            assert!(!again(repeatable, answer(429, true, None)));
+    fn a_429_is_retried_only_with_a_delay() {
+        for idempotent in [true, false] {
+            assert!(retries(idempotent, response(429, true, Some(2))));
+            assert!(!retries(idempotent, response(429, true, None)));
         }
-        let asked = decide(false, answer(429, true, Some(2)), 1, 0.5);
-        assert_eq!(asked, Verdict::Again { pause: Duration::from_secs(2), draws: false });
-        // A server that says "now" again and again is not hammered.
-        let pause = |tries| decide(false, answer(429, true, Some(0)), tries, 1.0);
-        assert_eq!(pause(3), Verdict::Again { pause: Duration::from_secs(1), draws: false });
+        let asked = decide(false, response(429, true, Some(2)), 1, 0.5);
+        assert_eq!(asked, Decision::Retry { pause: Duration::from_secs(2), uses_budget: false });
+        // A server that keeps saying "now" is not flooded.
+        let pause = |tries| decide(false, response(429, true, Some(0)), tries, 1.0);
+        assert_eq!(pause(3), Decision::Retry { pause: Duration::from_secs(1), uses_budget: false });
     }
 
     #[test]
-    fn a_call_sleeps_by_itself_for_what_the_tier_does_not_wait_out() {
-        let seconds = Duration::from_secs;
-        for (asked, closed, own) in [
-            // The tier waits at least as long.
-            (Some(seconds(2)), Some(seconds(2)), false),
-            (Some(seconds(2)), Some(seconds(3)), false),
-            (Some(seconds(0)), Some(seconds(0)), false),
-            // It opens earlier, or was never shut.
-            (Some(seconds(7200)), Some(seconds(3600)), true),
-            (Some(seconds(2)), Some(seconds(0)), true),
-            // There is no pace, or no refusal.
-            (Some(seconds(0)), None, true),
-            (None, Some(seconds(5)), true),
-            (None, None, true),
-        ] {
-            let pause = seconds(7200);
-            assert_eq!(
-                own_pause(pause, asked, closed),
-                if own { pause } else { Duration::ZERO },
-                "{asked:?}, {closed:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_pause_grows_has_an_end_and_is_never_shorter_than_asked() {
+    fn a_pause_grows_up_to_a_limit_and_is_never_shorter_than_the_server_asks() {
         let pauses: Vec<_> = (1..20).map(|tries| pause(tries, 1.0).as_millis()).collect();
         assert_eq!(&pauses[..4], &[250, 500, 1000, 2000]);
-        assert_eq!(pauses[18], LONGEST_PAUSE.as_millis());
+        assert_eq!(pauses[18], MAX_PAUSE.as_millis());
         assert_eq!(pause(1, 0.0), Duration::from_millis(125));
-        let asked = decide(true, answer(503, false, Some(30)), 1, 0.5);
-        assert_eq!(asked, Verdict::Again { pause: Duration::from_secs(30), draws: true });
+        let asked = decide(true, response(503, false, Some(30)), 1, 0.5);
+        assert_eq!(asked, Decision::Retry { pause: Duration::from_secs(30), uses_budget: true });
     }
 
     #[test]
@@ -279,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_can_only_be_a_unix_time_is_read_as_that_time() {
+    fn a_number_that_can_only_be_a_unix_time_is_read_as_one() {
         let now = UNIX_EPOCH + Duration::from_secs(1_775_390_370);
         let read = |value, date| retry_after(value, date, now);
         assert_eq!(read("1775390400", None), Some(Duration::from_secs(30)));
@@ -289,7 +255,7 @@ mod tests {
         assert_eq!(read("1775390400", date), Some(Duration::from_secs(10)), "by the server's own clock");
         assert_eq!(read("1000000000", None), Some(Duration::ZERO), "long past");
         assert_eq!(read("999999999", None), Some(Duration::from_secs(999_999_999)), "thirty years are a delay");
-        // What no clock can count is for ever still.
+        // A delay that no clock can count stays one.
         for value in ["18446744073709551616", "1e19"] {
             assert!(read(value, None) > Some(Duration::from_secs(1_000_000_000_000)), "{value}");
         }
@@ -297,10 +263,10 @@ mod tests {
 
     #[test]
     fn an_outage_empties_the_budget_and_successes_fill_it() {
-        let mut budget = Budget::new();
+        let mut budget = RetryBudget::new();
         assert_eq!((0..1000).filter(|_| budget.take()).count(), 50);
         for _ in 0..11 {
-            budget.succeeded();
+            budget.record_success();
         }
         assert!(budget.take());
         assert!(!budget.take());

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_core::de::Visitor;
-use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// A point in time as the service sent it, e.g. `2026-04-05T12:00:00.000Z`. Nothing is checked before
 /// [`system_time`](Self::system_time) reads it. Compared as text; use `system_time` to compare times.
@@ -19,62 +19,23 @@ use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 /// assert_eq!(Timestamp::from(time).as_str(), "1970-01-02T00:00:00.250Z");
 /// # Ok::<(), nomic_client::InvalidTimestamp>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Timestamp(String);
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(#[serde(deserialize_with = "text_or_number")] String);
 
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+/// A number is kept as its text: [`system_time`](Timestamp::system_time) then says that it is not a timestamp.
+fn text_or_number<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    match Value::deserialize(from)? {
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(serde::de::Error::custom(format_args!("invalid type: {other}, expected a timestamp"))),
     }
 }
 
-/// A number where a text is expected is kept as its text: [`system_time`](Timestamp::system_time) then says that it is
-/// none, and all around it is read.
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Timestamp;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a timestamp")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Timestamp, E> {
-                Ok(text.into())
-            }
-
-            fn visit_string<E>(self, text: String) -> Result<Timestamp, E> {
-                Ok(text.into())
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Timestamp, E> {
-                Ok(number.to_string().into())
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Timestamp, E> {
-                Ok(number.to_string().into())
-            }
-
-            fn visit_f64<E>(self, number: f64) -> Result<Timestamp, E> {
-                Ok(number.to_string().into())
-            }
-        }
-        deserializer.deserialize_any(Text)
-    }
-}
-
-/// A timestamp that is not one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A text that is not a timestamp.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an RFC 3339 timestamp like 2026-04-05T12:00:00Z")]
 pub struct InvalidTimestamp(String);
-
-impl fmt::Display for InvalidTimestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no RFC 3339 timestamp like 2026-04-05T12:00:00Z", self.0)
-    }
-}
-
-impl std::error::Error for InvalidTimestamp {}
 
 impl Timestamp {
     /// The text as the service sent it.
@@ -245,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_timestamp_is_an_error_and_no_panic() {
+    fn a_text_that_is_not_a_timestamp_is_an_error() {
         for text in [
             "",
             "yesterday",
@@ -267,7 +228,7 @@ mod tests {
         ] {
             assert_eq!(seconds(text), None, "{text}");
         }
-        assert!(Timestamp::from("no").system_time().unwrap_err().to_string().contains("\"no\" is no RFC 3339"));
+        assert!(Timestamp::from("no").system_time().unwrap_err().to_string().contains("\"no\" is not an RFC 3339"));
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn exit_codes_say_what_to_do() {
     emulator.fault(Fault::on("submit_parse", FaultKind::RateLimited { retry_after: None }));
     assert_eq!(code(&parse, "429"), 5);
     emulator.fault(Fault::on("submit_parse", FaultKind::ResetAfter));
-    assert_eq!(code(&parse, "may have been carried out"), 6);
+    assert_eq!(code(&parse, "may have been executed"), 6);
     emulator.fault(Fault::on("submit_parse", FaultKind::JobFails("no text in it".to_owned())));
     assert_eq!(code(&parse, "no text in it"), 7);
     emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
@@ -305,7 +305,7 @@ fn where_a_fate_is_unknown_the_command_shown_says_whether_it_was_done() {
     for (operation, arguments, words) in cases {
         emulator.fault(Fault::on(operation, FaultKind::ResetAfter));
         let said = run(&emulator, arguments);
-        assert!(said.code == 6 && said.error.contains("it may have been carried out"), "{said:?}");
+        assert!(said.code == 6 && said.error.contains("it may have been executed"), "{said:?}");
         let seen = type_again(&emulator, &said, "");
         assert!(seen.out.contains(words), "{operation}: {said:?} {seen:?}");
     }
@@ -437,7 +437,7 @@ fn a_job_of_the_demo_is_not_said_to_go_on() {
     let mut command = without_account(Command::new(program()));
     let said = Said::from(command.args(["agents", "run", "Go.", "--demo", "--timeout", "0"]).output().unwrap());
     assert!(said.code == 1 && said.error.contains("is gone with the Nomic in a box"), "{said:?}");
-    assert!(!said.error.contains("goes on"), "{said:?}");
+    assert!(!said.error.contains("it continues"), "{said:?}");
 }
 
 /// Looks at the help of a command and of all below it.
@@ -562,7 +562,7 @@ mod signals {
         assert_eq!((said.code, said.out.as_str()), (130, ""), "{said:?}");
         assert!(said.error.contains("interrupted; parse job ") && said.error.contains("still runs"), "{said:?}");
         let again = type_again(&emulator, &said, "--timeout 0");
-        assert!(again.code == 8 && again.error.ends_with("it goes on, and can be waited for again\n"), "{again:?}");
+        assert!(again.code == 8 && again.error.ends_with("it continues, wait for it again\n"), "{again:?}");
         assert_eq!(emulator.accepted("submit_parse"), 1);
     }
 
@@ -601,11 +601,11 @@ mod signals {
     }
 
     #[test]
-    fn ctrl_c_in_a_submission_says_that_it_may_have_been_carried_out() {
+    fn ctrl_c_in_a_submission_says_that_it_may_have_been_executed() {
         let emulator = emulator();
         emulator.fault(Fault::on("submit_parse", FaultKind::Stall(StallPhase::BeforeHead)));
         let said = interrupt_the_wait(&emulator, &["parse", permit_pdf().to_str().unwrap()], "submit_parse");
-        assert!(said.code == 130 && said.error.contains("may have been carried out"), "{said:?}");
+        assert!(said.code == 130 && said.error.contains("may have been executed"), "{said:?}");
         assert!(said.error.contains("--file-version "), "{said:?}");
         let seen = type_again(&emulator, &said, "");
         assert!(seen.out.contains("permit.pdf (task "), "{said:?} {seen:?}");

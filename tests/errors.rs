@@ -10,7 +10,7 @@ use common::{builder, document, emulator, nomic};
 use nomic_client::agents::{Filter, Launch};
 use nomic_client::extract::{self, ExtractJob};
 use nomic_client::parse::{self, ParseJob};
-use nomic_client::{AgentId, Error, ErrorCode, JobRef, Nomic, files};
+use nomic_client::{AgentId, Effect, Error, ErrorCode, ErrorKind, JobRef, Nomic, files};
 use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
 
 /// One read against a client, as the error's line.
@@ -27,7 +27,6 @@ fn line_of(operation: &str, error: &Error) -> String {
     let line = error.to_string();
     assert!(line.starts_with(&format!("{operation}: ")), "{line}");
     assert!(!line.contains('\n') && line.chars().next().unwrap().is_lowercase(), "{line}");
-    assert!(std::error::Error::source(error).is_none(), "the line says it all");
     assert_eq!(error.operation(), Some(operation));
     line
 }
@@ -42,7 +41,7 @@ fn a_wrong_or_revoked_key() {
     let emulator = emulator();
     let wrong = Nomic::new(emulator.url(), "npk_wrong").unwrap();
     let text = line(&wrong);
-    assert!(text.starts_with("get_agent: 401 unauthorized: ") && text.ends_with("; check the key"), "{text}");
+    assert!(text.starts_with("get_agent: 401 unauthorized: ") && text.ends_with("; check the API key"), "{text}");
     let key = emulator.issue_key(&["developer"]);
     let nomic = Nomic::new(emulator.url(), &key).unwrap();
     nomic.projects().next().unwrap().unwrap();
@@ -67,7 +66,7 @@ fn a_typo_in_the_domain() {
     let nomic = Nomic::builder("https://no-such-organization.invalid", "npk_x").attempts(1).build().unwrap();
     assert_eq!(
         line(&nomic),
-        "get_agent: cannot reach no-such-organization.invalid: the name is not known: is the domain right, and is there a network?"
+        "get_agent: cannot connect to no-such-organization.invalid: the name is not known: is the domain right, and is there a network?"
     );
 }
 
@@ -78,11 +77,11 @@ fn nobody_listening() {
     let text = line(&nomic);
     assert_eq!(
         text,
-        format!("get_agent: cannot reach {free}: connection refused: nobody listens there (tried 2 times)")
+        format!("get_agent: cannot connect to {free}: connection refused: nothing is listening there (tried 2 times)")
     );
     // What acts was provably not carried out.
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
-    assert!(error.is_unreachable() && !error.may_have_been_carried_out(), "{error}");
+    assert!(error.is_unreachable() && error.effect() == Effect::None, "{error}");
 }
 
 #[test]
@@ -95,7 +94,7 @@ fn tls_where_there_is_none() {
     let address = emulator.address();
     assert_eq!(
         text,
-        format!("get_agent: cannot reach {address}: it does not speak TLS: is it http:// and not https://?")
+        format!("get_agent: cannot connect to {address}: it does not speak TLS: is it http:// and not https://?")
     );
     assert!(!nomic.agent(&"a".into()).unwrap_err().is_transient(), "time does not mend it");
 }
@@ -107,17 +106,17 @@ fn a_page_that_says_200_is_no_success() {
     let page = || emulator.fault(Fault::any(status(200, "text/html", "<html>Please sign in</html>")));
     page();
     let error = nomic.delete_agent(&"a".into()).unwrap_err();
-    assert!(matches!(error, Error::Foreign(_)) && error.may_have_been_carried_out(), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::UnexpectedResponse(_)) && error.effect() != Effect::None, "{error}");
     assert!(
-        error.to_string().contains("Please sign in; it may have been carried out")
-            || error.to_string().contains("Please sign in</html>; it may have been carried out"),
+        error.to_string().contains("Please sign in; it may have been executed")
+            || error.to_string().contains("Please sign in</html>; it may have been executed"),
         "{error}"
     );
     page();
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
-    assert!(error.may_have_been_carried_out() && !error.to_string().contains("it was carried out"), "{error}");
+    assert!(error.effect() != Effect::None && !error.to_string().contains("it was executed"), "{error}");
     page();
-    assert!(!nomic.agent(&"a".into()).unwrap_err().may_have_been_carried_out());
+    assert!(nomic.agent(&"a".into()).unwrap_err().effect() == Effect::None);
 }
 
 #[test]
@@ -137,7 +136,7 @@ fn an_error_whose_body_is_cut_keeps_its_status() {
     let nomic = Nomic::new(url, "npk_x").unwrap();
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
     assert_eq!((error.status(), error.retry_after()), (Some(422), Some(Duration::from_secs(7))), "{error}");
-    assert!(!error.may_have_been_carried_out() && error.to_string().contains("The sche"), "{error}");
+    assert!(error.effect() == Effect::None && error.to_string().contains("The sche"), "{error}");
 }
 
 #[test]
@@ -147,9 +146,9 @@ fn a_later_failure_does_not_hide_an_earlier_answer() {
     emulator.fault(Fault::any(status(502, "text/plain", "maintenance until 17:00")));
     emulator.fault(Fault::any(FaultKind::Stall(StallPhase::BeforeHead)));
     let text = line(&nomic);
-    assert!(text.starts_with("get_agent: out of time after "), "{text}");
+    assert!(text.starts_with("get_agent: timed out after "), "{text}");
     assert!(
-        text.contains("; before that: get_agent: 502, not an answer of the API (text/plain): maintenance until 17:00"),
+        text.contains("; before that: get_agent: 502 not a response of the API (text/plain): maintenance until 17:00"),
         "{text}"
     );
 }
@@ -161,6 +160,7 @@ fn extreme_settings_neither_panic_nor_hang() {
     let all = |time: Duration| {
         builder(&emulator)
             .connect_timeout(time)
+            .response_timeout(time)
             .stall_timeout(time)
             .deadline(time)
             .upload_deadline(time)
@@ -184,7 +184,7 @@ fn what_cannot_be_written_as_http_is_refused() {
     let emulator = emulator();
     let error =
         nomic(&emulator).search_files(&"x".repeat(100_000), &files::Search::default()).next().unwrap().unwrap_err();
-    assert!(matches!(error, Error::Refused { .. }) && !error.is_transient(), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::InvalidRequest(_)) && !error.is_transient(), "{error}");
     assert_eq!(emulator.connections(), 0);
 }
 
@@ -206,7 +206,7 @@ fn html_from_a_proxy_is_kept() {
         emulator.clear_faults();
         emulator.fault(Fault::any(FaultKind::Html(code)).forever());
         let text = line(&nomic);
-        assert!(text.starts_with(&format!("get_agent: {code}, not an answer of the API (text/html")), "{text}");
+        assert!(text.starts_with(&format!("get_agent: {code} not a response of the API (text/html")), "{text}");
         assert!(text.contains("<html"), "{text}");
     }
 }
@@ -219,11 +219,11 @@ fn a_redirect_is_shown_and_not_followed() {
     let nomic = nomic(&emulator);
     let text = line(&nomic);
     assert!(
-        text.starts_with("get_agent: 301, not an answer of the API; it redirects to ") && text.contains(&location),
+        text.starts_with("get_agent: 301 not a response of the API; it redirects to ") && text.contains(&location),
         "{text}"
     );
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
-    assert!(!error.may_have_been_carried_out(), "{error}");
+    assert!(error.effect() == Effect::None, "{error}");
     assert_eq!(other.connections(), 0, "the key went nowhere else");
 }
 
@@ -237,25 +237,31 @@ fn an_answer_that_is_cut_in_the_middle() {
         emulator.fault(Fault::any(kind.clone()));
         let text = listed(&nomic);
         let address = emulator.address();
-        let whole = if kind == FaultKind::ResetInHead { "" } else { "whole " };
-        assert!(text.starts_with(&format!("list_projects: no {whole}answer from {address}: ")), "{kind:?}: {text}");
+        let what = if kind == FaultKind::ResetInHead { "no" } else { "200 incomplete" };
+        assert!(text.starts_with(&format!("list_projects: {what} response from {address}: ")), "{kind:?}: {text}");
         assert!(text.contains("the connection was "), "{kind:?}: {text}");
     }
     emulator.fault(Fault::on("list_projects", FaultKind::TruncatedJson));
     let error = nomic.projects().next().unwrap().unwrap_err();
-    assert!(error.to_string().starts_with("list_projects: the answer cannot be read at "), "{error}");
-    assert!(error.is_transient());
+    assert!(error.to_string().starts_with("list_projects: 200 cannot decode the response at "), "{error}");
+    assert!(!error.is_transient(), "a whole response, and not JSON");
 }
 
 #[test]
-fn a_stalled_server_ends_with_the_stall_timeout() {
+fn a_stalled_server_ends_with_the_response_or_the_stall_timeout() {
     let emulator = emulator();
-    let nomic = builder(&emulator).attempts(1).stall_timeout(Duration::from_millis(150)).build().unwrap();
-    for phase in [StallPhase::BeforeRead, StallPhase::BeforeHead, StallPhase::InHead, StallPhase::InBody] {
+    let (timeout, more) = (Duration::from_millis(150), " the server sent nothing more");
+    let nomic = builder(&emulator).attempts(1).response_timeout(timeout).stall_timeout(timeout).build().unwrap();
+    for (phase, end) in [
+        (StallPhase::BeforeRead, " none within the response timeout"),
+        (StallPhase::BeforeHead, " none within the response timeout"),
+        (StallPhase::InHead, more),
+        (StallPhase::InBody, more),
+    ] {
         emulator.fault(Fault::any(FaultKind::Stall(phase)));
         let began = Instant::now();
         let text = listed(&nomic);
-        assert!(text.ends_with(" the server sent nothing more"), "{phase:?}: {text}");
+        assert!(text.ends_with(end), "{phase:?}: {text}");
         assert!(began.elapsed() < Duration::from_millis(1000), "{phase:?}: {:?}", began.elapsed());
     }
 }
@@ -272,13 +278,13 @@ fn a_server_that_never_answers_is_given_up_at_the_deadline() {
         let began = Instant::now();
         let text = listed(&nomic);
         let took = began.elapsed();
-        assert!(text.starts_with("list_projects: out of time after 4"), "{text}");
-        assert!(text.ends_with("waiting for the server") || text.ends_with("the rest of its answer 200"), "{text}");
+        assert!(text.replace("200 ", "").starts_with("list_projects: timed out after 4"), "{text}");
+        assert!(text.ends_with("waiting for a response") || text.ends_with("the rest of the response"), "{text}");
         assert!(took >= deadline && took < deadline + Duration::from_millis(200), "{kind:?}: {took:?}");
-        // What acts may have been carried out.
+        // What acts may have been executed.
         emulator.fault(Fault::on("launch_agent", kind));
         let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
-        assert!(error.is_timeout() && error.may_have_been_carried_out(), "{error}");
+        assert!(error.is_timeout() && error.effect() != Effect::None, "{error}");
     }
 }
 
@@ -305,31 +311,27 @@ fn json_of_another_shape_is_named_with_its_path() {
         emulator.fault(Fault::any(kind));
         line(&nomic)
     };
-    assert_eq!(
-        text(status(
-            200,
-            "application/json",
-            r#"{"data":{"id":"a","status":"running","artifacts":[{"id":"b"},{"id":7}]}}"#
-        )),
-        "get_agent: the answer cannot be read at data.artifacts[1].id: invalid type: integer `7`, expected a string"
-    );
-    assert_eq!(
-        text(status(200, "application/json", r#"{"id":"a"}"#)),
-        "get_agent: the answer cannot be read at $: missing field `status`"
-    );
+    for (body, at) in [
+        (r#"{"data":{"id":"a","status":["running"]}}"#, "data.status: invalid type: sequence, expected a string"),
+        (r#"{"id":"a"}"#, "$: missing field `status`"),
+    ] {
+        let text = text(status(200, "application/json", body));
+        assert!(text.starts_with(&format!("get_agent: 200 cannot decode the response at {at}")), "{text}");
+    }
+    let odd = r#"{"id":7,"status":"running","artifacts":"none","files":[7],"summary":[],"createdAt":{}}"#;
+    emulator.fault(Fault::any(status(200, "application/json", odd)));
+    let agent = nomic.agent(&"7".into()).unwrap();
+    assert!(agent.id == "7" && agent.artifacts.is_empty() && agent.files.is_empty() && agent.summary.is_none());
     emulator.fault(Fault::on("list_agents", FaultKind::WrongTypes));
     let error = nomic.agents(&Filter::default()).next().unwrap().unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "list_agents: the answer cannot be read at data: invalid type: map, expected a sequence"
+    assert!(
+        error.to_string().starts_with("list_agents: 200 cannot decode the response at data: invalid type: "),
+        "{error}"
     );
     assert!(!error.is_transient());
     emulator.fault(Fault::on("launch_agent", FaultKind::WrongTypes));
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
-    assert!(
-        error.to_string().contains("; it was carried out, as agent ") && error.may_have_been_carried_out(),
-        "{error}"
-    );
+    assert!(error.to_string().contains("; it was executed, as agent ") && error.effect() != Effect::None, "{error}");
     assert_eq!(emulator.accepted("launch_agent"), 1);
 }
 
@@ -352,7 +354,7 @@ fn the_servers_words_are_never_lost() {
     emulator.fault(Fault::any(status(418, "application/json", odd)));
     let error = nomic.agent(&"a".into()).unwrap_err();
     assert_eq!(error.to_string(), r#"get_agent: 418 new_word: {"reason":"odd"} (a[0].b: No.; "loose")"#);
-    let Error::Api(inside) = error else { panic!("an error of the API") };
+    let ErrorKind::Api(inside) = error.kind() else { panic!("an error of the API") };
     assert_eq!(inside.body["trace"], "t-1");
 }
 
@@ -363,7 +365,7 @@ fn an_answer_beyond_the_limit_is_not_read() {
     for kind in [FaultKind::Oversized(1 << 30), FaultKind::GzipBomb(1 << 30)] {
         emulator.fault(Fault::any(kind));
         let text = line(&nomic);
-        assert_eq!(text, "get_agent: the answer is larger than 65536 bytes, the limit of this client");
+        assert_eq!(text, "get_agent: 200 the response is larger than 65536 bytes, the limit of this client");
     }
 }
 
@@ -390,7 +392,7 @@ fn the_environment_is_asked_for_what_is_missing() {
     };
     let emulator = Emulator::start().unwrap();
     assert!(run(&[]).contains("NOMIC_API_KEY"));
-    assert!(run(&[("NOMIC_API_KEY", "npk_x")]).contains("NOMIC_DOMAIN (as `acme`) or NOMIC_BASE_URL"));
+    assert!(run(&[("NOMIC_API_KEY", "npk_x")]).contains("NOMIC_DOMAIN (e.g. `acme`) or NOMIC_BASE_URL"));
     assert!(run(&[("NOMIC_API_KEY", "npk_x"), ("NOMIC_DOMAIN", "acme")]).contains("https://acme.nomic.ai/api/v0"));
     let both = [("NOMIC_API_KEY", "npk_x"), ("NOMIC_DOMAIN", "acme"), ("NOMIC_BASE_URL", emulator.url())];
     assert!(run(&both).contains(emulator.url()));
@@ -408,7 +410,10 @@ fn a_client_in_a_hurry_shares_all_but_its_deadline() {
     {
         let began = Instant::now();
         let error = call().unwrap_err();
-        assert!(matches!(error, Error::Deadline(_)) && began.elapsed() < Duration::from_millis(600), "{error}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Deadline(_)) && began.elapsed() < Duration::from_millis(600),
+            "{error}"
+        );
     }
     hurried.projects().next().unwrap().unwrap();
     let before = emulator.connections();
@@ -432,7 +437,7 @@ fn a_program_that_reads_the_environment() {
 fn an_error_is_never_as_long_as_an_answer() {
     let emulator = emulator();
     let long = "x".repeat(1_000_000);
-    for body in [format!(r#"{{"id":"a","status":"b","artifacts":"{long}"}}"#), format!(r#"{{"{long}":1,"id":7}}"#)] {
+    for body in [format!(r#"{{"id":["{long}"],"status":"b"}}"#), format!(r#"{{"{long}":1,"id":7}}"#)] {
         emulator.fault(Fault::any(status(200, "application/json", &body)));
         let text = line(&nomic(&emulator));
         assert!(text.len() < 1000, "{} bytes", text.len());
@@ -453,20 +458,19 @@ fn a_job_that_was_begun_is_told_although_its_answer_cannot_be_read() {
     let answer = |body: &str| emulator.fault(Fault::any(status(201, "application/json", body)));
     for (body, job) in [
         (r#"{"id":"a-1","status":7}"#, Some("a-1")),
-        (r#"{"data":{"id":"a-2","status":"running","artifacts":[{"type":"table"}]}}"#, Some("a-2")),
+        (r#"{"data":{"id":"a-2","status":{"is":"running"}}}"#, Some("a-2")),
         (r#"{"id":{"value":"a-3"},"status":"running"}"#, None),
     ] {
         answer(body);
         let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
         assert_eq!(error.job(), job.map(|id| JobRef::Agent(id.into())).as_ref(), "{error}");
-        assert!(error.was_carried_out() && error.may_have_been_carried_out(), "{error}");
-        let told = error
-            .to_string()
-            .ends_with(&job.map(|id| format!("; it was carried out, as agent {id}")).unwrap_or_default());
+        assert!(error.effect() == Effect::Executed && error.effect() != Effect::None, "{error}");
+        let told =
+            error.to_string().ends_with(&job.map(|id| format!("; it was executed, as agent {id}")).unwrap_or_default());
         assert!(told, "{error}");
     }
     answer(r#"{"taskId":42,"status":"WAITING"}"#);
-    let job = nomic.parse(&version, &parse::Options::default()).unwrap_err().job().cloned().unwrap();
+    let job = JobRef::from(&nomic.parse(&version, &parse::Options::default()).unwrap());
     assert_eq!(ParseJob::try_from(job.clone()).unwrap().task_id.as_str(), "42");
     assert_eq!(ExtractJob::try_from(job.clone()).unwrap_err(), job);
     assert!(AgentId::try_from(job).is_err());
@@ -480,10 +484,10 @@ fn a_success_whose_body_is_lost_says_that_there_was_one() {
     let nomic = nomic(&emulator);
     emulator.fault(Fault::on("launch_agent", FaultKind::CloseInBody));
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
-    assert_eq!((error.status(), error.was_carried_out()), (Some(201), false), "who closed may be a proxy");
+    assert_eq!((error.status(), error.effect() == Effect::Executed), (Some(201), false), "who closed may be a proxy");
     assert!(
-        error.to_string().contains("no whole answer from ")
-            && error.to_string().contains(": it answered 201, but the connection was closed in the middle; it may"),
+        error.to_string().contains("201 incomplete response from ")
+            && error.to_string().contains(": the connection was closed in the middle; it may"),
         "{error}"
     );
 }

@@ -571,7 +571,7 @@ fn a_build_fetches_a_section_once_keeps_it_for_when_there_is_no_network_and_says
     let elsewhere = built(&target, &[variables[0], ("NOMIC_BASE_URL", "http://127.0.0.1:9/api/v0")]);
     let text = String::from_utf8_lossy(&elsewhere.stderr);
     assert!(
-        !elsewhere.status.success() && text.contains("cannot reach 127.0.0.1"),
+        !elsewhere.status.success() && text.contains("cannot connect to 127.0.0.1"),
         "another instance is asked: {text}"
     );
     let refresh = [variables[0], variables[1], ("NOMIC_REFRESH", "1")];

@@ -25,7 +25,7 @@ fn errors(emulator: &Emulator, status: u16, content_type: &str, body: impl Into<
     let waited = submitted.and_then(|job| nomic.wait_with(&job, &brief)).err();
     let asked = nomic.wait_with(&nomic.parse_job("t"), &brief).err();
     let extracted = nomic.wait_with(&nomic.extract_job("t"), &brief);
-    let mismatch = extracted.and_then(|extracted| extracted.to::<Vec<String>>()).err();
+    let mismatch = extracted.and_then(|extracted| extracted.deserialize::<Vec<String>>()).err();
     let listed = nomic.users(&users::Filter::default()).find_map(Result::err);
     [waited, asked, mismatch, listed].into_iter().flatten().collect()
 }

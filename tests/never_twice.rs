@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use common::{builder, emulator, nomic};
 use nomic_client::agents::{Filter, Launch};
 use nomic_client::files::Upload;
-use nomic_client::{Error, Nomic};
+use nomic_client::{Builder, Effect, Error, Nomic};
 use nomic_emulator::{Emulator, Fault, FaultKind, LimitModel, Limits, StallPhase};
 
 fn launch(nomic: &Nomic) -> Result<(), Error> {
@@ -17,6 +17,11 @@ fn launch(nomic: &Nomic) -> Result<(), Error> {
 
 fn list(nomic: &Nomic) -> Result<(), Error> {
     nomic.agents(&Filter::default()).try_for_each(|agent| agent.map(drop))
+}
+
+/// A client that gives up a silent server at once.
+fn impatient(emulator: &Emulator) -> Builder {
+    builder(emulator).response_timeout(Duration::from_millis(100)).stall_timeout(Duration::from_millis(100))
 }
 
 /// What leaves it open whether the server acted.
@@ -41,7 +46,7 @@ fn doubtful() -> Vec<FaultKind> {
 #[test]
 fn a_post_is_never_sent_twice() {
     let emulator = emulator();
-    let nomic = builder(&emulator).stall_timeout(Duration::from_millis(100)).pacing(false).attempts(5).build().unwrap();
+    let nomic = impatient(&emulator).pacing(false).attempts(5).build().unwrap();
     for (run, kind) in doubtful().into_iter().enumerate() {
         for operation in ["launch_agent", "upload_file"] {
             emulator.fault(Fault::on(operation, kind.clone()));
@@ -51,7 +56,7 @@ fn a_post_is_never_sent_twice() {
                 _ => nomic.upload(Upload::from_bytes(format!("{run}.txt"), "Level: 1")).unwrap_err(),
             };
             assert_eq!(emulator.received(operation), before + 1, "{kind:?}");
-            assert!(error.may_have_been_carried_out(), "{kind:?}: {error}");
+            assert!(error.effect() != Effect::None, "{kind:?}: {error}");
             assert!(error.to_string().ends_with("carried out"), "{error}");
         }
     }
@@ -60,7 +65,7 @@ fn a_post_is_never_sent_twice() {
 #[test]
 fn a_read_is_sent_again_until_it_succeeds_or_the_attempts_are_used_up() {
     let emulator = emulator();
-    let nomic = builder(&emulator).stall_timeout(Duration::from_millis(100)).build().unwrap();
+    let nomic = impatient(&emulator).build().unwrap();
     for kind in doubtful().into_iter().filter(|kind| *kind != FaultKind::TruncatedJson) {
         let before = emulator.received("list_agents");
         emulator.fault(Fault::on("list_agents", kind.clone()));
@@ -71,7 +76,7 @@ fn a_read_is_sent_again_until_it_succeeds_or_the_attempts_are_used_up() {
     emulator.fault(Fault::on("list_agents", FaultKind::Html(502)).forever());
     let error = list(&nomic).unwrap_err();
     assert_eq!(emulator.received("list_agents"), before + 4);
-    assert!(error.is_transient() && !error.may_have_been_carried_out(), "{error}");
+    assert!(error.is_transient() && error.effect() == Effect::None, "{error}");
 }
 
 #[test]
@@ -115,7 +120,7 @@ fn a_delay_beyond_the_deadline_comes_back_at_once_for_all_clones() {
     let second = launch(&nomic.clone()).unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(1));
     for error in [&first, &second] {
-        assert!(error.is_rate_limited() && !error.may_have_been_carried_out(), "{error}");
+        assert!(error.is_rate_limited() && error.effect() == Effect::None, "{error}");
         assert!(error.retry_after().unwrap() > Duration::from_secs(3590), "{error}");
     }
     assert!(

@@ -49,6 +49,7 @@ fn run(emulator: &Emulator, number: u64) -> Account {
     plan.iter().for_each(|fault| emulator.fault(fault.clone()));
     let nomic = builder(emulator)
         .attempts(1 + chance.below(3) as u32)
+        .response_timeout(Duration::from_millis(400))
         .stall_timeout(Duration::from_millis(400))
         .deadline(Duration::from_secs(5))
         .response_limit(1 << 22)

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::{builder, emulator, nomic};
 use nomic_client::files::{MAX_UPLOAD, Upload};
-use nomic_client::{Error, Nomic};
+use nomic_client::{Effect, ErrorKind, Nomic};
 use nomic_emulator::{Fault, FaultKind};
 
 const MIB: u64 = 1 << 20;
@@ -59,9 +59,9 @@ fn an_upload_always_says_its_length_and_arrives_byte_for_byte() {
     let uploads = [
         Upload::from_bytes("a.bin", bytes.clone()),
         Upload::from_reader("a.bin", io::Cursor::new(bytes.clone()), bytes.len() as u64),
-        Upload::from_unsized_reader("a.bin", io::Cursor::new(bytes.clone())),
+        Upload::from_reader_buffered("a.bin", io::Cursor::new(bytes.clone())),
         Upload::from_bytes("a.bin", bytes.clone())
-            .path("deep/er/a.bin")
+            .destination("deep/er/a.bin")
             .progress(move |sent, total| heard.lock().unwrap().push((sent, total))),
     ];
     for upload in uploads {
@@ -91,7 +91,10 @@ fn what_is_empty_or_too_large_opens_no_connection() {
     let error = nomic.upload_file(&large.0).unwrap_err().to_string();
     assert!(error.contains("has 524288001 bytes; the service takes 524288000"), "{error}");
     let error = nomic.upload_file("no/such/file.pdf").unwrap_err();
-    assert!(matches!(&error, Error::Document { kind: io::ErrorKind::NotFound, .. }), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Document { source, .. } if source.kind() == io::ErrorKind::NotFound),
+        "{error}"
+    );
     assert_eq!(emulator.connections(), 0);
 }
 
@@ -109,9 +112,9 @@ fn a_document_that_shrinks_or_grows_while_it_is_sent_is_an_error_and_no_hang() {
             }
         });
         let error = nomic.upload(upload).unwrap_err();
-        assert!(matches!(error, Error::Document { .. }), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::Document { .. }), "{error}");
         assert!(error.to_string().ends_with(&format!("it became {words} while it was sent")), "{error}");
-        assert!(!error.may_have_been_carried_out());
+        assert!(error.effect() == Effect::None);
     }
     assert_eq!(emulator.accepted("upload_file"), 0);
     // The client is as good as before.
@@ -126,7 +129,7 @@ fn an_upload_that_is_given_up_ends_at_once_and_stores_nothing() {
     // In the middle, and with the last byte of the document.
     for end in [MIB, size] {
         let mut reached = 0;
-        let upload = Upload::from_bytes("a.bin", vec![7; size as usize]).control(|sent, total| {
+        let upload = Upload::from_bytes("a.bin", vec![7; size as usize]).on_progress(|sent, total| {
             assert!(reached < end && total == size, "called after it broke off");
             reached = sent;
             if sent >= end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -136,11 +139,11 @@ fn an_upload_that_is_given_up_ends_at_once_and_stores_nothing() {
             error.to_string(),
             "upload_file: given up by the program before the document was through; nothing was stored"
         );
-        assert!(error.is_cancelled() && !error.may_have_been_carried_out() && !error.is_transient());
+        assert!(error.is_cancelled() && error.effect() == Effect::None && !error.is_transient());
         assert_eq!(error.operation(), Some("upload_file"));
     }
     assert_eq!(emulator.accepted("upload_file"), 0);
-    nomic.upload(Upload::from_bytes("a.txt", "Level: 1").control(|_, _| ControlFlow::Continue(()))).unwrap();
+    nomic.upload(Upload::from_bytes("a.txt", "Level: 1").on_progress(|_, _| ControlFlow::Continue(()))).unwrap();
     assert_eq!(emulator.accepted("upload_file"), 1);
 }
 
@@ -169,7 +172,9 @@ fn an_answer_that_comes_before_the_document_is_through_reaches_the_caller() {
         for status in [401, 413, 429] {
             emulator.fault(Fault::any(FaultKind::EarlyAnswer { status, after_bytes: run * 64 * 1024, close: true }));
             match nomic.upload_file(&document.0) {
-                Err(Error::Api(error)) if error.status == status && !error.message.is_empty() => {}
+                Err(error)
+                    if error.status() == Some(status)
+                        && matches!(error.kind(), ErrorKind::Api(api) if !api.message.is_empty()) => {}
                 other => missed.push(format!("{status} after {run}: {other:?}")),
             }
         }
@@ -191,6 +196,34 @@ fn an_early_answer_of_a_server_that_reads_no_further_is_heard_after_the_stall_ti
 }
 
 #[test]
+fn after_an_early_response_the_document_is_read_no_further_and_its_connection_is_not_reused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nomic = Nomic::builder(format!("http://{}", listener.local_addr().unwrap()), "npk_x").pacing(false);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 1000]);
+                let body = r#"{"error":"File too large"}"#;
+                let head = format!("HTTP/1.1 413 No\r\nContent-Length: {}\r\n\r\n", body.len());
+                stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+                // It stays open, and takes what comes for the rest of the document.
+                std::thread::sleep(Duration::from_secs(1));
+                let _ = io::copy(&mut stream, &mut io::sink());
+            });
+        }
+    });
+    let nomic = nomic.upload_deadline(Duration::from_secs(5)).attempts(1).build().unwrap();
+    for run in 0..2 {
+        let mut read = 0;
+        let upload = Upload::from_reader("a.bin", io::repeat(0).take(64 * MIB), 64 * MIB);
+        let error = nomic.upload(upload.progress(|sent, _| read = sent)).unwrap_err();
+        assert_eq!(error.status(), Some(413), "{run}: {error}");
+        assert!(read < 32 * MIB, "{run}: {read}");
+    }
+}
+
+#[test]
 fn an_upload_that_was_refused_with_a_delay_is_sent_again_from_its_beginning() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
@@ -208,7 +241,7 @@ fn an_upload_that_was_refused_with_a_delay_is_sent_again_from_its_beginning() {
     early();
     let reader = Upload::from_reader("b.txt", io::Cursor::new("Level: 2"), 8);
     let error = nomic.upload(reader).unwrap_err();
-    assert!(error.is_rate_limited() && error.retry_after().is_some() && !error.may_have_been_carried_out(), "{error}");
+    assert!(error.is_rate_limited() && error.retry_after().is_some() && error.effect() == Effect::None, "{error}");
     assert_eq!(emulator.accepted("upload_file"), 1);
 }
 

@@ -1,4 +1,4 @@
-//! Waiting for many jobs at once: each comes out once, soon after its end, for few requests.
+//! Waiting for many jobs: each is yielded once, soon after its end, with few requests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
@@ -10,11 +10,11 @@ use common::{builder, document, emulator, impatient, nomic};
 use nomic_client::agents::{AgentStatus, Launch};
 use nomic_client::files::Upload;
 use nomic_client::parse::ParseJob;
-use nomic_client::{AgentId, FileVersionId, JobRef, Nomic, Patience, extract, parse};
+use nomic_client::{AgentId, ErrorKind, FileVersionId, JobRef, Nomic, WaitOptions, extract, parse};
 use nomic_emulator::{Emulator, Fault, FaultKind, LimitModel, Limits};
 use serde_json::json;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client for which a minute of quota passes in a tenth of a second.
 fn quick(emulator: &Emulator) -> Nomic {
@@ -26,7 +26,7 @@ fn submit(nomic: &Nomic, version: &FileVersionId) -> ParseJob {
 }
 
 #[test]
-fn every_job_comes_out_once_with_its_own_result() {
+fn every_job_is_yielded_once_with_its_own_result() {
     let emulator =
         Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(20)).desks(3).start().unwrap();
     let nomic = quick(&emulator);
@@ -34,21 +34,21 @@ fn every_job_comes_out_once_with_its_own_result() {
         .map(|number| nomic.upload(Upload::from_bytes("a.txt", format!("Level: {number}"))).unwrap().file_version_id)
         .collect();
     let jobs: Vec<_> = documents.iter().map(|version| submit(&nomic, version)).collect();
-    let mut all = nomic.wait_all_with(jobs.clone(), &impatient(PATIENCE));
-    assert_eq!((all.len(), all.waiting().count()), (20, 20));
+    let mut all = nomic.wait_all_with(jobs.clone(), &impatient(TIMEOUT));
+    assert_eq!((all.len(), all.pending().count()), (20, 20));
     let first = all.next().unwrap();
-    assert_eq!((all.len(), all.waiting().count()), (19, 19));
+    assert_eq!((all.len(), all.pending().count()), (19, 19));
     let mut seen = HashSet::new();
     for (job, parsed) in std::iter::once(first).chain(all) {
         let number = jobs.iter().position(|other| *other == job).unwrap();
-        assert!(seen.insert(number), "{number} came twice");
+        assert!(seen.insert(number), "{number} was yielded twice");
         assert_eq!(parsed.unwrap().text().trim(), format!("Level: {number}"));
     }
     assert_eq!(seen.len(), 20);
 }
 
 #[test]
-fn what_fails_what_is_unknown_and_what_never_ends_come_out_as_errors_with_their_jobs() {
+fn failed_unknown_and_endless_jobs_are_yielded_with_errors_that_name_them() {
     let emulator = emulator();
     let nomic = quick(&emulator);
     let versions = [document(&nomic)];
@@ -60,9 +60,9 @@ fn what_fails_what_is_unknown_and_what_never_ends_come_out_as_errors_with_their_
     let endless = extraction().unwrap();
     let unknown = nomic.extract_job("nobody");
     let jobs = [endless.clone(), failed.clone(), unknown.clone(), good.clone()];
-    let patience = impatient(Duration::from_millis(300));
+    let options = impatient(Duration::from_millis(300));
     let mut errors = Vec::new();
-    for (job, outcome) in nomic.wait_all_with(jobs, &patience) {
+    for (job, outcome) in nomic.wait_all_with(jobs, &options) {
         match outcome {
             Ok(_) => assert_eq!(job, good),
             Err(error) => {
@@ -91,7 +91,7 @@ fn a_job_can_be_added_while_others_are_waited_for() {
 }
 
 #[test]
-fn nothing_is_asked_before_it_is_iterated() {
+fn nothing_is_sent_before_it_is_iterated() {
     let emulator = emulator();
     let nomic = quick(&emulator);
     let mut all = nomic.wait_all([nomic.parse_job("t")]);
@@ -100,7 +100,7 @@ fn nothing_is_asked_before_it_is_iterated() {
 }
 
 #[test]
-fn trouble_in_asking_ends_nothing() {
+fn transient_poll_errors_end_no_wait() {
     let emulator =
         Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(30)).desks(2).start().unwrap();
     let nomic = builder(&emulator).attempts(1).rate_window(Duration::from_millis(100)).build().unwrap();
@@ -115,78 +115,83 @@ fn trouble_in_asking_ends_nothing() {
     ] {
         emulator.fault(Fault::on("get_parse", kind));
     }
-    let done = nomic.wait_all_with(jobs, &impatient(PATIENCE)).filter(|(_, parsed)| parsed.is_ok()).count();
+    let done = nomic.wait_all_with(jobs, &impatient(TIMEOUT)).filter(|(_, parsed)| parsed.is_ok()).count();
     assert_eq!(done, 10);
 }
 
 #[test]
-fn many_agents_are_looked_after_in_the_list() {
+fn many_agents_are_polled_through_the_list() {
     let emulator =
         Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(100)).desks(30).start().unwrap();
     let nomic = quick(&emulator);
     let agents: Vec<_> = (0..120).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap()).collect();
     emulator.fault(Fault::on("list_agents", FaultKind::Html(502)).times(8));
     let mut seen = HashSet::new();
-    for (agent, ended) in nomic.wait_all_with(agents, &impatient(PATIENCE)) {
+    for (agent, ended) in nomic.wait_all_with(agents, &impatient(TIMEOUT)) {
         let ended = ended.unwrap();
         assert_eq!((&ended.id, ended.status, ended.artifacts.len()), (&agent.id, AgentStatus::Finished, 2));
         assert!(seen.insert(agent.id));
     }
     assert_eq!(seen.len(), 120);
-    // The last few are asked after one by one.
+    // The last few are polled one by one.
     assert!(emulator.received("get_agent") < 40, "{}", emulator.received("get_agent"));
 }
 
 #[test]
-fn who_breaks_off_loses_no_job_that_was_not_yielded() {
+fn breaking_off_loses_no_job_that_was_not_yielded() {
     let emulator = emulator();
     let nomic = quick(&emulator);
     let agents: HashSet<_> = (0..20).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap().id).collect();
-    let mut all = nomic.wait_all_with(agents.iter().cloned(), &impatient(PATIENCE));
+    let mut all = nomic.wait_all_with(agents.iter().cloned(), &impatient(TIMEOUT));
     let (first, ended) = all.next().unwrap();
     ended.unwrap();
     // The list has shown the ends of the others too.
-    let mut left: HashSet<_> = all.waiting().cloned().collect();
+    let mut left: HashSet<_> = all.pending().cloned().collect();
     assert_eq!(left.len(), 19);
     left.insert(first);
     assert_eq!(left, agents);
 }
 
 #[test]
-fn what_a_list_showed_before_it_broke_off_comes_out_once_too() {
+fn what_a_list_showed_before_it_failed_is_yielded_once() {
     let emulator = emulator();
     let nomic = builder(&emulator).attempts(1).rate_window(Duration::from_millis(100)).build().unwrap();
     let agents: Vec<_> = (0..120).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap().id).collect();
     // The first page comes, the second never does.
     emulator.fault(Fault::on("list_agents", FaultKind::ResetBefore).skip(1).forever());
-    let ended: HashSet<_> =
-        nomic.wait_all_with(agents, &impatient(PATIENCE)).map(|(_, ended)| ended.unwrap().id).collect();
-    assert_eq!((ended.len(), emulator.received("get_agent")), (120, 20));
+    let ended = |agents: Vec<AgentId>| -> HashSet<_> {
+        nomic.wait_all_with(agents, &impatient(TIMEOUT)).map(|(_, ended)| ended.unwrap().id).collect()
+    };
+    assert_eq!((ended(agents.clone()).len(), emulator.received("get_agent")), (120, 20));
+    emulator.clear_faults();
+    emulator.fault(Fault::on("list_agents", FaultKind::ResetBefore).skip(1).forever());
+    assert_eq!(ended(agents.into_iter().rev().collect()).len(), 120);
+    assert_eq!(emulator.received("get_agent"), 40);
 }
 
 #[test]
-fn agents_that_the_list_does_not_show_are_asked_after_one_by_one() {
+fn agents_that_the_list_does_not_show_are_polled_one_by_one() {
     let emulator = emulator();
     let nomic = quick(&emulator);
     let mine: Vec<AgentId> = (0..5).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap().id).collect();
-    // Hundreds of newer ones stand before them.
+    // Hundreds of newer ones come before them in the list.
     (0..250).for_each(|_| drop(nomic.launch_agent(&Launch::prompt("Go.")).unwrap()));
-    assert!(nomic.wait_all_with(mine.clone(), &impatient(PATIENCE)).all(|(_, ended)| ended.is_ok()));
+    assert!(nomic.wait_all_with(mine.clone(), &impatient(TIMEOUT)).all(|(_, ended)| ended.is_ok()));
     assert_eq!((emulator.received("list_agents"), emulator.received("get_agent")), (2, 5));
 
     emulator.fault(Fault::on("list_agents", FaultKind::ResetBefore).forever());
     let blind = builder(&emulator).attempts(1).rate_window(Duration::from_millis(100)).build().unwrap();
-    assert!(blind.wait_all_with(mine.clone(), &impatient(PATIENCE)).all(|(_, ended)| ended.is_ok()));
+    assert!(blind.wait_all_with(mine.clone(), &impatient(TIMEOUT)).all(|(_, ended)| ended.is_ok()));
     assert_eq!((emulator.received("list_agents"), emulator.received("get_agent")), (5, 10));
     emulator.clear_faults();
 
     emulator.fault(Fault::on("list_agents", FaultKind::Api { status: 403, error: "no".into(), code: None }).forever());
-    assert!(nomic.wait_all_with(mine, &impatient(PATIENCE)).all(|(_, ended)| ended.is_ok()));
+    assert!(nomic.wait_all_with(mine, &impatient(TIMEOUT)).all(|(_, ended)| ended.is_ok()));
     assert_eq!((emulator.received("list_agents"), emulator.received("get_agent")), (6, 15));
 }
 
 #[test]
-fn a_server_that_asked_to_be_left_alone_is_not_asked_once_more_when_the_patience_ends() {
+fn a_retry_after_beyond_the_timeout_ends_the_wait_at_once_without_a_final_poll() {
     let emulator = emulator();
     let nomic = builder(&emulator).pacing(false).build().unwrap();
     emulator.fault(Fault::any(FaultKind::RateLimited { retry_after: Some("60".into()) }).forever());
@@ -200,10 +205,37 @@ fn a_server_that_asked_to_be_left_alone_is_not_asked_once_more_when_the_patience
     assert!(all.all(|(_, outcome)| outcome.unwrap_err().is_timeout()));
     assert!(began.elapsed() < Duration::from_secs(5), "that is known at once too");
     assert_eq!(emulator.received("get_parse"), 2);
+    // Beyond the timeout by less than a final poll may be late, and by more than a clock can count.
+    for retry_after in ["31", "18446744073709551615"] {
+        let emulator = Emulator::start().unwrap();
+        let nomic = builder(&emulator).pacing(false).build().unwrap();
+        emulator.fault(Fault::any(FaultKind::RateLimited { retry_after: Some(retry_after.into()) }).forever());
+        let mut all =
+            nomic.wait_all_with(["a", "b"].map(|id| nomic.parse_job(id)), &impatient(Duration::from_secs(30)));
+        assert!(all.all(|(_, outcome)| outcome.unwrap_err().is_timeout()));
+        let agents = ["a", "b", "c"].map(AgentId::from);
+        let mut all = nomic.wait_all_with(agents, &impatient(Duration::from_secs(30)));
+        assert!(all.all(|(_, outcome)| outcome.unwrap_err().is_timeout()));
+        let received = ["get_parse", "list_agents", "get_agent"].map(|operation| emulator.received(operation));
+        assert!(received == [1, 1, 0] && began.elapsed() < Duration::from_secs(5), "{retry_after} {received:?}");
+    }
 }
 
 #[test]
-fn the_same_job_twice_comes_out_twice() {
+fn the_final_poll_of_many_jobs_is_sent_at_the_timeout() {
+    let emulator = emulator();
+    let nomic = quick(&emulator);
+    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    let job = submit(&nomic, &document(&nomic));
+    let options = WaitOptions { initial_interval: Duration::from_secs(60), ..impatient(Duration::from_millis(300)) };
+    let began = Instant::now();
+    assert!(nomic.wait_all_with([job], &options).all(|(_, outcome)| outcome.unwrap_err().is_timeout()));
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(emulator.received("get_parse"), 2, "at once, and at the end");
+}
+
+#[test]
+fn the_same_job_twice_is_yielded_twice() {
     let emulator = emulator();
     let nomic = quick(&emulator);
     let agent = nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
@@ -212,13 +244,13 @@ fn the_same_job_twice_comes_out_twice() {
 }
 
 #[test]
-fn the_patience_ends_for_all_without_a_question_for_each() {
+fn many_jobs_time_out_together_without_a_final_poll_for_each() {
     let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_secs(3600)).start().unwrap();
-    // Five questions a second, as in the contract.
+    // Five polls a second, as in the contract.
     let nomic = nomic(&emulator);
     let jobs: Vec<_> = (0..200).map(|_| submit(&nomic, &document(&nomic))).collect();
     let began = Instant::now();
-    let outcomes: Vec<_> = nomic.wait_all_with(jobs, &Patience::of(Duration::from_secs(1))).collect();
+    let outcomes: Vec<_> = nomic.wait_all_with(jobs, &WaitOptions::with_timeout(Duration::from_secs(1))).collect();
     assert!(outcomes.len() == 200 && outcomes.iter().all(|(_, outcome)| outcome.as_ref().unwrap_err().is_timeout()));
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
@@ -226,7 +258,7 @@ fn the_patience_ends_for_all_without_a_question_for_each() {
 /// Five seconds of the service pass in one: eight jobs end every fifth of a second, and are to be found within three
 /// fifths; 300 requests are allowed in twelve seconds.
 #[test]
-fn five_hundred_jobs_are_handed_out_as_they_end_inside_the_quota_while_an_upload_waits_for_nothing() {
+fn five_hundred_jobs_are_yielded_as_they_end_within_the_quota_and_uploads_are_not_delayed() {
     const JOB_TIME: Duration = Duration::from_millis(200);
     const DESKS: usize = 8;
     let limits = Limits::contract(LimitModel::FullBurst).speed(5.0).tier("heavy", 1_000_000);
@@ -244,8 +276,8 @@ fn five_hundred_jobs_are_handed_out_as_they_end_inside_the_quota_while_an_upload
             job
         })
         .collect();
-    let places: std::collections::HashMap<_, _> =
-        jobs.iter().enumerate().map(|(place, job)| (job.task_id.clone(), place)).collect();
+    let indices: std::collections::HashMap<_, _> =
+        jobs.iter().enumerate().map(|(index, job)| (job.task_id.clone(), index)).collect();
     let uploads = std::thread::spawn({
         let nomic = nomic.clone();
         move || {
@@ -258,37 +290,63 @@ fn five_hundred_jobs_are_handed_out_as_they_end_inside_the_quota_while_an_upload
             (0..100).map(upload).max().unwrap()
         }
     });
-    let patience = Patience { first_pause: Duration::from_millis(200), ..Patience::default() };
+    let options = WaitOptions { initial_interval: Duration::from_millis(200), ..WaitOptions::default() };
     let mut lags: Vec<Duration> = nomic
-        .wait_all_with(jobs, &patience)
+        .wait_all_with(jobs, &options)
         .map(|(job, parsed)| {
             assert!(parsed.is_ok());
-            Instant::now().saturating_duration_since(ends[places[&job.task_id]])
+            Instant::now().saturating_duration_since(ends[indices[&job.task_id]])
         })
         .collect();
     lags.sort();
-    println!("longest lag {:?}, median {:?}, {} questions", lags[499], lags[250], emulator.received("get_parse"));
+    println!("longest lag {:?}, median {:?}, {} polls", lags[499], lags[250], emulator.received("get_parse"));
     assert!(lags[499] <= Duration::from_millis(600), "{:?}", lags[499]);
     assert_eq!(emulator.received("get_parse"), emulator.accepted("get_parse"), "no 429");
     assert!(uploads.join().unwrap() < Duration::from_millis(200));
 }
 
 #[test]
-fn time_in_which_results_are_handled_loses_no_job() {
+fn time_spent_on_handling_a_result_counts_against_no_job() {
     let emulator = emulator();
     let nomic = quick(&emulator);
     let version = document(&nomic);
     let jobs: Vec<_> = (0..3).map(|_| submit(&nomic, &version)).collect();
     let mut all = nomic.wait_all_with(jobs, &impatient(Duration::from_millis(500)));
     assert!(all.next().unwrap().1.is_ok());
-    // Longer than the patience and the time in which a last question is asked.
+    // Longer than the timeout and the time in which a final poll is sent.
     std::thread::sleep(Duration::from_millis(5800));
-    assert!(all.next().unwrap().1.is_ok());
-    assert!(all.next().unwrap().1.is_ok());
+    all.push(submit(&nomic, &version));
+    for _ in 0..3 {
+        assert!(all.next().unwrap().1.is_ok());
+    }
 }
 
 #[test]
-fn looking_over_a_slow_list_takes_no_longer_than_the_patience_allows() {
+fn time_spent_on_reading_a_result_counts_against_no_job() {
+    let emulator =
+        Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(300)).desks(3).start().unwrap();
+    let nomic = quick(&emulator);
+    let version = document(&nomic);
+    let jobs: Vec<_> = (0..3).map(|_| submit(&nomic, &version)).collect();
+    // Each is polled once in vain. Two results then take longer than the timeout and the time for a final poll.
+    emulator.fault(Fault::on("get_parse", FaultKind::Delay(Duration::from_millis(2800))).skip(3).times(2));
+    let timeout = Duration::from_millis(600);
+    let options = WaitOptions { initial_interval: Duration::from_millis(400), ..WaitOptions::with_timeout(timeout) };
+    assert!(nomic.wait_all_with(jobs, &options).all(|(_, parsed)| parsed.is_ok()));
+}
+
+#[test]
+fn a_job_that_waited_for_its_first_poll_is_not_lost_by_one_failed_connection() {
+    let nomic = Nomic::builder("http://127.0.0.1:9", "npk_x").attempts(1).build().unwrap();
+    let mut all = nomic.wait_all_with([nomic.parse_job("a")], &impatient(Duration::from_millis(100)));
+    // Handling another result would take this long.
+    std::thread::sleep(Duration::from_millis(150));
+    let error = all.next().unwrap().1.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Job(job) if job.polls > 1), "{error:?}");
+}
+
+#[test]
+fn polling_a_slow_list_takes_no_longer_than_the_timeout_allows() {
     let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_secs(3600)).start().unwrap();
     let nomic = quick(&emulator);
     let agents: Vec<AgentId> = (0..350).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap().id).collect();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use indicatif::ProgressBar;
 use nomic_client::files::Upload;
 use nomic_client::parse::{self, ParseJob};
-use nomic_client::{Error, FileVersionId, Nomic};
+use nomic_client::{Effect, Error, FileVersionId, Nomic};
 use serde_json::json;
 
 use crate::instance::Outcome;
@@ -93,7 +93,7 @@ impl Batch<'_> {
                 let lost = |error| format!("{name} is submitted as {}, but {error}: {by_hand}", job.task_id);
                 noted.map(|()| job.clone()).map_err(|error| Trouble::Common(lost(error)))
             }
-            Err(error) if error.may_have_been_carried_out() => Err(self.unknown(name, &version, error)),
+            Err(error) if error.effect() != Effect::None => Err(self.unknown(name, &version, error)),
             Err(error) => {
                 let before = if error.is_not_found() { Step::Uploading } else { Step::Uploaded(version) };
                 self.note(name, content, &before)?;

@@ -19,7 +19,7 @@ use documented::DOCUMENTED;
 use instance::{Outcome, misuse, say};
 use nomic_client::agents::{Agent, Artifact, Conversation, Launch};
 use nomic_client::files::{FileHit, Upload};
-use nomic_client::job::Patience;
+use nomic_client::job::WaitOptions;
 use nomic_client::operations::{self, Evidence, Operation, Tier};
 use nomic_client::{
     AgentId, Error, Nomic, Page, Request, analytics, api_keys, audit_logs, codes, extract, parse, projects, users,
@@ -173,7 +173,7 @@ fn check(nomic: &Nomic, write: bool) -> Vec<Finding> {
     match users.iter().flat_map(|page| &page.data).next() {
         Some(user) => {
             let request = Request::get("/users").segment(&user.id);
-            probe.call("get_user", request, |user: &users::UserDetails| user.user.id.to_string());
+            probe.call("get_user", request, |user: &users::User| user.id.to_string());
         }
         None => probe.findings.push(Finding::new(operation("get_user"), "no user")),
     }
@@ -334,27 +334,27 @@ fn walk(value: &Value, path: &str, names: &BTreeSet<&str>, finding: &mut Finding
 
 /// The main job with a small file, and the agent that came of it.
 fn written(nomic: &Nomic, findings: &mut Vec<Finding>) -> Option<AgentId> {
-    let patience = Patience::of(Duration::from_secs(10 * 60));
+    let options = WaitOptions::with_timeout(Duration::from_secs(10 * 60));
     let upload = Upload::from_bytes("contract-check.txt", "Permit number: CC-1\nOperator: nomic-client\n");
     let file = note(findings, "upload_file", nomic.upload(upload), |file| file.id.to_string())?;
 
     let job = nomic.parse(&file.file_version_id, &parse::Options::default());
     if let Some(job) = note(findings, "submit_parse", job, |job| job.task_id.to_string()) {
         let chunks = |parsed: &parse::Parsed| format!("{} chunks", parsed.chunks.len());
-        note(findings, "get_parse", nomic.wait_with(&job, &patience), chunks);
+        note(findings, "get_parse", nomic.wait_with(&job, &options), chunks);
         compare_again(nomic, findings, Request::get("/parse").segment(&job.task_id));
     }
     let schema = json!({"type": "object", "properties": {"permitNumber": {"type": "string"}}});
     let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options::with_citations());
     if let Some(job) = note(findings, "submit_extract", job, |job| job.task_id.to_string()) {
         let value = |extracted: &extract::Extracted| extracted.value.to_string();
-        note(findings, "get_extract", nomic.wait_with(&job, &patience), value);
+        note(findings, "get_extract", nomic.wait_with(&job, &options), value);
         compare_again(nomic, findings, Request::get("/extract").segment(&job.task_id));
     }
     let launch = Launch::prompt("Which permit is it?").files([file.id]);
     let agent = note(findings, "launch_agent", nomic.launch_agent(&launch), |agent| agent.status.to_string())?;
     // How it ends is shown by the reading of it.
-    let _ = nomic.wait_with(&agent, &patience);
+    let _ = nomic.wait_with(&agent, &options);
     Some(agent.id)
 }
 

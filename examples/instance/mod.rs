@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use nomic_client::{Error, Nomic, Result};
+use nomic_client::{Error, Nomic};
 use nomic_emulator::Emulator;
 
 /// How an example ends.
@@ -55,14 +55,14 @@ impl Display for Misuse {
 
 /// The real service if `NOMIC_API_KEY` is set (with `NOMIC_DOMAIN` or `NOMIC_BASE_URL`), else a Nomic in a box, which
 /// lives as long as the second value. Nobody is to take the one for the other, so the box says that it is one.
-pub(crate) fn connect() -> Result<(Nomic, Option<Emulator>)> {
+pub(crate) fn connect() -> std::result::Result<(Nomic, Option<Emulator>), Box<dyn StdError + Send + Sync>> {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if set(&"NOMIC_API_KEY") {
         return Ok((Nomic::from_env()?, None));
     }
     let half = ["NOMIC_DOMAIN", "NOMIC_BASE_URL"].into_iter().find(set);
     let half = half.map(|name| format!("{name} is set, but NOMIC_API_KEY is not: ")).unwrap_or_default();
-    let emulator = Emulator::start().map_err(|error| Error::Config(format!("the emulator did not start: {error}")))?;
+    let emulator = Emulator::start()?;
     let url = emulator.url();
     note(format_args!("{half}on a Nomic in a box at {url}; set NOMIC_API_KEY and NOMIC_DOMAIN for yours"));
     Ok((Nomic::new(url, emulator.key())?, Some(emulator)))
@@ -102,10 +102,12 @@ pub(crate) fn misuse(words: impl Into<String>) -> Box<dyn StdError + Send + Sync
 fn advice(error: &Error) -> &'static str {
     let operation = error.operation().unwrap_or_default();
     let reads_documents = ["submit_parse", "get_parse", "submit_extract", "get_extract"].contains(&operation);
-    match error {
-        Error::Config(_) => "; without NOMIC_API_KEY this runs on a Nomic in a box",
-        Error::Document { .. } => "; give a document that can be read",
-        Error::Refused { .. } if operation == "upload_file" => "; give a document that can be read",
+    match error.kind() {
+        nomic_client::ErrorKind::Config(_) => "; without NOMIC_API_KEY this runs on a Nomic in a box",
+        nomic_client::ErrorKind::Document { .. } => "; give a document that can be read",
+        nomic_client::ErrorKind::InvalidRequest(_) if operation == "upload_file" => {
+            "; give a document that can be read"
+        }
         _ if reads_documents && (error.status() == Some(422) || error.is_job_failed()) => "; try another document",
         _ if error.is_unreachable() => "; look at NOMIC_DOMAIN or NOMIC_BASE_URL, and at the network",
         _ => "",

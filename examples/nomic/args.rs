@@ -24,7 +24,7 @@ Exit codes:
   3    the key was not accepted, or lacks a scope
   4    not found
   5    rate limit, spend limit or passing trouble: the same command may succeed later
-  6    unknown outcome: it may have been carried out; look before you repeat it
+  6    unknown outcome: it may have been executed; look before you repeat it
   7    the job failed, or was stopped
   8    the job goes on, but was not waited for to its end; the way to do so was shown
   130  interrupted";
@@ -374,7 +374,7 @@ pub(crate) struct Waiting {
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Timeout {
     /// Wait so long at the most
-    #[arg(long, value_name = "SECONDS", default_value_t = nomic_client::job::DEFAULT_PATIENCE.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = nomic_client::job::DEFAULT_WAIT_TIMEOUT.as_secs())]
     pub(crate) timeout: u64,
 }
 

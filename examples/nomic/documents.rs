@@ -24,7 +24,7 @@ pub(crate) fn upload(
 ) -> Result<(), Failure> {
     let mut upload = Upload::from_path(file);
     if let Some(path) = &path {
-        upload = upload.path(path);
+        upload = upload.destination(path);
     }
     if let Some(parent) = parent {
         upload = upload.parent(parent);

@@ -2,13 +2,13 @@
 
 use std::io;
 
-use nomic_client::{Error, JobFailure};
+use nomic_client::{Effect, Error, ErrorKind, JobFailure, TransportPhase};
 
 /// Why a command ended badly.
 pub(crate) enum Failure {
     /// What the client says.
     Client(Error),
-    /// What acts may have been carried out; how to see whether it was.
+    /// What acts may have been executed; how to see whether it was.
     Unsure(Error, String),
     /// The name of the server is not known, and nothing ever came from there.
     Nowhere(Error),
@@ -51,13 +51,13 @@ impl Failure {
             Self::Stopped => return 7,
             Self::Client(error) | Self::Unsure(error, _) => error,
         };
-        match error {
-            Error::Config(_) | Error::Refused { .. } => 2,
+        match error.kind() {
+            ErrorKind::Config(_) | ErrorKind::InvalidRequest(_) => 2,
             _ if error.is_job_failed() => 7,
             _ if error.is_unauthorized() || error.is_forbidden() => 3,
             _ if error.is_not_found() => 4,
-            _ if error.may_have_been_carried_out() => 6,
-            Error::Job(_) if error.is_transient() => 8,
+            _ if error.effect() != Effect::None => 6,
+            ErrorKind::Job(_) if error.is_transient() => 8,
             _ if error.is_transient() || error.is_rate_limited() => 5,
             _ => 1,
         }
@@ -93,10 +93,12 @@ impl Failure {
 
 /// Whether no connection was made, because there is no such name.
 pub(crate) fn name_is_unknown(error: &Error) -> bool {
-    match error {
-        Error::Transport(error) => error.unreachable && error.cause.starts_with("the name is not known"),
-        Error::Job(error) => match &error.reason {
-            JobFailure::Lost(cause) | JobFailure::TimedOut(Some(cause)) => name_is_unknown(cause),
+    match error.kind() {
+        ErrorKind::Transport(error) => {
+            error.phase == TransportPhase::Connect && error.message.starts_with("the name is not known")
+        }
+        ErrorKind::Job(error) => match &error.failure {
+            JobFailure::PollFailed(cause) | JobFailure::TimedOut(Some(cause)) => name_is_unknown(cause),
             _ => false,
         },
         _ => false,

@@ -23,18 +23,17 @@ pub(crate) fn users(session: &Session, arguments: Users) -> Result<(), Failure> 
             Ok(())
         }
         UserCommand::Show { user } => {
-            let details = nomic.user(&user_id(session, &user)?)?;
-            session.output.value(&details, || {
-                let user = &details.user;
+            let user = nomic.user(&user_id(session, &user)?)?;
+            session.output.value(&user, || {
                 fields(&[
                     ("id", Some(user.id.to_string())),
                     ("email", Some(user.email.clone())),
                     ("name", user.name.clone()),
                     ("state", Some(state(user.disabled))),
-                    ("disabled", details.disabled_at.as_ref().map(ToString::to_string)),
+                    ("disabled", user.disabled_at.as_ref().map(ToString::to_string)),
                     ("created", user.created_at.as_ref().map(ToString::to_string)),
-                    ("API keys", details.api_key_count.map(|count| count.to_string())),
-                    ("sessions", details.session_count.map(|count| count.to_string())),
+                    ("API keys", user.api_key_count.map(|count| count.to_string())),
+                    ("sessions", user.session_count.map(|count| count.to_string())),
                 ])
             })
         }

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use nomic_client::files::{MAX_UPLOAD, Upload, UploadedFile};
-use nomic_client::job::Patience;
-use nomic_client::{Error, FileVersionId, Job, Nomic};
+use nomic_client::job::WaitOptions;
+use nomic_client::{Effect, Error, FileVersionId, Job, Nomic};
 use nomic_emulator::Emulator;
 use serde_json::json;
 
@@ -101,7 +101,7 @@ impl Session {
         self.documents.borrow().clone()
     }
 
-    /// Does what is not to be done twice: while it is under way, Ctrl-C says that it may have been carried out. `look`
+    /// Does what is not to be done twice: while it is under way, Ctrl-C says that it may have been executed. `look`
     /// has the arguments of the command that shows whether it was.
     pub(crate) fn act<T>(
         &self,
@@ -136,7 +136,7 @@ impl Session {
     /// Waits for a job, and shows what came of it.
     pub(crate) fn wait<J: Submitted>(&self, job: &J, timeout: Timeout) -> Result<(), Failure> {
         let stage = Stage::begin(format!("waiting for {} {}", J::NAME, job.id()), self.still_runs(job));
-        let result = self.nomic.wait_with(job, &Patience::of(Duration::from_secs(timeout.timeout)));
+        let result = self.nomic.wait_with(job, &WaitOptions::with_timeout(Duration::from_secs(timeout.timeout)));
         drop(stage);
         match result {
             Ok(output) => job.show(self, &output),
@@ -180,7 +180,7 @@ impl Session {
 
     /// An error, with the way to see whether it was done all the same, if that is not known.
     fn unsure(&self, error: Error, look: &[&str]) -> Failure {
-        if error.may_have_been_carried_out() { Failure::Unsure(error, self.look(look)) } else { error.into() }
+        if error.effect() != Effect::None { Failure::Unsure(error, self.look(look)) } else { error.into() }
     }
 
     /// A command to type into a shell.

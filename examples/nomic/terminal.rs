@@ -49,7 +49,7 @@ impl Stage {
 
     /// Begins what is not to be done twice. `look` is how to see whether it was done.
     pub(crate) fn acting(doing: &str, look: &str) -> Self {
-        Self::begin(doing, format!("{doing}: it may have been carried out\n{look}"))
+        Self::begin(doing, format!("{doing}: it may have been executed\n{look}"))
     }
 
     /// Shows a number of bytes.

@@ -1,15 +1,16 @@
 //! Analytics: what each user uses and may spend.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
 use crate::ids::UserId;
+use crate::lenient;
 use crate::listing::{Listing, Page};
 use crate::nomic::Nomic;
+use crate::open_enum::open_enum;
 use crate::operations::LIST_USER_ANALYTICS;
-use crate::record::record;
 use crate::timestamp::Timestamp;
-use crate::words::open_enum;
 
 /// 1000: the largest page, in users. If none is asked for, the service gives 100.
 pub const MAX_PAGE: u32 = 1000;
@@ -22,36 +23,45 @@ open_enum! {
     }
 }
 
-record! {
-    /// A user's figures.
-    #[non_exhaustive]
-    pub struct UserAnalytics {
-        /// The user's id.
-        pub id: UserId = required "id",
-        /// The user's address, e.g. `alice@example.com`.
-        pub email: String = required "email",
-        /// The user's name, e.g. `Alice Johnson`.
-        pub name: Option<String> = optional "name",
-        /// Whether the user is shut out.
-        pub disabled: Option<bool> = optional "disabled",
-        /// The user's role, e.g. `admin`.
-        pub role: Option<String> = optional "role",
-        /// When the user joined.
-        pub joined_at: Option<Timestamp> = optional "joinedAt",
-        /// When the user was last active; `None` if never.
-        pub last_active_at: Option<Timestamp> = optional "lastActiveAt",
-        /// What the user's use of AI has cost, in cents, e.g. 1200. Of which currency, and in which time, is not
-        /// documented.
-        pub ai_usage_cents: Option<i64> = whole "aiUsageCents",
-        /// What it may cost, in cents, e.g. 2000; `None` for no cap of the user's own. Of which currency, and in which time,
-        /// is not documented.
-        pub spend_cap_cents: Option<i64> = whole "spendCapCents",
-        /// How usage and cap stand to each other, e.g. `within_limit`.
-        pub spend_status: Option<SpendStatus> = optional "spendStatus",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// A user's figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct UserAnalytics {
+    /// The user's id.
+    pub id: UserId,
+    /// The user's address, e.g. `alice@example.com`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub email: String,
+    /// The user's name, e.g. `Alice Johnson`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub name: Option<String>,
+    /// Whether the user is shut out.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub disabled: Option<bool>,
+    /// The user's role, e.g. `admin`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub role: Option<String>,
+    /// When the user joined.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub joined_at: Option<Timestamp>,
+    /// When the user was last active; `None` if never.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub last_active_at: Option<Timestamp>,
+    /// What the user's use of AI has cost, in cents, e.g. 1200. Of which currency, and in which time, is not
+    /// documented.
+    #[serde(default, deserialize_with = "lenient::integer")]
+    pub ai_usage_cents: Option<i64>,
+    /// What it may cost, in cents, e.g. 2000; `None` for no cap of the user's own. Of which currency, and in which time,
+    /// is not documented.
+    #[serde(default, deserialize_with = "lenient::integer")]
+    pub spend_cap_cents: Option<i64>,
+    /// How usage and cap stand to each other, e.g. `within_limit`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub spend_status: Option<SpendStatus>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// What narrows the figures.

@@ -1,72 +1,83 @@
 //! API keys: which there are, and taking one away. A full key is never shown by the service.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::acknowledged::Acknowledged;
 use crate::call::Call;
 use crate::error::Result;
 use crate::ids::{ApiKeyId, UserId};
+use crate::lenient;
 use crate::listing::Listing;
 use crate::nomic::Nomic;
 use crate::operations::{LIST_API_KEYS, REVOKE_API_KEY};
-use crate::record::record;
 use crate::timestamp::Timestamp;
 
-record! {
-    /// An API key's record.
-    #[non_exhaustive]
-    pub struct ApiKey {
-        /// The record's id.
-        pub id: ApiKeyId = required "id",
-        /// How the key begins, e.g. `npk_abc12`.
-        pub key_prefix: String = required "keyPrefix",
-        /// Its name, e.g. `CI/CD Pipeline`.
-        pub name: Option<String> = optional "name",
-        /// What it may do, e.g. `developer:parse`.
-        pub scopes: Vec<String> = or_empty "scopes",
-        /// When it was made, e.g. `2026-02-01T10:00:00.000Z`.
-        pub created_at: Option<Timestamp> = optional "createdAt",
-        /// When it was last used; `None` if never.
-        pub last_used_at: Option<Timestamp> = optional "lastUsedAt",
-        /// When it ends by itself; `None` if never.
-        pub expires_at: Option<Timestamp> = optional "expiresAt",
-        /// When it was revoked; `None` if it was not.
-        pub revoked_at: Option<Timestamp> = optional "revokedAt",
-        /// The user that it belongs to.
-        pub user: Option<KeyOwner> = optional "user",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// An API key's record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ApiKey {
+    /// The record's id.
+    pub id: ApiKeyId,
+    /// How the key begins, e.g. `npk_abc12`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub key_prefix: String,
+    /// Its name, e.g. `CI/CD Pipeline`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub name: Option<String>,
+    /// What it may do, e.g. `developer:parse`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub scopes: Vec<String>,
+    /// When it was made, e.g. `2026-02-01T10:00:00.000Z`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub created_at: Option<Timestamp>,
+    /// When it was last used; `None` if never.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub last_used_at: Option<Timestamp>,
+    /// When it ends by itself; `None` if never.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked; `None` if it was not.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub revoked_at: Option<Timestamp>,
+    /// The user that it belongs to.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub user: Option<KeyOwner>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
-record! {
-    /// The user that a key belongs to.
-    #[derive(Default)]
-    #[non_exhaustive]
-    pub struct KeyOwner {
-        /// The user's id.
-        pub id: Option<UserId> = optional "id",
-        /// The user's address, e.g. `alice@example.com`.
-        pub email: Option<String> = optional "email",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// The user that a key belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct KeyOwner {
+    /// The user's id.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub id: Option<UserId>,
+    /// The user's address, e.g. `alice@example.com`.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub email: Option<String>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
-record! {
-    /// What the service says of a key that was revoked (inferred).
-    #[non_exhaustive]
-    pub struct Revoked {
-        /// The record's id.
-        pub id: ApiKeyId = required "id",
-        /// When it was revoked.
-        pub revoked_at: Option<Timestamp> = optional "revokedAt",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// What the service says of a key that was revoked (inferred).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Revoked {
+    /// The record's id.
+    pub id: ApiKeyId,
+    /// When it was revoked.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub revoked_at: Option<Timestamp>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// What narrows a list of keys.
@@ -102,7 +113,7 @@ impl Nomic {
     }
 
     /// Revokes an API key. **Destructive**: it stops working at once, and cannot be brought back; its record stays
-    /// listed. Documented to exist; path and answer are inferred. Never repeated on a doubtful outcome.
+    /// listed. Documented to exist; path and response are inferred. Never retried if its effect is unknown.
     ///
     /// `POST /api-keys/{id}/revoke` · scope `admin:api-keys:write` · write tier · inferred
     ///

@@ -1,15 +1,16 @@
 //! The audit log: who did what, newest first.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
 use crate::error::Error;
+use crate::lenient;
 use crate::listing::Listing;
 use crate::nomic::Nomic;
+use crate::open_enum::open_enum;
 use crate::operations::LIST_AUDIT_LOGS;
-use crate::record::record;
 use crate::timestamp::Timestamp;
-use crate::words::open_enum;
 
 /// 1000: the largest page, in entries. If none is asked for, the service gives 100.
 pub const MAX_PAGE: u32 = 1000;
@@ -17,70 +18,82 @@ pub const MAX_PAGE: u32 = 1000;
 open_enum! {
     /// What was done. The three words are examples in Nomic's API pages; others are to be expected.
     pub enum Action {
-        /// A user was shut out.
+        /// A user was disabled.
         UserDisabled = "user.disabled",
-        /// A user was let in again.
+        /// A user was enabled again.
         UserEnabled = "user.enabled",
         /// An API key was revoked.
         ApiKeyRevoked = "api_key.revoked",
     }
 }
 
-record! {
-    /// One entry.
-    #[non_exhaustive]
-    pub struct AuditEntry {
-        /// Its id.
-        pub id: String = required "id",
-        /// What was done, e.g. `user.disabled`.
-        pub action: Action = required "action",
-        /// When it was done, e.g. `2026-04-05T12:00:00.000Z`.
-        pub occurred_at: Timestamp = required "occurredAt",
-        /// Who did it, e.g. the user Alice Johnson.
-        pub actor: Option<Party> = optional "actor",
-        /// To whom or what it was done, e.g. the user Bob Smith.
-        pub targets: Vec<Party> = or_empty "targets",
-        /// The way by which it was done, e.g. through the API.
-        pub context: Option<Context> = optional "context",
-        /// What belongs to the action, e.g. `reason` and `revokedApiKeys` when a user was disabled.
-        pub metadata: Map<String, Value> = or_empty "metadata",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct AuditEntry {
+    /// Its id.
+    #[serde(deserialize_with = "lenient::id")]
+    pub id: String,
+    /// What was done, e.g. `user.disabled`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub action: Action,
+    /// When it was done, e.g. `2026-04-05T12:00:00.000Z`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub occurred_at: Timestamp,
+    /// Who did it, e.g. the user Alice Johnson.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub actor: Option<Party>,
+    /// To whom or what it was done, e.g. the user Bob Smith.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub targets: Vec<Party>,
+    /// The way by which it was done, e.g. through the API.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub context: Option<Context>,
+    /// What belongs to the action, e.g. `reason` and `revokedApiKeys` when a user was disabled.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub metadata: Map<String, Value>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
-record! {
-    /// Somebody or something that takes part in an action.
-    #[non_exhaustive]
-    pub struct Party {
-        /// Its id.
-        pub id: String = required "id",
-        /// What it is, e.g. `user`.
-        pub kind: String = required "type",
-        /// Its name, e.g. `Alice Johnson`.
-        pub name: Option<String> = optional "name",
-        /// More about it, by field name.
-        pub metadata: Map<String, Value> = or_empty "metadata",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// Somebody or something that takes part in an action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Party {
+    /// Its id.
+    #[serde(deserialize_with = "lenient::id")]
+    pub id: String,
+    /// What it is, e.g. `user`.
+    #[serde(rename = "type", default, deserialize_with = "lenient::or_default")]
+    pub kind: String,
+    /// Its name, e.g. `Alice Johnson`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub name: Option<String>,
+    /// More about it, by field name.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub metadata: Map<String, Value>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
-record! {
-    /// The way by which something was done.
-    #[derive(Default)]
-    #[non_exhaustive]
-    pub struct Context {
-        /// The service's word for the way, e.g. `api`.
-        pub location: Option<String> = optional "location",
-        /// The program that was used, e.g. `curl/8.5.0`.
-        pub user_agent: Option<String> = optional "userAgent",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// The way by which something was done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Context {
+    /// The service's word for the way, e.g. `api`.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub location: Option<String>,
+    /// The program that was used, e.g. `curl/8.5.0`.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub user_agent: Option<String>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// What narrows the audit log.
@@ -119,7 +132,7 @@ impl Nomic {
     #[doc(alias = "list_audit_logs")]
     pub fn audit_logs(&self, filter: &Filter) -> Listing<AuditEntry> {
         let checked = match filter.since.as_ref().map(Timestamp::system_time) {
-            Some(Err(error)) => Err(Error::refused(LIST_AUDIT_LOGS.name, format!("since: {error}"))),
+            Some(Err(error)) => Err(Error::invalid_request(LIST_AUDIT_LOGS.name, format!("since: {error}"))),
             _ => Call::to(&LIST_AUDIT_LOGS, &[]),
         };
         let call = checked

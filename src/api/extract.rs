@@ -1,4 +1,4 @@
-//! Extraction: documents and a JSON Schema become a value of that shape.
+//! Extraction: documents and a JSON Schema become a value that matches the schema.
 //!
 //! ```no_run
 //! use nomic_client::{Nomic, extract};
@@ -20,32 +20,35 @@
 //! let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options::with_citations())?;
 //! let extracted = nomic.wait(&job)?;
 //! for place in extracted.citations_of("permitNumber") {
-//!     println!("the number stands on page {:?}", place.page);
+//!     println!("the number is on page {:?}", place.page);
 //! }
-//! let permit = extracted.into::<Permit>()?;
+//! let permit: Permit = extracted.deserialize()?;
 //! println!("{}, valid until {:?}", permit.permit_number, permit.expiry_date);
 //! # Ok::<(), nomic_client::Error>(())
 //! ```
 
 use std::time::Duration;
 
-use serde_core::de::{Deserialize, DeserializeOwned};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::bbox::Bbox;
 use crate::call::Call;
-use crate::error::{Error, JobRef, MismatchError, Result};
+use crate::error::{Error, ErrorKind, MismatchError, Name, Result};
 use crate::ids::{FileVersionId, TaskId};
-use crate::job::{Poll, Task, sealed};
+use crate::job::task::Task;
+use crate::job::{Poll, sealed};
+use crate::job_ref::JobRef;
 use crate::json;
+use crate::lenient;
 use crate::nomic::Nomic;
 use crate::operations::{GET_EXTRACT, Operation, SUBMIT_EXTRACT};
-use crate::record::record;
 
 /// How to extract.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Whether to say where each value stands in its document.
+    /// Whether to get the position of each value in its document.
     pub citations: bool,
 }
 
@@ -57,83 +60,65 @@ impl Options {
     }
 }
 
-record! {
-    /// An extract job. Store it, and wait for it again after a restart.
-    #[derive(Eq, Hash)]
-    #[non_exhaustive]
-    pub struct ExtractJob {
-        /// The job's id on the server.
-        pub task_id: TaskId = required "taskId",
-    }
+/// An extract job. Store it, and wait for it again after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ExtractJob {
+    /// The job's id on the server.
+    pub task_id: TaskId,
 }
 
-record! {
-    /// What was extracted (inferred).
-    #[derive(Default)]
-    #[non_exhaustive]
-    pub struct Extracted {
-        /// The value, in the shape of the schema; what the documents lack is absent or empty.
-        pub value: Value = or_empty "result",
-        /// Where each value stands, as the service sent it; [`Extracted::citations_of`] reads it.
-        pub citations: Option<Value> = optional "citations",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// The result of an extract job (inferred).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Extracted {
+    /// The value, in the shape of the schema; what the documents lack is absent or empty. An integer beyond 64 bits becomes
+    /// a float.
+    #[serde(rename = "result")]
+    pub value: Value,
+    /// The position of each value, as the service sent it; [`Extracted::citations_of`] reads it.
+    pub citations: Option<Value>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
-record! {
-    /// Where a value stands.
-    #[derive(Default)]
-    #[non_exhaustive]
-    pub struct Citation {
-        /// The version of the file that it stands in.
-        pub file_version_id: Option<FileVersionId> = optional "fileVersionId",
-        /// The page, counted from 1.
-        pub page: Option<u32> = whole "page",
-        /// The place on the page.
-        pub bbox: Option<Bbox> = optional "bbox",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// The position of a value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Citation {
+    /// The version of the file that it is in.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub file_version_id: Option<FileVersionId>,
+    /// The page, counted from 1.
+    #[serde(deserialize_with = "lenient::integer")]
+    pub page: Option<u32>,
+    /// The position on the page.
+    #[serde(deserialize_with = "lenient::object")]
+    pub bbox: Option<Bbox>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 impl Extracted {
-    /// The value as a type of yours; citations stay with [`to`](Self::to).
+    /// The value as a type of your own.
     ///
     /// # Errors
     ///
-    /// [`Error::Mismatch`] names the JSON path that does not fit, and holds all that was extracted.
-    pub fn into<T: DeserializeOwned>(self) -> Result<T> {
-        self.decode().map_err(|mismatch| Self::mismatch(mismatch, self.value, self.citations))
+    /// [`Mismatch`](ErrorKind::Mismatch) names the JSON path that does not fit, and contains the value.
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T> {
+        json::decode_value(&self.value).map_err(|failure| {
+            let mismatch = MismatchError { path: failure.path, value: self.value.clone(), source: failure.source };
+            Error::new(Name::from(GET_EXTRACT.name), ErrorKind::Mismatch(mismatch))
+        })
     }
 
-    /// As [`into`](Self::into), from a reference: the value may be read again, and the citations are still at hand.
-    ///
-    /// # Errors
-    ///
-    /// As [`into`](Self::into).
-    pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
-        self.decode().map_err(|mismatch| Self::mismatch(mismatch, self.value.clone(), self.citations.clone()))
-    }
-
-    fn decode<T: DeserializeOwned>(&self) -> Result<T, json::Mismatch> {
-        json::decode_value(&self.value)
-    }
-
-    fn mismatch(mismatch: json::Mismatch, value: Value, citations: Option<Value>) -> Error {
-        Error::Mismatch(Box::new(MismatchError {
-            operation: GET_EXTRACT.name.into(),
-            path: mismatch.path,
-            message: mismatch.message,
-            value,
-            citations,
-        }))
-    }
-
-    /// Where the value of a property stands (`permitNumber`, or `contractor.name` for one within another); empty if
-    /// citations were not asked for, or the value is absent.
+    /// The positions of the value of a property (`permitNumber`, or `contractor.name` for a nested one); empty if citations
+    /// were not requested, or the value is absent.
     #[must_use]
     pub fn citations_of(&self, property: &str) -> Vec<Citation> {
         let read = |value: &Value| Citation::deserialize(value).ok();
@@ -148,17 +133,17 @@ impl Extracted {
 }
 
 impl Nomic {
-    /// Has values extracted from file versions, in the shape of a JSON Schema.
+    /// Starts an extract job: values from file versions, in the shape of a JSON Schema.
     ///
     /// `POST /extract` · scope `developer:parse` · heavy tier
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] if there are no files, or the schema is not a JSON object. 404 if a version is not known, 422 if
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if there are no files, or the schema is not a JSON object. 404 if a version is not known, 422 if
     /// a file or the schema cannot be used, 501 if this instance cannot extract.
     #[doc(alias = "submit_extract")]
     pub fn extract(&self, file_version_ids: &[FileVersionId], schema: &Value, options: &Options) -> Result<ExtractJob> {
-        let refused = |reason: &str| Err(Error::refused(SUBMIT_EXTRACT.name, reason));
+        let refused = |reason: &str| Err(Error::invalid_request(SUBMIT_EXTRACT.name, reason));
         if file_version_ids.is_empty() {
             return refused("there is no file to extract from; give at least one file version id");
         }
@@ -174,7 +159,7 @@ impl Nomic {
         self.submit(&Call::to(&SUBMIT_EXTRACT, &[])?.json(&body), "taskId", |id| JobRef::Extract(id.into()))
     }
 
-    /// An extract job that was begun earlier, by this program or another; nothing is sent.
+    /// An extract job that was started earlier, by this program or another; nothing is sent.
     ///
     /// [`wait`](Self::wait) and [`poll`](Self::poll) poll it:
     /// `GET /extract/{taskId}` · scope `developer:parse` · standard tier · inferred
@@ -208,7 +193,7 @@ impl From<&ExtractJob> for JobRef {
     }
 }
 
-impl sealed::Asked for ExtractJob {
+impl sealed::Pollable for ExtractJob {
     type Output = Extracted;
 
     const OPERATION: &'static Operation = &GET_EXTRACT;
@@ -217,13 +202,13 @@ impl sealed::Asked for ExtractJob {
         self.into()
     }
 
-    fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Extracted>> {
-        let call = Call::to(&GET_EXTRACT, &[self.task_id.as_str()])?.within(limit);
-        let task = nomic.fetch_in_pieces(&call, |pieces| Task::take(pieces, |pieces| pieces.value().map(Some)))?;
-        Ok(task.poll(|value, mut rest| Extracted {
+    fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Extracted>> {
+        let call = Call::to(&GET_EXTRACT, &[self.task_id.as_str()])?.within(timeout);
+        let task: Task<Value> = nomic.fetch_data(&call)?;
+        Ok(task.poll(|value, mut extra| Extracted {
             value: value.unwrap_or_default(),
-            citations: rest.remove("citations").filter(|citations| !citations.is_null()),
-            extra: rest,
+            citations: extra.remove("citations").filter(|citations| !citations.is_null()),
+            extra,
         }))
     }
 }
@@ -233,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_that_does_not_fit_is_kept_and_its_place_is_named() {
+    fn a_value_that_does_not_fit_is_kept_and_its_path_is_named() {
         #[derive(Debug, serde::Deserialize)]
         #[allow(dead_code)]
         struct Door {
@@ -246,18 +231,17 @@ mod tests {
         }
         let value = json!({"doors": [{"width": 36}, {"width": "wide"}]});
         let extracted = Extracted { value: value.clone(), ..Extracted::default() };
-        let error = extracted.to::<Schedule>().unwrap_err();
+        let error = extracted.deserialize::<Schedule>().unwrap_err();
         assert_eq!(
             error.to_string(),
             "get_extract: the value does not fit the wanted type at doors[1].width: invalid type: string \"wide\", expected u32"
         );
-        assert!(matches!(error, Error::Mismatch(mismatch) if mismatch.value == value));
-        assert_eq!(extracted.into::<Value>().unwrap(), value);
+        assert!(matches!(error.kind(), ErrorKind::Mismatch(mismatch) if mismatch.value == value));
+        assert_eq!(extracted.deserialize::<Value>().unwrap(), value);
     }
 
     #[test]
-    fn a_place_is_to_the_last_bit_what_the_service_said() {
-        // A number that is written out and read again may come back as its neighbour.
+    fn a_position_is_the_services_to_the_last_bit() {
         let mut seed = 1_u64;
         for _ in 0..2000 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -1,4 +1,4 @@
-//! Parsing: a file version becomes chunks of blocks, each with its place on the page.
+//! Parsing: a file version becomes chunks of blocks, each with its position on a page.
 //!
 //! ```no_run
 //! use nomic_client::{Nomic, parse};
@@ -14,20 +14,23 @@
 //! # Ok::<(), nomic_client::Error>(())
 //! ```
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::bbox::Bbox;
 use crate::call::Call;
-use crate::error::{Error, JobRef, Result};
+use crate::error::{Error, Result};
 use crate::ids::{FileVersionId, TaskId};
-use crate::job::{Poll, Task, sealed};
-use crate::json::pieces::{Pieces, Trouble};
+use crate::job::task::Task;
+use crate::job::{Poll, sealed};
+use crate::job_ref::JobRef;
+use crate::lenient::{self, Found};
 use crate::nomic::Nomic;
+use crate::open_enum::open_enum;
 use crate::operations::{GET_PARSE, Operation, SUBMIT_PARSE};
-use crate::record::record;
-use crate::words::open_enum;
 
 /// 10: the smallest word limit of a summary.
 pub const MIN_SUMMARY_WORDS: u32 = 10;
@@ -47,13 +50,19 @@ open_enum! {
 }
 
 open_enum! {
-    /// What a block is (inferred: what is known of the API shows `Section Header` and `Figure`).
+    /// The type of a block (inferred: of the API only `Section Header` and `Figure` are known).
     pub enum BlockKind {
+        /// A page header.
+        Header = "Header",
+        /// A page footer.
+        Footer = "Footer",
         /// The document's title.
         Title = "Title",
         /// A heading.
         SectionHeader = "Section Header",
-        /// Running text.
+        /// A page number.
+        PageNumber = "Page Number",
+        /// Body text.
         Text = "Text",
         /// An item of a list.
         ListItem = "List Item",
@@ -63,10 +72,14 @@ open_enum! {
         Figure = "Figure",
         /// A label with its value, as in a form.
         KeyValue = "Key Value",
+        /// A comment.
+        Comment = "Comment",
+        /// A signature.
+        Signature = "Signature",
     }
 }
 
-/// How to parse. What is `None` is left to the service, of whose defaults only two are known: `ocr_language` is `en`, and
+/// How to parse. The service decides on what is `None`; two of its defaults are known: `ocr_language` is `en`, and
 /// `summary_word_limit` is 100.
 ///
 /// Where summaries appear in the result is not documented: look for them in the `content` and `extra` of
@@ -75,14 +88,14 @@ open_enum! {
 pub struct Options {
     /// The script of text in images.
     pub ocr_language: Option<OcrLanguage>,
-    /// Whether to summarize figures. `None` leaves it to the service, which names no default.
+    /// Whether to summarize figures. `None` leaves it to the service, whose default is unknown.
     pub figure_summary: Option<bool>,
-    /// Whether to summarize tables. `None` leaves it to the service, which names no default.
+    /// Whether to summarize tables. `None` leaves it to the service, whose default is unknown.
     pub table_summary: Option<bool>,
-    /// Words in a summary at the most, 10 ([`MIN_SUMMARY_WORDS`]) to 100 ([`MAX_SUMMARY_WORDS`]).
+    /// The maximum number of words in a summary, 10 ([`MIN_SUMMARY_WORDS`]) to 100 ([`MAX_SUMMARY_WORDS`]).
     pub summary_word_limit: Option<u32>,
-    /// Whether chunks get a text made for embedding: [`Chunk::embed`]. `None` leaves it to the service, which names no
-    /// default.
+    /// Whether chunks get a text for embedding: [`Chunk::embed`]. `None` leaves it to the service, whose default is
+    /// unknown.
     pub embed_chunks: Option<bool>,
 }
 
@@ -97,7 +110,7 @@ impl Options {
         if let Some(words) =
             self.summary_word_limit.filter(|words| !(MIN_SUMMARY_WORDS..=MAX_SUMMARY_WORDS).contains(words))
         {
-            return Err(Error::refused(
+            return Err(Error::invalid_request(
                 SUBMIT_PARSE.name,
                 format!("summary_word_limit is {words}; it must be {MIN_SUMMARY_WORDS} to {MAX_SUMMARY_WORDS}"),
             ));
@@ -112,74 +125,88 @@ impl Options {
     }
 }
 
-record! {
-    /// A parse job. Store it, and wait for it again after a restart.
-    ///
-    /// ```
-    /// use nomic_client::parse::ParseJob;
-    ///
-    /// let stored = r#"{"taskId":"019abc12-3456-7890-abcd-ef1234567892"}"#;
-    /// let job: ParseJob = serde_json::from_str(stored)?;
-    /// assert_eq!(serde_json::to_string(&job)?, stored);
-    /// # Ok::<(), serde_json::Error>(())
-    /// ```
-    #[derive(Eq, Hash)]
-    #[non_exhaustive]
-    pub struct ParseJob {
-        /// The job's id on the server.
-        pub task_id: TaskId = required "taskId",
-    }
+/// A parse job. Store it, and wait for it again after a restart.
+///
+/// ```
+/// use nomic_client::parse::ParseJob;
+///
+/// let stored = r#"{"taskId":"019abc12-3456-7890-abcd-ef1234567892"}"#;
+/// let job: ParseJob = serde_json::from_str(stored)?;
+/// assert_eq!(serde_json::to_string(&job)?, stored);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ParseJob {
+    /// The job's id on the server.
+    pub task_id: TaskId,
 }
 
-record! {
-    /// A parsed document (inferred: the shape of the vendor's v1 API).
-    #[derive(Default)]
-    #[non_exhaustive]
-    pub struct Parsed {
-        /// Pieces of text that belong together, in reading order.
-        pub chunks: Vec<Chunk> = or_empty "chunks",
-        /// The blocks of the whole document, if the service gives them beside the chunks; [`Parsed::blocks`] finds them
-        /// in either place.
-        pub top_level_blocks: Vec<Block> = or_empty "blocks",
-        ..
-        /// What else the service said; the whole answer, if it had no result where one is expected.
-        pub extra: Map<String, Value>,
-    }
+/// A parsed document (inferred: the shape of the vendor's v1 API).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Parsed {
+    /// The chunks, in reading order.
+    #[serde(deserialize_with = "lenient::objects")]
+    pub chunks: Vec<Chunk>,
+    /// The blocks of the whole document, if the service sends them beside the chunks; [`Parsed::blocks`] finds them in
+    /// either place.
+    #[serde(rename = "blocks", deserialize_with = "lenient::objects")]
+    pub top_level_blocks: Vec<Block>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
-record! {
-    /// A piece of text, made of blocks.
-    #[derive(Default)]
-    #[non_exhaustive]
-    pub struct Chunk {
-        /// The text.
-        pub content: String = or_empty "content",
-        /// A text made for embedding (as a vector, for a search by meaning), in place of `content`, e.g.
-        /// `Release is embargoed`. `None` if the service gave none: ask for it with
-        /// [`Options::embed_chunks`].
-        pub embed: Option<String> = optional "embed",
-        /// The blocks that it is made of.
-        pub blocks: Vec<Block> = or_empty "blocks",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// A part of the text that belongs together, made of blocks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Chunk {
+    /// The text.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub content: String,
+    /// A text made for embedding (as a vector, for a search by meaning), in place of `content`, e.g.
+    /// `Release is embargoed`. `None` if the service gave none: ask for it with
+    /// [`Options::embed_chunks`].
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub embed: Option<String>,
+    /// The blocks that it is made of.
+    #[serde(deserialize_with = "lenient::objects")]
+    pub blocks: Vec<Block>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
-record! {
-    /// One thing on a page: a heading, a paragraph, a table, a figure.
-    #[derive(Default)]
-    #[non_exhaustive]
-    pub struct Block {
-        /// What it is, e.g. a table.
-        pub kind: Option<BlockKind> = optional "type",
-        /// Where on its page it is.
-        pub bbox: Option<Bbox> = optional "bbox",
-        /// Its text; empty for a figure without any.
-        pub content: String = or_empty "content",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
+/// An element of a page: a heading, a paragraph, a table, a figure.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Block {
+    /// Its type, e.g. a table.
+    #[serde(rename = "type", deserialize_with = "lenient::or_default")]
+    pub kind: Option<BlockKind>,
+    /// Its position on a page.
+    #[serde(deserialize_with = "lenient::object")]
+    pub bbox: Option<Bbox>,
+    /// Its text; may be empty for a figure.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub content: String,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Chunk {
+    /// The content, or that of the blocks if the chunk itself has none.
+    fn text(&self) -> Cow<'_, str> {
+        match self.content.as_str() {
+            "" => join(self.blocks.iter().map(|block| block.content.as_str()), "\n").into(),
+            content => content.into(),
+        }
     }
 }
 
@@ -234,37 +261,38 @@ impl Parsed {
     /// The whole text: the chunks, or the blocks if there are no chunks, with an empty line between them.
     #[must_use]
     pub fn text(&self) -> String {
-        let text = joined(&mut self.chunks.iter().map(|chunk| chunk.content.as_str()), "\n\n");
-        if text.is_empty() { joined(&mut self.blocks().map(|block| block.content.as_str()), "\n\n") } else { text }
+        let text = join(self.chunks.iter().map(Chunk::text), "\n\n");
+        if text.is_empty() { join(self.blocks().map(|block| block.content.as_str()), "\n\n") } else { text }
     }
 
     /// The text of one page, counted from 1, a block a line (or more); empty if the page has none.
     #[must_use]
     pub fn page_text(&self, page: u32) -> String {
         let blocks = self.blocks().filter(|block| block.page() == Some(page));
-        joined(&mut blocks.map(|block| block.content.as_str()), "\n")
+        join(blocks.map(|block| block.content.as_str()), "\n")
     }
 }
 
-fn joined(parts: &mut dyn Iterator<Item = &str>, between: &str) -> String {
+fn join<T: AsRef<str>>(parts: impl Iterator<Item = T>, separator: &str) -> String {
     let mut text = String::new();
-    for part in parts.filter(|part| !part.is_empty()) {
+    for part in parts.filter(|part| !part.as_ref().is_empty()) {
         if !text.is_empty() {
-            text.push_str(between);
+            text.push_str(separator);
         }
-        text.push_str(part);
+        text.push_str(part.as_ref());
     }
     text
 }
 
 impl Nomic {
-    /// Has a file version parsed. Only files that came through an upload can be; one of an integration answers 400.
+    /// Starts a parse job for a file version. Only uploaded files can be parsed; for one of an integration the API answers
+    /// 400.
     ///
     /// `POST /parse` · scope `developer:parse` · heavy tier
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] if an option is out of its documented bounds. 404 if the version is not known, 422 if the file
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if an option is out of its documented bounds. 404 if the version is not known, 422 if the file
     /// cannot be parsed, 501 if this instance has no parser.
     #[doc(alias = "submit_parse")]
     pub fn parse(&self, file_version_id: &FileVersionId, options: &Options) -> Result<ParseJob> {
@@ -276,7 +304,7 @@ impl Nomic {
         self.submit(&Call::to(&SUBMIT_PARSE, &[])?.json(&body), "taskId", |id| JobRef::Parse(id.into()))
     }
 
-    /// A parse job that was begun earlier, by this program or another; nothing is sent.
+    /// A parse job that was started earlier, by this program or another; nothing is sent.
     ///
     /// [`wait`](Self::wait) and [`poll`](Self::poll) poll it:
     /// `GET /parse/{taskId}` · scope `developer:parse` · standard tier · inferred
@@ -310,7 +338,7 @@ impl From<&ParseJob> for JobRef {
     }
 }
 
-impl sealed::Asked for ParseJob {
+impl sealed::Pollable for ParseJob {
     type Output = Parsed;
 
     const OPERATION: &'static Operation = &GET_PARSE;
@@ -319,30 +347,18 @@ impl sealed::Asked for ParseJob {
         self.into()
     }
 
-    fn ask(&self, nomic: &Nomic, limit: Duration) -> Result<Poll<Parsed>> {
-        let call = Call::to(&GET_PARSE, &[self.task_id.as_str()])?.within(limit);
-        let result = |pieces: &mut Pieces<'_>| match pieces.peek()? {
-            Some(b'{') => Parsed::take(pieces).map(Some),
-            _ => Ok(None),
-        };
-        let task = nomic.fetch_in_pieces(&call, |pieces| Task::take(pieces, result))?;
-        // The place of the result is a guess: where it is not there, nothing of what came instead is lost.
-        Ok(task.poll(|result, rest| result.unwrap_or_else(|| Parsed { extra: rest, ..Parsed::default() })))
-    }
-}
-
-impl Parsed {
-    fn take(pieces: &mut Pieces<'_>) -> Result<Self, Trouble> {
-        let mut parsed = Self::default();
-        parsed.extra = pieces.object(&mut |key, pieces| {
-            match key {
-                "chunks" => parsed.chunks = pieces.list()?,
-                "blocks" => parsed.top_level_blocks = pieces.list()?,
-                _ => return Ok(false),
+    fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Parsed>> {
+        let call = Call::to(&GET_PARSE, &[self.task_id.as_str()])?.within(timeout);
+        let task: Task<Found<Parsed>> = nomic.fetch_data(&call)?;
+        Ok(task.poll(|result, mut extra| match result {
+            Some(Found::Object(parsed)) => parsed,
+            // The field is inferred: what came instead may be of use.
+            Some(Found::Other(other)) => {
+                extra.insert("result".to_owned(), other);
+                Parsed { extra, ..Parsed::default() }
             }
-            Ok(true)
-        })?;
-        Ok(parsed)
+            Some(Found::List(_)) | None => Parsed { extra, ..Parsed::default() },
+        }))
     }
 }
 
@@ -371,6 +387,25 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_without_content_has_the_text_of_its_blocks() {
+        let parsed = parsed(json!({"chunks": [
+            {"content": "A", "blocks": [{"content": "a"}]},
+            {"content": "", "blocks": [{"content": "B"}, {"content": ""}, {"content": "C"}]},
+            {"content": null, "blocks": []},
+        ]}));
+        assert_eq!(parsed.text(), "A\n\nB\nC");
+    }
+
+    #[test]
+    fn a_position_in_a_spreadsheet_may_exceed_one() {
+        let parsed =
+            parsed(json!({"blocks": [{"type": "footer", "bbox": {"left": 3, "top": "12", "width": 2, "page": 2}}]}));
+        let block = parsed.blocks().next().unwrap();
+        assert_eq!(block.kind, Some(BlockKind::Footer));
+        assert_eq!(block.bbox.as_ref().map(|bbox| (bbox.left, bbox.top, bbox.page)), Some((3.0, 12.0, Some(2))));
+    }
+
+    #[test]
     fn blocks_are_found_beside_the_chunks_too() {
         let parsed = parsed(json!({"blocks": [{"content": "A"}, {"content": "B"}], "chunks": null}));
         assert_eq!(parsed.text(), "A\n\nB");
@@ -381,7 +416,7 @@ mod tests {
     fn an_option_out_of_bounds_is_refused() {
         for words in [0, 9, 101] {
             let options = Options { summary_word_limit: Some(words), ..Options::default() };
-            assert!(matches!(options.body(), Err(Error::Refused { .. })), "{words}");
+            assert!(options.body().is_err(), "{words}");
         }
         let options = Options { summary_word_limit: Some(10), table_summary: Some(true), ..Options::default() };
         assert_eq!(options.body().unwrap(), json!({"summaryWordLimit": 10, "tableSummary": {"enabled": true}}));

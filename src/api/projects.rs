@@ -1,26 +1,28 @@
 //! Projects: what an agent can be launched in.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
 use crate::ids::ProjectId;
+use crate::lenient;
 use crate::listing::Listing;
 use crate::nomic::Nomic;
 use crate::operations::LIST_PROJECTS;
-use crate::record::record;
 
-record! {
-    /// A project (inferred: only its existence is documented).
-    #[non_exhaustive]
-    pub struct Project {
-        /// Its id.
-        pub id: ProjectId = required "id",
-        /// Its name, e.g. `Project Alpha`.
-        pub name: Option<String> = optional "name",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// A project (inferred: only its existence is documented).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Project {
+    /// Its id.
+    pub id: ProjectId,
+    /// Its name, e.g. `Project Alpha`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub name: Option<String>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 impl Nomic {

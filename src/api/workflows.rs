@@ -23,44 +23,48 @@
 //! # Ok::<(), nomic_client::Error>(())
 //! ```
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
 use crate::ids::WorkflowId;
+use crate::lenient;
 use crate::listing::Listing;
 use crate::nomic::Nomic;
 use crate::operations::LIST_WORKFLOWS;
-use crate::record::record;
 
-record! {
-    /// A workflow (inferred: only its existence is documented).
-    #[non_exhaustive]
-    pub struct Workflow {
-        /// Its id.
-        pub id: WorkflowId = required "id",
-        /// Its name, e.g. `Submittal review`.
-        pub name: Option<String> = optional "name",
-        /// What it does, e.g. `Checks a submittal against the spec.`
-        pub description: Option<String> = optional "description",
-        /// The slots for files that it has; [`Launch::input`](crate::agents::Launch::input) fills them.
-        pub inputs: Vec<Input> = or_empty "inputs",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// A workflow (inferred: only its existence is documented).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Workflow {
+    /// Its id.
+    pub id: WorkflowId,
+    /// Its name, e.g. `Submittal review`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub name: Option<String>,
+    /// What it does, e.g. `Checks a submittal against the spec.`
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub description: Option<String>,
+    /// The slots for files that it has; [`Launch::input`](crate::agents::Launch::input) fills them.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub inputs: Vec<Input>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
-record! {
-    /// A slot for files.
-    #[derive(Default)]
-    #[non_exhaustive]
-    pub struct Input {
-        /// Its name, e.g. `submittal`.
-        pub name: String = or_empty "name",
-        ..
-        /// What else the service said.
-        pub extra: Map<String, Value>,
-    }
+/// A slot for files.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Input {
+    /// Its name, e.g. `submittal`.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub name: String,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 impl Nomic {

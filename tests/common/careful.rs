@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use nomic_client::agents::{Agent, Filter, Launch};
 use nomic_client::files::{Search, Upload};
-use nomic_client::job::Patience;
-use nomic_client::{Error, FileId, FileVersionId, Job, JobRef, Nomic, Poll, Result, extract, operations, parse};
+use nomic_client::job::WaitOptions;
+use nomic_client::{
+    Effect, Error, ErrorKind, FileId, FileVersionId, Job, JobRef, Nomic, Poll, Result, extract, operations, parse,
+};
 use nomic_emulator::{Chance, Emulator};
 use serde_json::{Value, json};
 
@@ -77,7 +79,7 @@ pub(crate) struct Account {
     pub(crate) results: usize,
     /// Jobs that failed on the server.
     pub(crate) failed: usize,
-    /// Jobs that had not ended when patience was at its end.
+    /// Jobs that had not ended at the timeout.
     pub(crate) unfinished: Vec<JobRef>,
     /// Errors on the way.
     pub(crate) errors: usize,
@@ -88,13 +90,13 @@ pub(crate) struct Account {
 /// Who brings one document through.
 pub(crate) struct Careful<'a> {
     nomic: &'a Nomic,
-    patience: Patience,
+    options: WaitOptions,
     pub(crate) account: Account,
 }
 
 impl<'a> Careful<'a> {
-    pub(crate) fn new(nomic: &'a Nomic, document: Document, patience: Patience) -> Self {
-        Self { nomic, patience, account: Account { document, ..Account::default() } }
+    pub(crate) fn new(nomic: &'a Nomic, document: Document, options: WaitOptions) -> Self {
+        Self { nomic, options, account: Account { document, ..Account::default() } }
     }
 
     /// Uploads the document, made ready to be sent by `upload`. Whether it is there.
@@ -171,7 +173,7 @@ impl<'a> Careful<'a> {
                 Err(error) => error,
             };
             self.note(STEPS[step], &error);
-            if error.may_have_been_carried_out() {
+            if error.effect() != Effect::None {
                 self.account.told[step] = Told::Unknown;
                 sleep(SETTLING);
                 match look.and_then(|(operation, look)| self.read(operation, look)) {
@@ -209,7 +211,7 @@ impl<'a> Careful<'a> {
     fn wait<J: Job>(&mut self, operation: &str, job: &J) -> Option<J::Output> {
         let mut left = None;
         for _ in 0..TRIES {
-            match self.nomic.wait_with(job, &self.patience) {
+            match self.nomic.wait_with(job, &self.options) {
                 Ok(output) => return Some(output),
                 Err(error) => {
                     self.note(operation, &error);
@@ -242,18 +244,21 @@ impl<'a> Careful<'a> {
 }
 
 fn explains(operation: &str, error: &Error) -> bool {
-    let from_a_fault = match error {
-        Error::Api(inside) => {
+    let from_a_fault = match error.kind() {
+        ErrorKind::Api(inside) => {
             [Chance::WORDS, "Refused before the body was read", "Rate limit exceeded"].contains(&&*inside.message)
         }
-        Error::Job(_) if error.is_job_failed() => error.to_string().contains(Chance::WORDS),
-        Error::Job(_) => error.job().is_some(),
-        Error::Foreign(_) | Error::Decode(_) | Error::TooLarge { .. } | Error::RepeatedCursor { .. } => true,
-        Error::Transport(_) | Error::Deadline(_) => !error.is_unreachable(),
+        ErrorKind::Job(_) if error.is_job_failed() => error.to_string().contains(Chance::WORDS),
+        ErrorKind::Job(_) => error.job().is_some(),
+        ErrorKind::UnexpectedResponse(_)
+        | ErrorKind::Decode(_)
+        | ErrorKind::ResponseTooLarge { .. }
+        | ErrorKind::RepeatedCursor { .. } => true,
+        ErrorKind::Transport(_) | ErrorKind::Deadline(_) => !error.is_unreachable(),
         _ => false,
     };
     let acts = operations::ALL.iter().any(|known| known.name == operation && known.method.as_str() != "GET");
-    from_a_fault && error.operation() == Some(operation) && (acts || !error.may_have_been_carried_out())
+    from_a_fault && error.operation() == Some(operation) && (acts || error.effect() == Effect::None)
 }
 
 /// Holds accounts against what the server has done; what is wrong. There must be an account for each document.
@@ -295,7 +300,7 @@ pub(crate) fn audit(emulator: &Emulator, accounts: &[Account]) -> Vec<String> {
     emulator.clear_faults();
     let nomic = Nomic::new(emulator.url(), emulator.key());
     for job in accounts.iter().flat_map(|account| &account.unfinished) {
-        // Only what a fault keeps from ending may have outlasted its caller's patience.
+        // Only what a fault keeps from ending may have outlasted its caller's timeout.
         let goes_on = nomic.as_ref().is_ok_and(|nomic| match job {
             JobRef::Parse(id) => matches!(nomic.poll(&nomic.parse_job(id.clone())), Ok(Poll::Pending { .. })),
             JobRef::Extract(id) => matches!(nomic.poll(&nomic.extract_job(id.clone())), Ok(Poll::Pending { .. })),

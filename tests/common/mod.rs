@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use nomic_client::files::Upload;
-use nomic_client::job::Patience;
+use nomic_client::job::WaitOptions;
 use nomic_client::{Builder, FileVersionId, Nomic};
 use nomic_emulator::{Emulator, Limits};
 
@@ -31,9 +31,9 @@ pub(crate) fn document(nomic: &Nomic) -> FileVersionId {
     nomic.upload(Upload::from_bytes("permit.txt", text)).unwrap().file_version_id
 }
 
-/// A patience that asks every few milliseconds.
-pub(crate) fn impatient(limit: Duration) -> Patience {
-    Patience { limit, first_pause: Duration::from_millis(5), ..Patience::default() }
+/// Polls every few milliseconds.
+pub(crate) fn impatient(timeout: Duration) -> WaitOptions {
+    WaitOptions { timeout, initial_interval: Duration::from_millis(5), ..WaitOptions::default() }
 }
 
 /// The sample document.

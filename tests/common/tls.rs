@@ -41,6 +41,7 @@ pub(crate) fn config(certificate: &[u8]) -> Arc<rustls::ServerConfig> {
 }
 
 /// Unpacks what comes to an emulator, and packs what goes back.
+#[allow(dead_code, reason = "not every test binary that speaks TLS has an emulator behind it")]
 pub(crate) fn before(emulator: &Emulator, certificate: &[u8]) -> SocketAddr {
     let (config, behind) = (config(certificate), emulator.address());
     listen(move |outer| {

@@ -21,7 +21,7 @@ static void report(NomicError *error)
     if (error->retry_after_ms >= 0) {
         fprintf(stderr, "try again in %" PRId64 " ms\n", error->retry_after_ms);
     }
-    if (error->may_have_been_carried_out) {
+    if (error->may_have_been_executed) {
         fprintf(stderr, "look whether it was done before you do it again\n");
     }
     nomic_error_free(error);

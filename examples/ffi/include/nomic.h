@@ -70,7 +70,7 @@ typedef struct NomicError {
   // Whether the same call may succeed later as it is.
   bool transient;
   // Whether the service may have acted although the call failed: look before you repeat it.
-  bool may_have_been_carried_out;
+  bool may_have_been_executed;
   // How long to wait before the next request, in milliseconds; -1 if that is not known.
   int64_t retry_after_ms;
   // One line that names the operation and the cause. It is freed with the error.

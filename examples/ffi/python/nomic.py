@@ -57,7 +57,7 @@ class _Error(ctypes.Structure):
         ("code", c_int),
         ("status", c_uint16),
         ("transient", c_bool),
-        ("may_have_been_carried_out", c_bool),
+        ("may_have_been_executed", c_bool),
         ("retry_after_ms", c_int64),
         ("message", c_char_p),
     ]
@@ -110,7 +110,7 @@ class NomicError(Exception):
         self.code = Code(error.code) if known else error.code
         self.status = error.status or None
         self.transient = error.transient
-        self.may_have_been_carried_out = error.may_have_been_carried_out
+        self.may_have_been_executed = error.may_have_been_executed
         self.retry_after = None if error.retry_after_ms < 0 else error.retry_after_ms / 1000
 
 

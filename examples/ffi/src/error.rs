@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::ffi::{CString, c_char};
 
-use nomic_client::{Error, JobFailure};
+use nomic_client::{Error, JobFailure, Effect, ErrorKind};
 
 use crate::boundary::owned;
 
@@ -52,7 +52,7 @@ pub struct NomicError {
     /// Whether the same call may succeed later as it is.
     pub transient: bool,
     /// Whether the service may have acted although the call failed: look before you repeat it.
-    pub may_have_been_carried_out: bool,
+    pub may_have_been_executed: bool,
     /// How long to wait before the next request, in milliseconds; -1 if that is not known.
     pub retry_after_ms: i64,
     /// One line that names the operation and the cause. It is freed with the error.
@@ -74,7 +74,7 @@ pub(crate) fn argument(message: impl AsRef<str>) -> NomicError {
 impl NomicError {
     fn new(code: NomicCode, message: &str) -> Self {
         let message = owned(message);
-        Self { code, status: 0, transient: false, may_have_been_carried_out: false, retry_after_ms: -1, message }
+        Self { code, status: 0, transient: false, may_have_been_executed: false, retry_after_ms: -1, message }
     }
 
     /// What unwound as far as here.
@@ -82,8 +82,8 @@ impl NomicError {
         let words = payload.downcast_ref::<String>().map(String::as_str);
         let words = words.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no words");
         let mut seen =
-            Self::new(NomicCode::Panic, &format!("panicked: {words}; what it was doing may have been carried out"));
-        seen.may_have_been_carried_out = true;
+            Self::new(NomicCode::Panic, &format!("panicked: {words}; what it was doing may have been executed"));
+        seen.may_have_been_executed = true;
         seen
     }
 }
@@ -93,7 +93,7 @@ impl From<Error> for NomicError {
         let mut seen = Self::new(code(&error), &error.to_string());
         seen.status = error.status().unwrap_or(0);
         seen.transient = error.is_transient();
-        seen.may_have_been_carried_out = error.may_have_been_carried_out();
+        seen.may_have_been_executed = error.effect() != Effect::None;
         seen.retry_after_ms =
             error.retry_after().map_or(-1, |delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
         seen
@@ -107,13 +107,13 @@ impl From<serde_json::Error> for NomicError {
 }
 
 fn code(error: &Error) -> NomicCode {
-    match error {
-        Error::Config(_) | Error::Refused { .. } => NomicCode::Argument,
-        Error::Document { .. } => NomicCode::Document,
-        Error::Cancelled { .. } => NomicCode::Cancelled,
-        Error::Job(job) => match &job.reason {
+    match error.kind() {
+        ErrorKind::Config(_) | ErrorKind::InvalidRequest(_) => NomicCode::Argument,
+        ErrorKind::Document { .. } => NomicCode::Document,
+        ErrorKind::Cancelled => NomicCode::Cancelled,
+        ErrorKind::Job(job) => match &job.failure {
             JobFailure::Failed(_) => NomicCode::JobFailed,
-            JobFailure::Lost(cause) => code(cause),
+            JobFailure::PollFailed(cause) => code(cause),
             _ => NomicCode::Timeout,
         },
         _ if error.is_unauthorized() => NomicCode::Unauthorized,
@@ -121,8 +121,8 @@ fn code(error: &Error) -> NomicCode {
         _ if error.is_not_found() => NomicCode::NotFound,
         _ if error.is_rate_limited() => NomicCode::RateLimited,
         _ if error.is_timeout() => NomicCode::Timeout,
-        Error::Api(_) => NomicCode::Api,
-        Error::Transport(_) => NomicCode::Transport,
+        ErrorKind::Api(_) => NomicCode::Api,
+        ErrorKind::Transport(_) => NomicCode::Transport,
         _ => NomicCode::Answer,
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use nomic_client::files::Upload;
 use nomic_client::operations::Method;
 use nomic_client::users::{Filter, User};
-use nomic_client::{Listing, Patience, Request, parse};
+use nomic_client::{Listing, Request, WaitOptions, parse};
 use serde_json::{Map, Value};
 
 use crate::boundary::{c_text, cleared, given, guard, optional_text, owned, put, quietly, text};
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn nomic_upload(
         if let Some(progress) = progress {
             // A pointer that may be in a closure that is `Send`; which is called on this very thread.
             let mut user_data = AtomicPtr::new(user_data);
-            upload = upload.control(move |sent, total| {
+            upload = upload.on_progress(move |sent, total| {
                 // SAFETY: the caller says that it may be called so until this function returns.
                 match unsafe { progress(sent, total, *user_data.get_mut()) } {
                     0 => ControlFlow::Continue(()),
@@ -199,11 +199,11 @@ pub unsafe extern "C" fn nomic_wait_parse(
         let nomic = given("nomic", nomic)?;
         // SAFETY: the caller says that it is a text.
         let job = nomic.0.parse_job(unsafe { text("task_id", task_id) }?);
-        let patience = match u64::try_from(timeout_ms) {
-            Ok(limit) => Patience::of(Duration::from_millis(limit)),
-            Err(_) => Patience::default(),
+        let options = match u64::try_from(timeout_ms) {
+            Ok(millis) => WaitOptions::with_timeout(Duration::from_millis(millis)),
+            Err(_) => WaitOptions::default(),
         };
-        let parsed = nomic.0.wait_with(&job, &patience)?;
+        let parsed = nomic.0.wait_with(&job, &options)?;
         let all = if document_json.is_some() { serde_json::to_string(&parsed)? } else { String::new() };
         put(document_text, &parsed.text());
         put(document_json, &all);

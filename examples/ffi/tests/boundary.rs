@@ -18,7 +18,7 @@ use nomic_emulator::{Emulator, Fault, FaultKind};
 struct Said {
     code: NomicCode,
     status: u16,
-    may_have_been_carried_out: bool,
+    may_have_been_executed: bool,
     message: String,
 }
 
@@ -36,7 +36,7 @@ fn called(call: impl FnOnce(Error<'_>) -> NomicCode) -> Result<(), Said> {
     let error = unsafe { Box::from_raw(error) };
     assert_eq!(code, error.code);
     let message = unsafe { CStr::from_ptr(error.message) }.to_str().unwrap().to_owned();
-    let said = Said { code, status: error.status, may_have_been_carried_out: error.may_have_been_carried_out, message };
+    let said = Said { code, status: error.status, may_have_been_executed: error.may_have_been_executed, message };
     nomic_error_free(Some(error));
     Err(said)
 }
@@ -165,7 +165,7 @@ fn a_cancelled_upload_stores_nothing_and_the_client_goes_on() {
     let emulator = instance();
     let nomic = client(&emulator);
     let said = upload(&nomic, Some(cancels_at_the_end)).unwrap_err();
-    assert!(said.code == NomicCode::Cancelled && !said.may_have_been_carried_out, "{said:?}");
+    assert!(said.code == NomicCode::Cancelled && !said.may_have_been_executed, "{said:?}");
     upload(&nomic, None).unwrap();
     assert_eq!(emulator.accepted("upload_file"), 1);
 }
@@ -216,7 +216,7 @@ fn the_code_says_what_went_wrong() {
 
     emulator.fault(Fault::on("upload_file", FaultKind::ResetAfter));
     let said = upload(&nomic, None).unwrap_err();
-    assert!(said.code == NomicCode::Transport && said.may_have_been_carried_out, "{said:?}");
+    assert!(said.code == NomicCode::Transport && said.may_have_been_executed, "{said:?}");
 
     emulator.fault(Fault::on("submit_parse", FaultKind::JobFails("too faint".into())));
     let said = wait(&nomic, &parse(&nomic), -1).unwrap_err();

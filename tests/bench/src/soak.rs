@@ -13,7 +13,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use nomic_client::files::{Search, Upload};
-use nomic_client::job::Patience;
+use nomic_client::job::WaitOptions;
 use nomic_client::{Nomic, Result, agents, analytics, api_keys, audit_logs, codes, users};
 use nomic_emulator::{Chance, Emulator, LimitModel, Limits, routes};
 use serde_json::{Value, json};
@@ -92,6 +92,7 @@ pub fn client(url: &str, key: &str, seconds: &str) -> ExitCode {
     let Ok(seconds) = seconds.parse().map(Duration::from_secs) else { return ExitCode::from(2) };
     let nomic = Nomic::builder(url, key)
         .rate_window(Duration::from_secs(60).div_f64(SPEED))
+        .response_timeout(Duration::from_millis(500))
         .stall_timeout(Duration::from_millis(500))
         .deadline(Duration::from_secs(20))
         .upload_deadline(Duration::from_secs(20))
@@ -145,12 +146,12 @@ fn task(nomic: &Nomic, chance: &mut Chance, number: u64, folder: &Path) -> Accou
     // Of the larger ones there are fewer.
     let size = if kind == 3 { 1 << (10 + chance.below(13).min(chance.below(13))) } else { chance.below(8000) };
     let document = Document { number, size: size as usize };
-    let patience = Patience {
-        first_pause: Duration::from_millis(20),
-        eager_for: Duration::ZERO,
-        ..Patience::of(Duration::from_secs(1))
+    let options = WaitOptions {
+        initial_interval: Duration::from_millis(20),
+        initial_phase: Duration::ZERO,
+        ..WaitOptions::with_timeout(Duration::from_secs(1))
     };
-    let mut caller = Careful::new(nomic, document, patience);
+    let mut caller = Careful::new(nomic, document, options);
     if kind > 3 {
         look_around(&mut caller, chance);
         return caller.account;
@@ -163,7 +164,7 @@ fn task(nomic: &Nomic, chance: &mut Chance, number: u64, folder: &Path) -> Accou
     let there = caller.upload(|| match from {
         0 => Upload::from_path(&path),
         1 => Upload::from_reader(document.name(), text.as_bytes(), text.len() as u64),
-        2 => Upload::from_unsized_reader(document.name(), text.as_bytes().chain(std::io::empty())),
+        2 => Upload::from_reader_buffered(document.name(), text.as_bytes().chain(std::io::empty())),
         _ => Upload::from_bytes(document.name(), text.as_str()),
     });
     let _ = fs::remove_file(path);

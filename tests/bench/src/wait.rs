@@ -1,6 +1,6 @@
 //! Waiting for 500 jobs, eight of which end each second, at the contract's quotas and in real time.
 //!
-//! Beside the wait 20 uploads leave, one every three seconds, through the same client: no question may hold them up.
+//! Beside the wait 20 uploads leave, one every three seconds, through the same client: no poll may delay them.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -19,9 +19,9 @@ const MODELS: [LimitModel; 3] = [LimitModel::FullBurst, LimitModel::EvenPacing, 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
-    /// Each is asked after by itself.
+    /// Each is polled by itself.
     Parse,
-    /// They stand in a list.
+    /// They are polled through a list.
     Agents,
 }
 
@@ -31,7 +31,7 @@ struct Row {
     model: LimitModel,
     lags: Vec<Duration>,
     failed: usize,
-    questions: u64,
+    polls: u64,
     refused: u64,
     longest_upload: Duration,
 }
@@ -44,7 +44,7 @@ pub fn run() -> ExitCode {
     });
     println!(
         "{:7} {:12} {:>9} {:>9} {:>10} {:>6} {:>7} {:>15}",
-        "jobs", "model", "median", "longest", "questions", "429s", "failed", "longest upload"
+        "jobs", "model", "median", "longest", "polls", "429s", "failed", "longest upload"
     );
     for row in &rows {
         println!(
@@ -53,14 +53,14 @@ pub fn run() -> ExitCode {
             format!("{:?}", row.model),
             row.lags[JOBS / 2].as_secs_f64(),
             row.lags[JOBS - 1].as_secs_f64(),
-            row.questions,
+            row.polls,
             row.refused,
             row.failed,
             row.longest_upload.as_secs_f64()
         );
     }
     println!(
-        "\nfrom the end of a job until it was handed out; eight jobs a second need eight questions a second where there is\n\
+        "\nfrom the end of a job until it was handed out; eight jobs a second need eight polls a second where there is\n\
          no list, and only a full burst allows so many"
     );
     if rows.iter().all(promised) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -71,7 +71,7 @@ fn promised(row: &Row) -> bool {
     let possible = row.kind == Kind::Agents || row.model == LimitModel::FullBurst;
     let in_time = !possible || row.lags[JOBS - 1] <= Duration::from_secs(3);
     let holds = in_time
-        && row.refused as f64 <= 1.0 + row.questions as f64 * 0.01
+        && row.refused as f64 <= 1.0 + row.polls as f64 * 0.01
         && row.failed == 0
         && row.longest_upload < Duration::from_secs(1);
     if !holds {
@@ -95,9 +95,9 @@ fn measure(kind: Kind, model: LimitModel) -> Row {
         let count = |counted: fn(&Emulator, &str) -> u64| {
             ["get_parse", "get_agent", "list_agents"].iter().map(|operation| counted(&emulator, operation)).sum::<u64>()
         };
-        let (questions, accepted) = (count(Emulator::received), count(Emulator::accepted));
+        let (polls, accepted) = (count(Emulator::received), count(Emulator::accepted));
         let longest_upload = uploads.join().expect("no panic");
-        Row { kind, model, lags, failed, questions, refused: questions - accepted, longest_upload }
+        Row { kind, model, lags, failed, polls, refused: polls - accepted, longest_upload }
     })
 }
 

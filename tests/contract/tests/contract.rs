@@ -2,14 +2,9 @@
 //! counts the operations as it does, and shows errors as they are printed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
-use std::time::Duration;
-
 use nomic_client::agents::{Filter, Launch};
 use nomic_client::files::{Search, Upload};
-use nomic_client::job::Patience;
-use nomic_client::{
-    Error, JobFailure, Nomic, analytics, api_keys, audit_logs, codes, extract, operations, parse, users,
-};
+use nomic_client::{Error, Nomic, analytics, api_keys, audit_logs, codes, extract, operations, parse, users};
 use nomic_contract::Contract;
 use nomic_emulator::{Emulator, Fault, FaultKind};
 use serde_json::{Value, json};
@@ -92,23 +87,14 @@ fn the_errors_that_the_readme_shows_are_printed_so() {
 
 /// Calls an operation so that its answer is read; `Ok` means that it could be.
 fn call(nomic: &Nomic, operation: &str) -> Result<(), Error> {
-    let once = Patience::of(Duration::ZERO);
-    // A job that goes on, or has failed, was read all the same.
-    let read = |error: Error| match error {
-        Error::Job(inside) if !matches!(inside.reason, JobFailure::Lost(_)) => match inside.reason {
-            JobFailure::TimedOut(Some(trouble)) => Err(*trouble),
-            _ => Ok(()),
-        },
-        other => Err(other),
-    };
     let id = "019abc12-3456-7890-abcd-ef1234567890";
     match operation {
         "upload_file" => nomic.upload(Upload::from_bytes("a.txt", "a")).map(drop),
         "search_files" => nomic.search_files("a", &Search::default()).pages().next().unwrap().map(drop),
         "submit_parse" => nomic.parse(&id.into(), &parse::Options::default()).map(drop),
-        "get_parse" => nomic.wait_with(&nomic.parse_job(id), &once).map(drop).or_else(read),
+        "get_parse" => nomic.poll(&nomic.parse_job(id)).map(drop),
         "submit_extract" => nomic.extract(&[id.into()], &json!({}), &extract::Options::default()).map(drop),
-        "get_extract" => nomic.wait_with(&nomic.extract_job(id), &once).map(drop).or_else(read),
+        "get_extract" => nomic.poll(&nomic.extract_job(id)).map(drop),
         "launch_agent" => nomic.launch_agent(&Launch::prompt("Go.")).map(drop),
         "list_agents" => nomic.agents(&Filter::default()).pages().next().unwrap().map(drop),
         "get_agent" => nomic.agent(&id.into()).map(drop),
@@ -258,7 +244,7 @@ fn what_the_contract_shows_has_a_field_of_its_own_and_no_unknown_field_is_lost()
         ("list_workflows", kept::<Page<workflows::Workflow>>(example("list_workflows"))),
         ("list_projects", kept::<Page<projects::Project>>(example("list_projects"))),
         ("list_users", kept::<Page<users::User>>(example("list_users"))),
-        ("get_user", kept::<users::UserDetails>(example("get_user"))),
+        ("get_user", kept::<users::User>(example("get_user"))),
         ("disable_user", kept::<users::UserState>(example("disable_user"))),
         ("list_api_keys", kept::<Page<api_keys::ApiKey>>(example("list_api_keys"))),
         ("revoke_api_key", kept::<api_keys::Revoked>(example("revoke_api_key"))),

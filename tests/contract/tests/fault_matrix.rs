@@ -4,7 +4,7 @@
 #[path = "../../common/tls.rs"]
 mod tls;
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, Read};
 use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use nomic_client::agents::{Filter, Launch};
 use nomic_client::files::{Search, Upload};
 use nomic_client::operations::{self, Method, Operation};
 use nomic_client::{
-    AgentId, ApiKeyId, ArtifactId, Builder, Error, FileVersionId, Nomic, Poll, TaskId, UserId, analytics, api_keys,
-    audit_logs, codes, extract, parse, users,
+    AgentId, ApiKeyId, ArtifactId, Builder, Effect, Error, ErrorKind, FileVersionId, Nomic, Poll, TaskId,
+    TransportPhase, UserId, analytics, api_keys, audit_logs, codes, extract, parse, users,
 };
 use nomic_emulator::{Emulator, Fault, FaultKind, Limits, StallPhase};
 use serde_json::json;
@@ -216,16 +216,16 @@ const ACKNOWLEDGED: [&str; 5] = ["delete_agent", "stop_agent", "disable_user", "
 
 /// The kind of an error, with its status unless that is one of success.
 fn told(error: &Error) -> String {
-    let kind = match error {
-        Error::Api(_) => "api",
-        Error::Foreign(_) => "foreign",
-        Error::Transport(error) if error.unreachable => "unreachable",
-        Error::Transport(error) if error.stalled => "stalled",
-        Error::Transport(_) => "broken",
-        Error::Decode(error) if error.broken => "garbled",
-        Error::Decode(_) => "misshapen",
-        Error::TooLarge { .. } => "too large",
-        Error::Deadline(_) => "deadline",
+    let kind = match error.kind() {
+        ErrorKind::Api(_) => "api",
+        ErrorKind::UnexpectedResponse(_) => "foreign",
+        ErrorKind::Transport(error) if error.phase == TransportPhase::Connect => "unreachable",
+        ErrorKind::Transport(error) if error.timed_out => "stalled",
+        ErrorKind::Transport(_) => "broken",
+        ErrorKind::Decode(error) if error.malformed => "garbled",
+        ErrorKind::Decode(_) => "misshapen",
+        ErrorKind::ResponseTooLarge { .. } => "too large",
+        ErrorKind::Deadline(_) => "deadline",
         _ => "another",
     };
     match error.status() {
@@ -251,7 +251,7 @@ impl Stranger {
     /// What has come.
     fn heard(&self) -> Option<String> {
         let (mut stream, _) = match self.0.accept() {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
             accepted => accepted.unwrap(),
         };
         stream.set_nonblocking(true).unwrap();
@@ -271,7 +271,12 @@ fn emulator() -> Emulator {
 
 fn builder(url: &str, emulator: &Emulator, stall: Duration, deadline: Duration) -> Builder {
     let builder = Nomic::builder(url, emulator.key()).pacing(false).response_limit(1 << 17);
-    builder.connect_timeout(stall).stall_timeout(stall).deadline(deadline).upload_deadline(deadline)
+    builder
+        .connect_timeout(stall)
+        .response_timeout(stall)
+        .stall_timeout(stall)
+        .deadline(deadline)
+        .upload_deadline(deadline)
 }
 
 /// An operation on a server of its own.
@@ -371,7 +376,7 @@ impl Bench {
         if let Err(failed) = &outcome {
             claims.extend([
                 (told(failed) == *error, *error),
-                (failed.may_have_been_carried_out() == (!reads && doubtful), "its fate is told"),
+                ((failed.effect() != Effect::None) == (!reads && doubtful), "its fate is told"),
                 (transient.is_none_or(|transient| failed.is_transient() == transient), "it is told whether time helps"),
                 (!failed.to_string().contains('\n') && failed.operation() == Some(self.operation.name), "its line"),
             ]);
@@ -388,7 +393,7 @@ impl Bench {
         let nomic = builder(self.emulator.url(), &self.emulator, NO_STALL, deadline).build().unwrap();
         let (outcome, took, received, accepted) = self.call(&nomic, Some((kind, u32::MAX)), u64::from(acts));
         let failed = outcome.as_ref().err();
-        let doubtful = failed.is_some_and(Error::may_have_been_carried_out);
+        let doubtful = failed.is_some_and(|error| error.effect() != Effect::None);
         let case = format!("{kind:?}, {received} received, {accepted} accepted, {took:?}");
         let claims = [
             (took >= deadline && took < deadline + SLACK, "it ends at the deadline"),
@@ -408,8 +413,8 @@ impl Bench {
         }
         let (outcome, took, received, _) = self.call(&nomic.build().unwrap(), None, 0);
         let failed = outcome.as_ref().err();
-        let tries = match failed {
-            Some(Error::Transport(error)) => error.attempts,
+        let tries = match failed.map(Error::kind) {
+            Some(ErrorKind::Transport(error)) => error.attempts,
             _ => 0,
         };
         let case = format!("{}, {attempts} attempts, {tries} tries, {received} received, {took:?}", way.url);
@@ -419,7 +424,7 @@ impl Bench {
             (failed.is_some_and(|error| error.to_string().contains(way.words)), way.words),
             (tries == if way.lasting { 1 } else { attempts }, "it is tried as often as it may be"),
             (failed.is_some_and(|error| error.is_transient() != way.lasting), "it is told whether time helps"),
-            (failed.is_some_and(|error| !error.may_have_been_carried_out()), "its fate is told"),
+            (failed.is_some_and(|error| error.effect() == Effect::None), "its fate is told"),
             (received == 0, "no request comes to such a server"),
         ];
         self.check(&case, &outcome, &claims);
@@ -495,7 +500,7 @@ fn no_operation_comes_to_a_server_that_cannot_be_reached_or_trusted() {
         let certified = |certificate, host: &str, roots| Way {
             url: format!("https://{host}:{}", tls::before(&bench.emulator, certificate).port()),
             roots,
-            words: "no trust in the server: ",
+            words: "certificate not trusted: ",
             lasting: true,
         };
         let broken = |url: &str, words| Way { url: url.to_owned(), roots: None, words, lasting: false };
@@ -506,7 +511,7 @@ fn no_operation_comes_to_a_server_that_cannot_be_reached_or_trusted() {
             certified(tls::SERVER, "localhost", None),
             certified(tls::EXPIRED, "localhost", Some(tls::EXPIRED)),
             // A busy resolver may not find out in time that there is nothing.
-            broken("https://no-such-host.invalid", "cannot reach no-such-host.invalid: "),
+            broken("https://no-such-host.invalid", "cannot connect to no-such-host.invalid: "),
             // A port that nobody is given by chance.
             broken("http://127.0.0.1:1", "connection refused"),
             broken(&format!("https://{}", silent.local_addr().unwrap()), "no connection within the connect timeout"),

@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 fn drive(emulator: &Emulator) {
     let nomic = Nomic::new(emulator.url(), emulator.key()).unwrap();
     let file = nomic.upload(Upload::from_bytes("a.txt", "Level: 3\n")).unwrap();
-    nomic.upload(Upload::from_bytes("b.txt", "Level: 4\n").path("x/y/b.txt")).unwrap();
+    nomic.upload(Upload::from_bytes("b.txt", "Level: 4\n").destination("x/y/b.txt")).unwrap();
     let folder = nomic.search_files("b.txt", &Search::default()).next().unwrap().unwrap().parent_id.unwrap();
-    nomic.upload(Upload::from_bytes("c.txt", "Level: 5\n").parent(folder).path("z/c.txt")).unwrap();
+    nomic.upload(Upload::from_bytes("c.txt", "Level: 5\n").parent(folder).destination("z/c.txt")).unwrap();
     let search = Search { integration_id: Some("drive".to_owned()) };
     nomic.search_files("ä&b=c", &search).page_size(50).for_each(|hit| drop(hit.unwrap()));
 
@@ -53,7 +53,7 @@ fn drive(emulator: &Emulator) {
         nomic.search_codes("sprinkler", "texas", "building", &options).unwrap();
     }
 
-    let image = Image::with_dimension(b"no image", Dimension { width: 1, height: 1 });
+    let image = Image::from_bytes_with_size(b"no image", Dimension { width: 1, height: 1 });
     let project = nomic.projects().page_size(1).next().unwrap().unwrap();
     let simple = Launch {
         project_id: Some(project.id),

@@ -7,8 +7,7 @@ use nomic_client::agents::{self, Agent, Artifact, Launch};
 use nomic_client::files::{Search, Upload};
 use nomic_client::operations::{self, Method};
 use nomic_client::{
-    AgentId, Error, Listing, Nomic, Patience, analytics, api_keys, audit_logs, codes, extract, parse, users,
-};
+    AgentId, Error, Listing, Nomic, WaitOptions, analytics, api_keys, audit_logs, codes, extract, parse, users, Effect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -60,14 +59,14 @@ fn hold(nomic: &Nomic, operation: &str, method: Method) {
     assert!(requests.iter().filter(|request| request.method() != "GET").count() <= 1, "what acts was sent again");
     if let Err(error) = outcome {
         check(&error);
-        let acted = error.may_have_been_carried_out();
+        let acted = error.effect() != Effect::None;
         assert!(!acted || method != Method::Get, "what reads was carried out: {error}");
     }
 }
 
 /// Calls an operation with these ids, and looks at all that it gives.
 pub(crate) fn call(nomic: &Nomic, operation: &str, [id, other]: [&str; 2]) -> Result<(), Error> {
-    let brief = Patience { limit: Duration::from_millis(1), ..Patience::default() };
+    let brief = WaitOptions { timeout: Duration::from_millis(1), ..WaitOptions::default() };
     match operation {
         "upload_file" => nomic.upload(Upload::from_bytes("a.txt", "a")).map(kept),
         "search_files" => listed(nomic.search_files("a", &Search::default()), |hit| drop(hit.decoded_path())),
@@ -160,7 +159,7 @@ fn parsed(parsed: parse::Parsed) {
 
 fn extracted(extracted: extract::Extracted) {
     drop(extracted.citations_of("a.b"));
-    if let Err(error) = extracted.to::<Vec<String>>() {
+    if let Err(error) = extracted.deserialize::<Vec<String>>() {
         check(&error);
     }
     kept(extracted);

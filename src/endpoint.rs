@@ -1,27 +1,31 @@
-//! Where the service is and who calls: base URL and key, checked before anything is sent.
+//! The endpoint: base URL and API key, checked before anything is sent.
 
 use std::fmt;
 use std::net::IpAddr;
 
-/// Where every organization's instance lives.
-const SERVICE: &str = ".nomic.ai";
-/// What stands between the host and the operations there.
-const PREFIX: &str = "/api/v0";
-/// The longest name of a host, in bytes.
-const LONGEST_HOST: usize = 253;
+use serde_json::Value;
 
-/// Reads a base URL or a domain in any sensible form. The error is a sentence.
+use crate::error::MAX_BODY_EXCERPT;
+
+/// The domain of all instances.
+const SERVICE: &str = ".nomic.ai";
+/// The path of the API there.
+const PREFIX: &str = "/api/v0";
+/// The longest host name, in bytes.
+const MAX_HOST: usize = 253;
+
+/// A base URL from a URL or a domain in any sensible form. The error is a sentence.
 pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
         return Err("the domain is empty; give one like `acme` or `https://acme.nomic.ai`".to_owned());
     }
-    // Before anything else: what is said below shows the text.
+    // First, because the messages below show the text.
     if text.to_ascii_lowercase().contains("npk_") {
         return Err("the domain looks like an API key: are the two arguments swapped?".to_owned());
     }
     if text.contains('@') {
-        return Err("the base URL holds a user name or a password; the key is all that is needed".to_owned());
+        return Err("the base URL contains a user name or a password; the API key is enough".to_owned());
     }
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
@@ -36,21 +40,19 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
     };
     // A name may end with the root's dot; keys and pools would take it for another one.
     let authority = authority.trim_end_matches('.').to_ascii_lowercase();
-    let (host, port) = host_and_port(&authority).ok_or_else(|| format!("{text:?} has no host that can be read"))?;
+    let (host, port) = host_and_port(&authority).ok_or_else(|| format!("{text:?} has no valid host"))?;
     // `acme` and `acme.drive` are domains of the service; a host of your own is written with scheme or port.
     let short =
         scheme.is_none() && port.is_none() && !is_loopback(host) && !host.ends_with(SERVICE) && !host.starts_with('[');
     if short && (host.parse::<IpAddr>().is_ok() || host.split('.').any(|label| label == "nomic")) {
-        return Err(format!(
-            "{host:?} is no domain of the service, as `acme` is; write a host of your own with https://"
-        ));
+        return Err(format!("{host:?} is not a domain of the service like `acme`; write any other host with https://"));
     }
     if host == &SERVICE[1..] {
         return Err("the organization's name is missing before nomic.ai, as in acme.nomic.ai".to_owned());
     }
     let host = if short { format!("{host}{SERVICE}") } else { host.to_owned() };
-    if host.len() > LONGEST_HOST {
-        return Err(format!("{text:?} has no host that can be read"));
+    if host.len() > MAX_HOST {
+        return Err(format!("{text:?} has no valid host"));
     }
     let scheme = match scheme {
         Some(scheme) => scheme,
@@ -62,7 +64,7 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
         "http" if allow_plain_http || is_loopback(&host) => {}
         "http" => {
             return Err(format!(
-                "plain http would send the key to {host} in clear; use https, or Builder::allow_plain_http"
+                "plain http would send the key unencrypted to {host}; use https, or Builder::allow_plain_http"
             ));
         }
         other => return Err(format!("the scheme of the base URL is {other:?}; it must be https")),
@@ -71,16 +73,16 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
     let path = match path {
         "" | "/api" | PREFIX if host.ends_with(SERVICE) => PREFIX,
         other if host.ends_with(SERVICE) => {
-            return Err(format!("the path {other:?} is not of the API that this crate speaks, {PREFIX}"));
+            return Err(format!("the path {other:?} is not that of this API, {PREFIX}"));
         }
         other if other.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') => other,
-        other => return Err(format!("the path {other:?} of the base URL cannot be sent as it is")),
+        other => return Err(format!("the path {other:?} of the base URL contains a character that has to be encoded")),
     };
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     Ok(format!("{scheme}://{host}{port}{path}"))
 }
 
-/// Splits and checks; `None` if it is no host.
+/// Splits and checks; `None` if the host is not valid.
 fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.find(']')) {
         Some(end) => {
@@ -96,7 +98,7 @@ fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let valid = match host.strip_prefix('[') {
         Some(rest) => rest.trim_end_matches(']').parse::<IpAddr>().is_ok(),
         None => {
-            host.len() <= LONGEST_HOST
+            host.len() <= MAX_HOST
                 && host.split('.').all(|label| {
                     let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
                     !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && label.bytes().all(inner)
@@ -111,8 +113,8 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether a base URL leads to this machine.
-pub(crate) fn leads_to_this_machine(base: &str) -> bool {
+/// Whether a base URL points to this machine.
+pub(crate) fn is_on_this_machine(base: &str) -> bool {
     host_and_port(host(base)).is_some_and(|(host, _)| is_loopback(host))
 }
 
@@ -120,6 +122,9 @@ pub(crate) fn leads_to_this_machine(base: &str) -> bool {
 pub(crate) fn host(base: &str) -> &str {
     base.split_once("://").map_or(base, |(_, rest)| rest.split('/').next().unwrap_or(rest))
 }
+
+/// What stands for the key in a text.
+const REDACTED: &str = "[key]";
 
 /// An API key. Nothing prints it.
 #[derive(Clone)]
@@ -139,13 +144,13 @@ impl Key {
         } else if key.trim() != key {
             "has white space around it (a line break from a file?)"
         } else if key.starts_with(['"', '\'']) || key.ends_with(['"', '\'']) {
-            "stands in quotes (from a file with settings?)"
+            "is in quotes (from a settings file?)"
         } else if key.contains(char::is_whitespace) {
             "contains white space"
         } else if key.contains(char::is_control) {
             "contains a control character"
         } else if !key.is_ascii() {
-            "contains a character that no key has"
+            "contains a character that is not ASCII"
         } else {
             return Ok(Self { authorization: format!("{}{key}", Self::SCHEME) });
         };
@@ -158,20 +163,31 @@ impl Key {
     }
 
     /// Text from outside, without the key: a server may echo what it was sent.
-    pub(crate) fn redact(&self, text: Vec<u8>) -> Vec<u8> {
-        let key = &self.authorization.as_bytes()[Self::SCHEME.len()..];
-        if !text.windows(key.len()).any(|part| part == key) {
-            return text;
+    pub(crate) fn redact(&self, text: &str) -> String {
+        text.replace(&self.authorization[Self::SCHEME.len()..], REDACTED)
+    }
+
+    /// JSON without the key. Done after decoding: JSON has more than one way to write a character.
+    pub(crate) fn redact_value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.redact(&text)),
+            Value::Array(items) => items.into_iter().map(|item| self.redact_value(item)).collect(),
+            Value::Object(fields) => {
+                fields.into_iter().map(|(name, value)| (self.redact(&name), self.redact_value(value))).collect()
+            }
+            other => other,
         }
-        let mut clean = Vec::with_capacity(text.len());
-        let mut rest = text.as_slice();
-        while let Some(at) = rest.windows(key.len()).position(|part| part == key) {
-            clean.extend_from_slice(&rest[..at]);
-            clean.extend_from_slice(b"[key]");
-            rest = &rest[at + key.len()..];
-        }
-        clean.extend_from_slice(rest);
-        clean
+    }
+
+    /// The first bytes of a body as text, without the key: [`MAX_BODY_EXCERPT`](crate::error::MAX_BODY_EXCERPT) at most.
+    pub(crate) fn excerpt(&self, body: &[u8]) -> String {
+        let longer = &body[..body.len().min(4 * MAX_BODY_EXCERPT)];
+        let mut text = self.redact(&String::from_utf8_lossy(longer));
+        // The first part of a key may be at the end of what was redacted.
+        let end =
+            if longer.len() < body.len() { text.len() - self.authorization.len().min(text.len()) } else { text.len() };
+        text.truncate(text.floor_char_boundary(end.min(MAX_BODY_EXCERPT)));
+        text
     }
 }
 
@@ -227,7 +243,7 @@ mod tests {
     #[test]
     fn plain_http_is_refused_but_on_this_machine_or_when_allowed() {
         let error = base_url("http://acme.nomic.ai", false).unwrap_err();
-        assert!(error.contains("in clear"), "{error}");
+        assert!(error.contains("unencrypted"), "{error}");
         assert_eq!(base_url("http://acme.nomic.ai", true).as_deref(), Ok("http://acme.nomic.ai/api/v0"));
         assert!(base_url("http://10.0.0.7:80", false).is_err());
         assert!(base_url("http://127.0.0.1.evil.example", false).is_err());
@@ -274,7 +290,7 @@ mod tests {
             ("npk_ secret", "contains white space"),
             ("npk_\0secret", "control"),
             ("\"npk_secret\"", "quotes"),
-            ("npk_secrét", "no key has"),
+            ("npk_secrét", "not ASCII"),
         ] {
             let error = Key::new(key).unwrap_err();
             assert!(error.contains(what), "{error}");
@@ -284,10 +300,21 @@ mod tests {
     }
 
     #[test]
-    fn an_echoed_key_is_taken_out() {
+    fn an_echoed_key_is_redacted() {
         let key = Key::new("npk_secret").unwrap();
-        let clean = key.redact(b"bad npk_secret, really npk_secret!".to_vec());
-        assert_eq!(clean, b"bad [key], really [key]!");
-        assert_eq!(key.redact(b"fine".to_vec()), b"fine");
+        assert_eq!(key.redact("bad npk_secret, really npk_secret!"), "bad [key], really [key]!");
+        assert_eq!(key.redact("fine"), "fine");
+        let value = serde_json::json!({"npk_secret": ["npk_secret", 7]});
+        assert_eq!(key.redact_value(value), serde_json::json!({"[key]": ["[key]", 7]}));
+    }
+
+    #[test]
+    fn an_excerpt_of_a_body_shows_no_part_of_the_key() {
+        let key = Key::new("npk_secret").unwrap();
+        assert_eq!(key.excerpt(b"npk_secret\xff"), "[key]\u{fffd}");
+        for before in 3 * MAX_BODY_EXCERPT..=4 * MAX_BODY_EXCERPT {
+            let text = key.excerpt(format!("{}npk_secret and more", "npk_secret".repeat(before / 10)).as_bytes());
+            assert!(text.len() <= MAX_BODY_EXCERPT && !text.contains("npk"), "{before}: {text}");
+        }
     }
 }

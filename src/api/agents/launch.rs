@@ -1,0 +1,236 @@
+//! What an agent is launched with: a prompt with images, or a workflow with files.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::ids::{FileId, ProjectId, WorkflowId};
+use crate::image;
+use crate::operations::LAUNCH_AGENT;
+
+/// What an agent is asked to do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Prompt {
+    /// The prompt, e.g. `List the doors as a table.`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Images that belong to the text (inferred).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
+}
+
+impl Prompt {
+    /// A text prompt; [`image`](Self::image) adds images.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: Some(text.into()), images: Vec::new() }
+    }
+
+    /// Adds an image.
+    #[must_use]
+    pub fn image(mut self, image: Image) -> Self {
+        self.images.push(image);
+        self
+    }
+
+    /// Why the API would refuse it.
+    pub(super) fn error(&self) -> Option<&'static str> {
+        let blank = self.text.as_ref().is_none_or(|text| text.trim().is_empty());
+        blank.then_some("the prompt has no text; say what the agent should do")
+    }
+}
+
+impl From<&str> for Prompt {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Prompt {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+/// An image in a prompt: its file in base64, with its size (inferred).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Image {
+    /// The file's bytes in base64.
+    pub data: String,
+    /// Its width and height.
+    pub dimension: Dimension,
+}
+
+/// The size of an image, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Dimension {
+    /// The width in pixels, e.g. 640.
+    pub width: u32,
+    /// The height in pixels, e.g. 480.
+    pub height: u32,
+}
+
+impl Image {
+    /// An image from a PNG, JPEG, GIF, WebP or BMP file.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Document`](crate::ErrorKind::Document) if it cannot be read, or is of another format.
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| Error::document(LAUNCH_AGENT.name, &*name, error))?;
+        Self::read(&bytes, &name)
+    }
+
+    /// An image from the bytes of a PNG, JPEG, GIF, WebP or BMP file.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Document`](crate::ErrorKind::Document) if they are of another format.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::read(bytes, "the image")
+    }
+
+    /// An image of any format, whose size you know.
+    #[must_use]
+    pub fn from_bytes_with_size(bytes: &[u8], dimension: Dimension) -> Self {
+        Self { data: STANDARD.encode(bytes), dimension }
+    }
+
+    fn read(bytes: &[u8], name: &str) -> Result<Self> {
+        let Some((width, height)) = image::dimensions(bytes) else {
+            let error = io::Error::new(io::ErrorKind::InvalidData, "not a PNG, JPEG, GIF, WebP or BMP image");
+            return Err(Error::document(LAUNCH_AGENT.name, name, error));
+        };
+        Ok(Self::from_bytes_with_size(bytes, Dimension { width, height }))
+    }
+}
+
+/// What to launch an agent with: a prompt, or a workflow.
+///
+/// ```
+/// use nomic_client::agents::Launch;
+///
+/// let simple = Launch::prompt("Summarize the report.").files(["019a"]);
+/// let workflow = Launch::workflow("019b").input("submittal", ["019c"]).project("019d");
+/// # assert_eq!(simple, Launch { file_ids: vec!["019a".into()], ..Launch::prompt("Summarize the report.") });
+/// # assert_eq!(workflow.inputs["submittal"][0].as_str(), "019c");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Launch {
+    /// What the agent should do. Not together with `inputs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Prompt>,
+    /// The workflow to run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow_id: Option<WorkflowId>,
+    /// The project to work in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<ProjectId>,
+    /// Files and folders to work on. Only without a workflow.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub file_ids: Vec<FileId>,
+    /// The files for each input of the workflow, e.g. for `submittal`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, Vec<FileId>>,
+}
+
+impl Launch {
+    /// A launch with a prompt.
+    pub fn prompt(prompt: impl Into<Prompt>) -> Self {
+        Self { prompt: Some(prompt.into()), ..Self::default() }
+    }
+
+    /// A launch with a workflow.
+    pub fn workflow(workflow_id: impl Into<WorkflowId>) -> Self {
+        Self { workflow_id: Some(workflow_id.into()), ..Self::default() }
+    }
+
+    /// Adds files and folders to work on. Only without a workflow.
+    #[must_use]
+    pub fn files<I: Into<FileId>>(mut self, files: impl IntoIterator<Item = I>) -> Self {
+        self.file_ids.extend(files.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets the project to work in.
+    #[must_use]
+    pub fn project(mut self, project_id: impl Into<ProjectId>) -> Self {
+        self.project_id = Some(project_id.into());
+        self
+    }
+
+    /// Sets the files of one input of the workflow, named as in its [`inputs`](crate::workflows::Workflow::inputs).
+    #[must_use]
+    pub fn input<I: Into<FileId>>(mut self, name: impl Into<String>, files: impl IntoIterator<Item = I>) -> Self {
+        self.inputs.insert(name.into(), files.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Why the API would refuse it, and what to do instead.
+    pub(super) fn error(&self) -> Option<&'static str> {
+        match (&self.prompt, &self.workflow_id) {
+            (None, None) => Some("there is neither a prompt nor a workflow; give one of them"),
+            (_, None) if !self.inputs.is_empty() => {
+                Some("inputs need a workflow; set workflow_id, or move the files to file_ids")
+            }
+            (_, Some(_)) if !self.file_ids.is_empty() => {
+                Some("file_ids are only for a prompt; give a workflow its files in inputs")
+            }
+            (Some(_), Some(_)) if !self.inputs.is_empty() => {
+                Some("a workflow with inputs takes no prompt; leave one of them out")
+            }
+            (Some(prompt), _) => prompt.error(),
+            (None, Some(_)) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn combinations_that_the_contract_forbids_are_refused_with_what_to_do() {
+        let refused = |launch: Launch| launch.error().unwrap_or_default();
+        assert!(refused(Launch::default()).contains("neither"));
+        assert!(refused(Launch::prompt(" ")).contains("no text"));
+        assert!(refused(Launch::prompt("go").input("a", ["f"])).contains("workflow_id"));
+        assert!(refused(Launch { file_ids: vec!["f".into()], ..Launch::workflow("w") }).contains("in inputs"));
+        let both = Launch { prompt: Some("go".into()), ..Launch::workflow("w") };
+        assert!(refused(both.clone().input("a", ["f"])).contains("no prompt"));
+        for allowed in [both, Launch::prompt("go"), Launch::workflow("w"), Launch::workflow("w").input("a", ["f"])] {
+            assert_eq!(allowed.error(), None, "{allowed:?}");
+        }
+    }
+
+    #[test]
+    fn a_launch_is_encoded_as_the_contract_says() {
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03";
+        let launch = Launch {
+            file_ids: vec!["f".into()],
+            project_id: Some("p".into()),
+            ..Launch::prompt(Prompt::new("go").image(Image::from_bytes(png).unwrap()))
+        };
+        let data = STANDARD.encode(png);
+        assert_eq!(
+            serde_json::to_value(&launch).unwrap(),
+            json!({"prompt": {"text": "go", "images": [{"data": data, "dimension": {"width": 2, "height": 3}}]},
+                   "projectId": "p", "fileIds": ["f"]})
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_not_an_image_are_an_error() {
+        let error = Image::from_bytes(b"%PDF").unwrap_err().to_string();
+        assert_eq!(error, "launch_agent: the image: not a PNG, JPEG, GIF, WebP or BMP image");
+    }
+}

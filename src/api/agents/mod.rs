@@ -1,0 +1,459 @@
+//! Agents: background work on files, launched with a prompt or a workflow, and its artifacts.
+//!
+//! ```no_run
+//! use nomic_client::{Nomic, agents::Launch};
+//!
+//! let nomic = Nomic::from_env()?;
+//! let file = nomic.upload_file("permit.pdf")?;
+//! let launch = Launch::prompt("Which conditions does the permit name?").files([file.id]);
+//! let agent = nomic.launch_agent(&launch)?;
+//! let agent = nomic.wait(&agent)?;
+//! for artifact in nomic.artifacts(&agent.id) {
+//!     let artifact = nomic.artifact(&agent.id, &artifact?.id)?;
+//!     println!("{}", artifact.markdown().unwrap_or_default());
+//! }
+//! # Ok::<(), nomic_client::Error>(())
+//! ```
+
+mod launch;
+mod table;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::acknowledged::Acknowledged;
+use crate::call::Call;
+use crate::error::{Error, Result};
+use crate::ids::{AgentId, ArtifactId, FileId, ProjectId, WorkflowId};
+use crate::job::sealed::{self, ListPoll};
+use crate::job::{POLL_TIMEOUT, Poll};
+use crate::job_ref::JobRef;
+use crate::lenient;
+use crate::listing::Listing;
+use crate::nomic::Nomic;
+use crate::open_enum::open_enum;
+use crate::operations::{
+    DELETE_AGENT, FOLLOW_UP_AGENT, GET_AGENT, GET_AGENT_CONVERSATION, GET_ARTIFACT, LAUNCH_AGENT, LIST_AGENTS,
+    LIST_ARTIFACTS, Operation, STOP_AGENT,
+};
+use crate::timestamp::Timestamp;
+
+pub use self::launch::{Dimension, Image, Launch, Prompt};
+pub use self::table::Table;
+
+/// 100: the largest page of a list of agents.
+pub const MAX_AGENTS_PAGE: u32 = 100;
+
+open_enum! {
+    /// The status of an agent.
+    pub enum AgentStatus {
+        /// Not started.
+        Waiting = "waiting",
+        /// Working.
+        Running = "running",
+        /// Working, waiting for a tool.
+        AwaitingTool = "awaiting_tool",
+        /// Ended, with its work done.
+        Finished = "finished",
+        /// Ended, because somebody stopped it.
+        Stopped = "stopped",
+        /// Ended, without its work done.
+        Failed = "failed",
+    }
+}
+
+impl AgentStatus {
+    /// Whether it has ended: finished, stopped or failed. An unknown status does not count as an end.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Finished | Self::Stopped | Self::Failed)
+    }
+}
+
+open_enum! {
+    /// The type of an artifact.
+    pub enum ArtifactKind {
+        /// A document in Markdown.
+        Markdown = "markdown",
+        /// A table.
+        Table = "table",
+    }
+}
+
+open_enum! {
+    /// The type of a message in a conversation: who wrote it.
+    pub enum MessageKind {
+        /// The prompt, or a follow-up.
+        User = "user_message",
+        /// The agent.
+        Assistant = "assistant_message",
+    }
+}
+
+/// An agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Agent {
+    /// Its id.
+    pub id: AgentId,
+    /// Its status.
+    pub status: AgentStatus,
+    /// The workflow that it runs.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub workflow_id: Option<WorkflowId>,
+    /// The project that it works in.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub project_id: Option<ProjectId>,
+    /// Its artifacts so far, without their contents: [`Nomic::artifact`] gets them.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub artifacts: Vec<Artifact>,
+    /// The files that it works on.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub files: Vec<AgentFile>,
+    /// A summary of its work (observed).
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub summary: Option<String>,
+    /// Its page in the web application (observed).
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub url: Option<String>,
+    /// When it was launched, e.g. `2026-04-25T12:00:00.000Z`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub created_at: Option<Timestamp>,
+    /// When it last changed, e.g. `2026-04-25T12:03:00.000Z`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub updated_at: Option<Timestamp>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// A file that an agent works on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct AgentFile {
+    /// The file's or folder's id.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub id: Option<FileId>,
+    /// Its name, e.g. `permit.pdf`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub name: Option<String>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// An artifact that an agent made (inferred).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Artifact {
+    /// Its id.
+    pub id: ArtifactId,
+    /// What it is, e.g. a table.
+    #[serde(rename = "type", default, deserialize_with = "lenient::or_default")]
+    pub kind: Option<ArtifactKind>,
+    /// Its title, e.g. `Door schedule`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub title: Option<String>,
+    /// Its content as the service sent it; absent in lists.
+    #[serde(default)]
+    pub content: Option<Value>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Artifact {
+    /// The text, if the content is text.
+    #[must_use]
+    pub fn markdown(&self) -> Option<&str> {
+        let content = self.content.as_ref()?;
+        content.as_str().or_else(|| content.get("markdown").or(content.get("text"))?.as_str())
+    }
+
+    /// The table, if the content is one: columns with rows of values, or of objects by the columns' keys, ids or names.
+    #[must_use]
+    pub fn table(&self) -> Option<Table> {
+        Table::read(self.content.as_ref()?)
+    }
+}
+
+/// The conversation of user and agent (observed).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Conversation {
+    /// The messages, in order.
+    #[serde(deserialize_with = "lenient::list")]
+    pub messages: Vec<Message>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// A message of a conversation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Message {
+    /// The message's id.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub id: Option<String>,
+    /// Who wrote it, e.g. the agent.
+    #[serde(rename = "type", deserialize_with = "lenient::or_default")]
+    pub kind: Option<MessageKind>,
+    /// The text, e.g. `Summarize the report.`
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub text: Option<String>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// The response to the deletion of an agent (inferred).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Deleted {
+    /// The id of the agent that was deleted.
+    pub id: AgentId,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Narrows a list of agents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only agents of this status, e.g. those that are running.
+    pub status: Option<AgentStatus>,
+    /// Only agents that run this workflow.
+    pub workflow_id: Option<WorkflowId>,
+}
+
+impl Nomic {
+    /// Launches an agent in the background.
+    ///
+    /// `POST /agents` · scope `developer:agent` · heavy tier
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if prompt, workflow, files and inputs do not go together. A 429
+    /// without [`retry_after`](Error::retry_after), or with another [`code`](Error::code) than
+    /// [`RateLimited`](crate::ErrorCode::RateLimited), may be the user's spend limit: waiting seconds does not help.
+    pub fn launch_agent(&self, launch: &Launch) -> Result<Agent> {
+        match launch.error() {
+            Some(reason) => Err(Error::invalid_request(LAUNCH_AGENT.name, reason)),
+            None => self.submit(&Call::to(&LAUNCH_AGENT, &[])?.json(launch), "id", |id| JobRef::Agent(id.into())),
+        }
+    }
+
+    /// Lists background agents; interactive chats are not among them. Pages hold 100 at the most ([`MAX_AGENTS_PAGE`]).
+    ///
+    /// `GET /agents` · scope `developer:agent` · standard tier
+    #[doc(alias = "list_agents")]
+    pub fn agents(&self, filter: &Filter) -> Listing<Agent> {
+        let call = Call::to(&LIST_AGENTS, &[]).map(|call| {
+            call.query_if("status", filter.status.as_ref()).query_if("workflowId", filter.workflow_id.as_ref())
+        });
+        Listing::new(self, call, Some(MAX_AGENTS_PAGE))
+    }
+
+    /// Gets an agent.
+    ///
+    /// `GET /agents/{id}` · scope `developer:agent` · standard tier
+    ///
+    /// # Errors
+    ///
+    /// 404 if it is not known.
+    #[doc(alias = "get_agent")]
+    pub fn agent(&self, id: &AgentId) -> Result<Agent> {
+        self.fetch_data(&Call::to(&GET_AGENT, &[id.as_str()])?)
+    }
+
+    /// Continues an agent that has ended with another prompt; it runs again.
+    ///
+    /// `POST /agents/{id}/followup` · scope `developer:agent` · heavy tier · inferred
+    ///
+    /// # Errors
+    ///
+    /// 409 if it has not ended (inferred).
+    pub fn follow_up_agent(&self, id: &AgentId, prompt: impl Into<Prompt>) -> Result<Agent> {
+        let body = Launch::prompt(prompt);
+        match body.error() {
+            Some(reason) => Err(Error::invalid_request(FOLLOW_UP_AGENT.name, reason)),
+            None => {
+                let call = Call::to(&FOLLOW_UP_AGENT, &[id.as_str()])?.json(&body);
+                self.submit(&call, "id", |id| JobRef::Agent(id.into()))
+            }
+        }
+    }
+
+    /// Stops an agent. Its artifacts remain. Documented to exist; path and response are inferred. Never retried if its effect
+    /// is unknown.
+    ///
+    /// `POST /agents/{id}/stop` · scope `developer:agent` · write tier · inferred
+    ///
+    /// # Errors
+    ///
+    /// 409 if it has ended already (inferred).
+    pub fn stop_agent(&self, id: &AgentId) -> Result<Acknowledged<Agent>> {
+        self.acknowledge(&Call::to(&STOP_AGENT, &[id.as_str()])?)
+    }
+
+    /// Deletes an agent, its conversation and its artifacts. **Destructive**: it cannot be undone. Documented to exist;
+    /// method, path and response are inferred. Never retried if its effect is unknown.
+    ///
+    /// `DELETE /agents/{id}` · scope `developer:agent` · write tier · inferred
+    ///
+    /// # Errors
+    ///
+    /// 404 if it is not known.
+    pub fn delete_agent(&self, id: &AgentId) -> Result<Acknowledged<Deleted>> {
+        self.acknowledge(&Call::to(&DELETE_AGENT, &[id.as_str()])?)
+    }
+
+    /// Gets the conversation of user and agent.
+    ///
+    /// `GET /agents/{id}/conversation` · scope `developer:agent` · standard tier · observed
+    ///
+    /// # Errors
+    ///
+    /// 404 if it is not known.
+    #[doc(alias = "get_agent_conversation")]
+    pub fn conversation(&self, id: &AgentId) -> Result<Conversation> {
+        self.fetch_data(&Call::to(&GET_AGENT_CONVERSATION, &[id.as_str()])?)
+    }
+
+    /// Lists the artifacts of an agent, without their contents.
+    ///
+    /// `GET /agents/{id}/artifacts` · scope `developer:agent` · standard tier · inferred
+    #[doc(alias = "list_artifacts")]
+    pub fn artifacts(&self, id: &AgentId) -> Listing<Artifact> {
+        Listing::new(self, Call::to(&LIST_ARTIFACTS, &[id.as_str()]), None)
+    }
+
+    /// Gets an artifact with its content.
+    ///
+    /// `GET /agents/{id}/artifacts/{artifactId}` · scope `developer:agent` · standard tier · inferred
+    ///
+    /// # Errors
+    ///
+    /// 404 if it is not known.
+    #[doc(alias = "get_artifact")]
+    pub fn artifact(&self, id: &AgentId, artifact_id: &ArtifactId) -> Result<Artifact> {
+        self.fetch_data(&Call::to(&GET_ARTIFACT, &[id.as_str(), artifact_id.as_str()])?)
+    }
+}
+
+impl TryFrom<JobRef> for AgentId {
+    type Error = JobRef;
+
+    /// The agent's id, unless the job is of another kind.
+    fn try_from(job: JobRef) -> Result<Self, JobRef> {
+        match job {
+            JobRef::Agent(id) => Ok(id),
+            other => Err(other),
+        }
+    }
+}
+
+impl From<&Agent> for JobRef {
+    fn from(agent: &Agent) -> Self {
+        Self::Agent(agent.id.clone())
+    }
+}
+
+/// An agent is waited for until it is finished, stopped or failed. One that was stopped is a result: look at its status.
+impl sealed::Pollable for AgentId {
+    type Output = Agent;
+
+    const OPERATION: &'static Operation = &GET_AGENT;
+    const LISTED: bool = true;
+
+    fn job(&self) -> JobRef {
+        JobRef::Agent(self.clone())
+    }
+
+    fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Agent>> {
+        let agent: Agent = nomic.fetch_data(&Call::to(&GET_AGENT, &[self.as_str()])?.within(timeout))?;
+        Ok(agent.poll())
+    }
+
+    fn poll_list(nomic: &Nomic, jobs: &[&Self], timeout: Duration) -> ListPoll<Agent> {
+        poll_list(nomic, jobs, timeout)
+    }
+}
+
+impl sealed::Pollable for Agent {
+    type Output = Agent;
+
+    const OPERATION: &'static Operation = &GET_AGENT;
+    const LISTED: bool = true;
+
+    fn job(&self) -> JobRef {
+        self.id.job()
+    }
+
+    fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Agent>> {
+        self.id.poll_once(nomic, timeout)
+    }
+
+    fn poll_list(nomic: &Nomic, jobs: &[&Self], timeout: Duration) -> ListPoll<Agent> {
+        let ids: Vec<&AgentId> = jobs.iter().map(|agent| &agent.id).collect();
+        poll_list(nomic, &ids, timeout)
+    }
+}
+
+impl Agent {
+    fn poll(self) -> Poll<Self> {
+        let status = self.status.to_string();
+        match self.status {
+            AgentStatus::Finished | AgentStatus::Stopped => Poll::Done(self),
+            AgentStatus::Failed => {
+                let said = self.extra.get("error").and_then(Value::as_str).map(str::to_owned);
+                Poll::Failed { status, message: said.or(self.summary).unwrap_or_default() }
+            }
+            _ => Poll::Pending { status },
+        }
+    }
+}
+
+/// Reads the list until it has shown all of these agents, at most as far as they reach if the newest come first.
+fn poll_list(nomic: &Nomic, ids: &[&AgentId], timeout: Duration) -> ListPoll<Agent> {
+    let mut sought: HashMap<&str, Vec<usize>> = HashMap::with_capacity(ids.len());
+    for (index, id) in ids.iter().enumerate() {
+        sought.entry(id.as_str()).or_default().push(index);
+    }
+    let mut list = ListPoll { found: Vec::with_capacity(ids.len()), requests: 0, error: None };
+    let call = Call::to(&LIST_AGENTS, &[]);
+    let mut pages = Listing::<Agent>::new(nomic, call, Some(MAX_AGENTS_PAGE)).page_size(MAX_AGENTS_PAGE).pages();
+    let enough = sought.len().div_ceil(MAX_AGENTS_PAGE as usize) + 1;
+    let started = Instant::now();
+    for _ in 0..enough {
+        pages.within(timeout.saturating_sub(started.elapsed()).min(POLL_TIMEOUT));
+        let Some(page) = pages.next() else { break };
+        list.requests += 1;
+        let agents = match page {
+            Ok(page) => page.data,
+            Err(error) => {
+                list.error = Some(error);
+                break;
+            }
+        };
+        for agent in agents {
+            for index in sought.remove(agent.id.as_str()).unwrap_or_default() {
+                list.found.push((index, agent.clone().poll()));
+            }
+        }
+        if sought.is_empty() {
+            break;
+        }
+    }
+    list
+}

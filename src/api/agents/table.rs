@@ -1,0 +1,151 @@
+//! Tables that agents make.
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Table {
+    /// The columns' titles, e.g. `Mark` and `Width`.
+    pub columns: Vec<String>,
+    /// The rows, each with a value for every column.
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// A column: what the rows call it, and what people call it.
+struct Column {
+    /// `key` or `id`, else the title.
+    keys: Vec<String>,
+    title: String,
+}
+
+impl Column {
+    fn read(column: &Value) -> Self {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let field = |name: &str| column.get(name).filter(|value| !value.is_null()).map(text);
+        let title = ["title", "name", "key", "id"].iter().find_map(|name| field(name));
+        let keys: Vec<String> = ["key", "id", "name", "title"].iter().filter_map(|name| field(name)).collect();
+        match title {
+            Some(title) => Self { keys, title },
+            None => Self { keys: vec![text(column)], title: text(column) },
+        }
+    }
+
+    fn value<'a>(&self, row: &'a Map<String, Value>) -> Option<&'a Value> {
+        self.keys.iter().find_map(|key| row.get(key))
+    }
+}
+
+impl Table {
+    /// Columns with rows of values, or of objects by the columns' keys, ids or names. `None` if it is not a table, or if
+    /// no row has a value of any column.
+    pub(super) fn read(content: &Value) -> Option<Self> {
+        let columns: Vec<Column> = content.get("columns")?.as_array()?.iter().map(Column::read).collect();
+        let rows = content.get("rows")?.as_array()?;
+        let is_foreign =
+            |row: &Value| row.as_object().is_some_and(|row| columns.iter().all(|c| c.value(row).is_none()));
+        if !rows.is_empty() && rows.iter().all(is_foreign) {
+            return None;
+        }
+        let read_row = |row: &Value| {
+            let mut values = match row {
+                Value::Array(values) => values.clone(),
+                Value::Object(row) => columns.iter().map(|c| c.value(row).cloned().unwrap_or_default()).collect(),
+                single => vec![single.clone()],
+            };
+            if values.len() < columns.len() {
+                values.resize(columns.len(), Value::Null);
+            }
+            values
+        };
+        let rows = rows.iter().map(read_row).collect();
+        Some(Self { columns: columns.into_iter().map(|column| column.title).collect(), rows })
+    }
+
+    /// Writes the table as CSV (RFC 4180, UTF-8): the columns first, then a line for each row. A string is written as it
+    /// is, `null` is empty, lists and objects are written as JSON.
+    ///
+    /// # Errors
+    ///
+    /// The writer's errors.
+    ///
+    /// ```
+    /// # use nomic_client::agents::Artifact;
+    /// # use serde_json::json;
+    /// # let artifact: Artifact = serde_json::from_value(json!({"id": "a", "content":
+    /// #     {"columns": ["mark", "note"], "rows": [["D1", "36\""], ["D2", null]]}})).unwrap();
+    /// let table = artifact.table().expect("a table");
+    /// let mut csv = Vec::new();
+    /// table.write_csv(&mut csv)?;
+    /// assert_eq!(String::from_utf8_lossy(&csv), "mark,note\r\nD1,\"36\"\"\"\r\nD2,\r\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn write_csv(&self, mut to: impl Write) -> io::Result<()> {
+        let mut line = |cells: &mut dyn Iterator<Item = String>| -> io::Result<()> {
+            for (index, cell) in cells.enumerate() {
+                let separator = if index == 0 { "" } else { "," };
+                if cell.contains(['"', ',', '\r', '\n']) || cell.trim() != cell {
+                    write!(to, "{separator}\"{}\"", cell.replace('"', "\"\""))?;
+                } else {
+                    write!(to, "{separator}{cell}")?;
+                }
+            }
+            to.write_all(b"\r\n")
+        };
+        line(&mut self.columns.iter().cloned())?;
+        for row in &self.rows {
+            line(&mut row.iter().map(|value| match value {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            }))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_table_is_read_in_every_form() {
+        let table = |columns: [&str; 2]| Table {
+            columns: columns.map(str::to_owned).to_vec(),
+            rows: vec![vec![json!(1), Value::Null]],
+        };
+        for (columns, rows, titles) in [
+            (json!(["a", "b"]), json!([[1]]), ["a", "b"]),
+            (json!(["a", "b"]), json!([{"a": 1}]), ["a", "b"]),
+            (json!([{"name": "a"}, {"title": "b"}]), json!([{"a": 1}]), ["a", "b"]),
+            (
+                json!([{"key": "a", "title": "Mark"}, {"key": "b", "title": "Width"}]),
+                json!([{"a": 1}]),
+                ["Mark", "Width"],
+            ),
+            (json!([{"id": "a", "name": "Mark"}, {"id": 7, "name": "Width"}]), json!([{"a": 1}]), ["Mark", "Width"]),
+            (json!([{"id": "x", "name": "Mark"}, {"name": "Width"}]), json!([{"Mark": 1}]), ["Mark", "Width"]),
+        ] {
+            assert_eq!(Table::read(&json!({"columns": columns, "rows": rows})), Some(table(titles)), "{columns}");
+        }
+        let numbered = json!({"columns": [{"id": 1, "name": "a"}], "rows": [{"1": "x"}]});
+        assert_eq!(Table::read(&numbered).unwrap().rows, [[json!("x")]]);
+    }
+
+    #[test]
+    fn content_that_is_not_a_table_is_none() {
+        for content in [
+            json!("text"),
+            json!({"columns": 1, "rows": []}),
+            json!({"columns": [{"key": "a"}], "rows": [{"b": 1}, {"c": 2}]}),
+        ] {
+            assert_eq!(Table::read(&content), None, "{content}");
+        }
+        assert!(Table::read(&json!({"columns": ["a"], "rows": []})).unwrap().rows.is_empty());
+    }
+}

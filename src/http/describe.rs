@@ -1,0 +1,128 @@
+//! What ended an exchange, sorted and in words.
+
+use std::io::{self, ErrorKind};
+
+use ureq::Error;
+
+use super::FailureKind;
+use super::exchange::{Exchange, TimedOut};
+use super::tls;
+
+/// The most characters of a message that quotes another program.
+const MAX_MESSAGE: usize = 300;
+
+/// Sorts what ended the exchange of this thread; `responded` if the head of a response had come.
+pub(super) fn failure_kind(error: Error, responded: bool) -> FailureKind {
+    let exchange = Exchange::current();
+    if let Some(limit) = exchange.timed_out {
+        return timed_out(limit, &exchange);
+    }
+    let error = match error {
+        // While it decompresses, `ureq` wraps the errors of the connection.
+        #[cfg(feature = "gzip")]
+        Error::Decompress(_, error) => Error::from(error),
+        other => other,
+    };
+    let (message, permanent) = describe(&error);
+    let malformed = matches!(error, Error::Protocol(_) | Error::LargeResponseHeader(..));
+    // A proxy that does not speak HTTP is malformed too, before the request was handed over.
+    let unsendable = matches!(error, Error::Http(_) | Error::BadUri(_)) || malformed && !exchange.connecting;
+    if unsendable && !exchange.handed_over {
+        return FailureKind::InvalidRequest(truncate(error.to_string()));
+    }
+    let source = match error {
+        Error::Io(error) => Some(error),
+        _ => None,
+    };
+    match source.as_ref().map(io::Error::kind) {
+        kind if !exchange.handed_over => {
+            FailureKind::Connect { message, permanent, timed_out: kind == Some(ErrorKind::TimedOut), source }
+        }
+        Some(ErrorKind::InvalidData | ErrorKind::InvalidInput) => {
+            FailureKind::InvalidResponse { message, permanent: false, source }
+        }
+        _ if malformed => FailureKind::InvalidResponse { message, permanent: !responded, source },
+        _ => FailureKind::Disconnected { message, source },
+    }
+}
+
+fn timed_out(limit: TimedOut, exchange: &Exchange) -> FailureKind {
+    match limit {
+        TimedOut::Connect => {
+            let message = "no connection within the connect timeout".to_owned();
+            FailureKind::Connect { message, permanent: false, timed_out: true, source: None }
+        }
+        TimedOut::Write if exchange.write_stalled => {
+            FailureKind::Stalled("the server stopped reading the request, and sent no response")
+        }
+        TimedOut::Write => FailureKind::Stalled("the server stopped reading the request"),
+        TimedOut::Response => FailureKind::ResponseTimeout,
+        TimedOut::Read => FailureKind::Stalled("the server sent nothing more"),
+        TimedOut::Deadline => FailureKind::Deadline { connecting: !exchange.handed_over },
+    }
+}
+
+/// An error in words, and whether it is permanent.
+fn describe(error: &Error) -> (String, bool) {
+    let (message, permanent) = tls::describe(error).unwrap_or_else(|| match error {
+        Error::Io(error) => (describe_io(error), false),
+        Error::ConnectProxyFailed(reason) => describe_proxy(reason),
+        Error::Protocol(error) => (format!("the response is not valid HTTP: {error}"), true),
+        Error::LargeResponseHeader(..) => ("the headers of the response are too large".to_owned(), true),
+        other => (other.to_string(), false),
+    });
+    (truncate(message), permanent)
+}
+
+fn describe_io(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "the name is not known: is the domain right, and is there a network?".to_owned(),
+        ErrorKind::ConnectionRefused => "connection refused: nothing is listening there".to_owned(),
+        ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
+        ErrorKind::UnexpectedEof => "the connection was closed in the middle".to_owned(),
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "network unreachable".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// What `ureq` says of a proxy ends in `responded 407/407`. A 4xx is permanent; a 5xx or silence may pass.
+fn describe_proxy(reason: &str) -> (String, bool) {
+    match reason.rsplit('/').next().and_then(|status| status.parse::<u16>().ok()) {
+        Some(status) => {
+            let permanent = (400..500).contains(&status) && !matches!(status, 408 | 429);
+            (format!("proxy refused CONNECT: it answered {status}"), permanent)
+        }
+        None => (format!("proxy refused CONNECT: {reason}"), false),
+    }
+}
+
+fn truncate(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_that_refuses_is_permanent_unless_time_may_mend_it() {
+        let described = |status: &str| describe_proxy(&format!("proxy server responded {status}/{status}"));
+        for status in ["400", "403", "407", "404"] {
+            assert_eq!(described(status), (format!("proxy refused CONNECT: it answered {status}"), true));
+        }
+        for status in ["408", "429", "500", "502", "503"] {
+            assert!(!described(status).1, "{status}");
+        }
+        assert!(!describe_proxy("proxy server did not respond").1);
+    }
+
+    #[test]
+    fn a_message_has_a_bounded_length() {
+        let error = Error::Io(io::Error::other("é".repeat(5000)));
+        assert_eq!(describe(&error).0.chars().count(), MAX_MESSAGE + 1);
+    }
+}

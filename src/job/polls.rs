@@ -1,0 +1,99 @@
+//! Polling one job repeatedly.
+
+use std::fmt;
+use std::iter::FusedIterator;
+use std::time::{Duration, Instant};
+
+use super::{Job, MAX_INTERVAL, Poll, WaitOptions, poll_timeout, worth_retrying};
+use crate::error::Result;
+use crate::nomic::Nomic;
+
+impl Nomic {
+    /// Polls a job repeatedly and yields what each poll found, to show progress or to stop early.
+    ///
+    /// The iterator sleeps between polls. It ends after the job has ended, after a permanent error, and at the timeout.
+    /// Errors for which [`is_transient`](crate::Error::is_transient) holds, and any 429 or 503, do not end it, so you can log
+    /// errors and go on. Unlike [`wait`](Self::wait), it does not give up early on a server that it never reached.
+    pub fn polls<J: Job>(&self, job: &J, options: &WaitOptions) -> Polls<J> {
+        Polls {
+            nomic: self.clone(),
+            job: job.clone(),
+            options: *options,
+            started: None,
+            interval: Duration::ZERO,
+            retry_after: Duration::ZERO,
+            ended: false,
+        }
+    }
+}
+
+/// An iterator over polls of one job, made by [`Nomic::polls`].
+#[must_use = "polls are lazy: nothing is sent until they are iterated"]
+pub struct Polls<J> {
+    nomic: Nomic,
+    job: J,
+    options: WaitOptions,
+    started: Option<Instant>,
+    interval: Duration,
+    retry_after: Duration,
+    ended: bool,
+}
+
+impl<J> fmt::Debug for Polls<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Polls").field("options", &self.options).field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+impl<J: Job> Iterator for Polls<J> {
+    type Item = Result<Poll<J::Output>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let timeout = self.options.timeout;
+        if let Some(started) = self.started {
+            let elapsed = started.elapsed();
+            let left = timeout.saturating_sub(elapsed);
+            // If the server allows no further poll in time, there is no point in waiting for the timeout.
+            if left.is_zero() || self.retry_after > left {
+                self.ended = true;
+                return None;
+            }
+            self.interval = self.options.next_interval(elapsed, self.interval);
+            let wait = with_jitter(self.interval, Nomic::random()).max(std::mem::take(&mut self.retry_after));
+            // The final poll is sent at the timeout.
+            self.ended = wait >= left;
+            std::thread::sleep(wait.min(left));
+        }
+        let left = timeout.saturating_sub(self.started.get_or_insert_with(Instant::now).elapsed());
+        let poll = self.job.poll_once(&self.nomic, poll_timeout(left)).map(|poll| poll.redacted(&self.nomic));
+        match &poll {
+            Ok(Poll::Pending { .. }) => {}
+            Err(error) if worth_retrying(error) => self.retry_after = error.retry_after().unwrap_or_default(),
+            _ => self.ended = true,
+        }
+        Some(poll)
+    }
+}
+
+impl<J: Job> FusedIterator for Polls<J> {}
+
+/// Spreads an interval by 10 % either way, so that many waits do not poll in step. `random` is in 0..1.
+fn with_jitter(interval: Duration, random: f64) -> Duration {
+    let tenth = (interval / 10).min(MAX_INTERVAL);
+    (interval - tenth).saturating_add(tenth.mul_f64(2.0 * random))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_moves_an_interval_by_a_tenth() {
+        assert_eq!(with_jitter(Duration::from_secs(1), 0.0), Duration::from_millis(900));
+        assert_eq!(with_jitter(Duration::from_secs(1), 1.0), Duration::from_millis(1100));
+        assert_eq!(with_jitter(Duration::MAX, 1.0), Duration::MAX);
+    }
+}

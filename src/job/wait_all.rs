@@ -1,0 +1,241 @@
+//! Waiting for many jobs and yielding each as it ends.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::scheduler::{Action, Scheduler};
+use super::{FINAL_POLL_TIMEOUT, Job, Poll, WaitOptions, WaitState, poll_timeout, worth_retrying};
+use crate::error::{Error, Result};
+use crate::nomic::Nomic;
+use crate::rate_limit::FAR_FUTURE;
+
+impl Nomic {
+    /// Waits for many jobs, for up to 30 minutes each ([`DEFAULT_WAIT_TIMEOUT`](super::DEFAULT_WAIT_TIMEOUT)), and yields
+    /// each with its result as it ends. See [`wait`](Self::wait) for the results of each kind of job.
+    ///
+    /// The polls stay within the rate limit, however many jobs there are, and polls that find nothing use at most half of
+    /// it. Agents are polled through the service's list, a hundred with each request, and yielded as the list shows them;
+    /// [`agent`](Self::agent) fetches details that the list may leave out. Parse and extract jobs have no list. They are
+    /// polled one by one, mostly in the order given: pass them in the order of submission. With very many jobs, a result
+    /// may be found a while after its job has ended.
+    ///
+    /// Everything happens on the thread that iterates: no job is polled while your code handles a result, and that time
+    /// does not count towards the timeout. A job that was never polled gets one final poll before it is reported as timed
+    /// out, unless it is late by the timeout again.
+    ///
+    /// The polls are those of [`wait`](Self::wait), and `GET /agents` · scope `developer:agent` · standard tier
+    ///
+    /// ```no_run
+    /// use nomic_client::{Nomic, parse};
+    ///
+    /// let nomic = Nomic::from_env()?;
+    /// let mut jobs = Vec::new();
+    /// for plan in ["ground-floor.pdf", "first-floor.pdf"] {
+    ///     let file = nomic.upload_file(plan)?;
+    ///     jobs.push(nomic.parse(&file.file_version_id, &parse::Options::default())?);
+    /// }
+    /// for (job, parsed) in nomic.wait_all(jobs) {
+    ///     match parsed {
+    ///         Ok(parsed) => println!("{}: {} pages", job.task_id, parsed.pages().len()),
+    ///         Err(error) => eprintln!("{error}"),
+    ///     }
+    /// }
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
+    pub fn wait_all<J: Job>(&self, jobs: impl IntoIterator<Item = J>) -> WaitAll<J> {
+        self.wait_all_with(jobs, &WaitOptions::default())
+    }
+
+    /// Waits like [`wait_all`](Self::wait_all), with a timeout and intervals of your own. The timeout of each job starts
+    /// when the job is added.
+    pub fn wait_all_with<J: Job>(&self, jobs: impl IntoIterator<Item = J>, options: &WaitOptions) -> WaitAll<J> {
+        let mut all = WaitAll {
+            nomic: self.clone(),
+            options: *options,
+            scheduler: Scheduler::new(*options, J::LISTED),
+            jobs: BTreeMap::new(),
+            next_index: 0,
+            ready: VecDeque::new(),
+            not_before: None,
+            excluded_since: None,
+        };
+        jobs.into_iter().for_each(|job| all.push(job));
+        all
+    }
+}
+
+/// An iterator over jobs and their results, in the order in which they end, made by [`Nomic::wait_all`]. It yields every
+/// job once.
+///
+/// A job without a result comes with an [`ErrorKind::Job`](crate::ErrorKind::Job), as from [`Nomic::wait`]. Transient poll errors
+/// are retried.
+///
+/// ```
+/// use nomic_client::{Nomic, parse::ParseJob};
+///
+/// /// Returns the jobs that are left when it is time to stop, so that they can be stored.
+/// fn collect(nomic: &Nomic, jobs: Vec<ParseJob>, stop: impl Fn() -> bool) -> Vec<ParseJob> {
+///     let mut all = nomic.wait_all(jobs);
+///     while let Some((job, parsed)) = all.next() {
+///         match parsed {
+///             Ok(parsed) => println!("{}: {} pages", job.task_id, parsed.pages().len()),
+///             Err(error) if error.is_timeout() => all.push(job), // still running: wait for it again
+///             Err(error) => eprintln!("{error}"),
+///         }
+///         if stop() {
+///             break;
+///         }
+///     }
+///     all.pending().cloned().collect()
+/// }
+/// ```
+#[must_use = "nothing is sent until it is iterated"]
+pub struct WaitAll<J: Job> {
+    nomic: Nomic,
+    options: WaitOptions,
+    scheduler: Scheduler,
+    jobs: BTreeMap<usize, (J, WaitState)>,
+    next_index: usize,
+    ready: VecDeque<(J, Result<J::Output>)>,
+    /// When the server's `Retry-After` ends.
+    not_before: Option<Instant>,
+    /// Since when no time counts, because a result is being read or handled.
+    excluded_since: Option<Instant>,
+}
+
+impl<J: Job> WaitAll<J> {
+    /// Adds a job. You can call this at any time, for example between two results.
+    pub fn push(&mut self, job: J) {
+        let now = Instant::now();
+        self.count_excluded(now);
+        self.excluded_since = Some(now);
+        self.scheduler.add(self.next_index, now);
+        self.jobs.insert(self.next_index, (job, WaitState::new(now)));
+        self.next_index += 1;
+    }
+
+    /// The jobs that have not been yielded yet. Store them if your program has to stop.
+    pub fn pending(&self) -> impl Iterator<Item = &J> {
+        self.ready.iter().map(|(job, _)| job).chain(self.jobs.values().map(|(job, _)| job))
+    }
+
+    fn count_excluded(&mut self, now: Instant) {
+        if let Some(since) = self.excluded_since.take() {
+            self.scheduler.exclude(now.saturating_duration_since(since));
+        }
+    }
+
+    fn poll(&mut self, index: usize, timeout: Duration) {
+        let Some((job, state)) = self.jobs.get_mut(&index) else { return };
+        let started = Instant::now();
+        state.first_poll.get_or_insert(started);
+        let poll = job.poll_once(&self.nomic, timeout);
+        let now = Instant::now();
+        if let Err(error) = &poll {
+            self.obey_retry_after(error, now);
+        }
+        let ended = self.record(index, poll);
+        if ended {
+            // A large result takes long to read.
+            self.excluded_since = Some(started);
+        }
+        self.scheduler.polled(index, now, ended);
+    }
+
+    fn poll_list(&mut self, timeout: Duration) {
+        let (indices, jobs): (Vec<usize>, Vec<&J>) = self.jobs.iter().map(|(index, (job, _))| (*index, job)).unzip();
+        let poll = J::poll_list(&self.nomic, &jobs, timeout);
+        let now = Instant::now();
+        let mut shown = Vec::with_capacity(poll.found.len());
+        for (at, poll) in poll.found {
+            shown.push((indices[at], self.record(indices[at], Ok(poll))));
+        }
+        match poll.error {
+            None => self.scheduler.list_polled(&shown, poll.requests, now),
+            Some(error) => {
+                log::warn!(target: "nomic_client", "polling the list: {error}");
+                self.obey_retry_after(&error, now);
+                shown.iter().filter(|(_, ended)| *ended).for_each(|(index, _)| self.scheduler.remove(*index));
+                self.scheduler.list_failed(now, !worth_retrying(&error));
+            }
+        }
+    }
+
+    /// Records a poll and returns whether the job has ended.
+    fn record(&mut self, index: usize, poll: Result<Poll<J::Output>>) -> bool {
+        let Some((job, state)) = self.jobs.get_mut(&index) else { return false };
+        let poll = poll.map(|poll| poll.redacted(&self.nomic));
+        let Some(outcome) = state.record(job, poll, &self.options) else { return false };
+        self.finish(index, outcome);
+        true
+    }
+
+    fn finish(&mut self, index: usize, outcome: Result<J::Output>) {
+        self.ready.extend(self.jobs.remove(&index).map(|(job, _)| (job, outcome)));
+    }
+
+    fn time_out(&mut self, index: usize) {
+        if let Some((job, state)) = self.jobs.get_mut(&index) {
+            let error = state.timed_out(job);
+            self.finish(index, Err(error));
+        }
+        self.scheduler.remove(index);
+    }
+
+    fn obey_retry_after(&mut self, error: &Error, now: Instant) {
+        if let Some(delay) = error.retry_after().filter(|_| worth_retrying(error)) {
+            self.not_before = now.checked_add(delay.min(FAR_FUTURE));
+        }
+    }
+}
+
+impl<J: Job> Iterator for WaitAll<J> {
+    type Item = (J, Result<J::Output>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.count_excluded(Instant::now());
+        loop {
+            if let Some(ready) = self.ready.pop_front() {
+                self.excluded_since.get_or_insert_with(Instant::now);
+                return Some(ready);
+            }
+            if self.jobs.is_empty() {
+                return None;
+            }
+            let now = Instant::now();
+            let retry_after = self.not_before.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+            // A job that times out before the server allows a poll times out now.
+            if let Some((index, final_poll)) = self.scheduler.timed_out(now + retry_after) {
+                match final_poll && retry_after.is_zero() {
+                    true => self.poll(index, FINAL_POLL_TIMEOUT),
+                    false => self.time_out(index),
+                }
+                continue;
+            }
+            let left = self.scheduler.time_left(now);
+            let action = match retry_after {
+                Duration::ZERO => self.scheduler.next(now, self.nomic.interval(J::OPERATION.tier)),
+                _ => Action::Wait(retry_after),
+            };
+            match action {
+                Action::Poll(index) => self.poll(index, poll_timeout(left)),
+                Action::PollList => self.poll_list(left.max(FINAL_POLL_TIMEOUT)),
+                Action::Wait(wait) => std::thread::sleep(wait.min(left)),
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.jobs.len() + self.ready.len();
+        (left, Some(left))
+    }
+}
+
+impl<J: Job> ExactSizeIterator for WaitAll<J> {}
+
+impl<J: Job> fmt::Debug for WaitAll<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitAll").field("pending", &self.jobs.len()).finish_non_exhaustive()
+    }
+}

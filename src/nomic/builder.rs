@@ -1,0 +1,366 @@
+//! Settings of a client, checked before it is built.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::limiter::RateLimiter;
+use super::{Inner, Nomic};
+use crate::endpoint::{self, Key};
+use crate::error::{Error, Result};
+use crate::http::{HttpClient, HttpConfig, ProxyChoice, Timeouts};
+use crate::operations::Tier;
+use crate::retry::RetryBudget;
+use crate::text::truncate;
+
+/// Default time limit for the DNS lookup, and again for TCP and TLS: 15 seconds. [`Builder::connect_timeout`] changes it.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Default time without any progress in a request or response body: 60 seconds. [`Builder::stall_timeout`] changes it.
+pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Default time limit of a call, with waiting and retries: 10 minutes. [`Builder::deadline`] changes it.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10 * 60);
+/// Default time limit of an upload: 1 hour. [`Builder::upload_deadline`] changes it.
+pub const DEFAULT_UPLOAD_DEADLINE: Duration = Duration::from_secs(60 * 60);
+/// Default number of attempts at a request: 4. [`Builder::attempts`] changes it.
+pub const DEFAULT_ATTEMPTS: u32 = 4;
+/// Default size limit of a response, in bytes: 1 GiB. [`Builder::response_limit`] changes it.
+pub const DEFAULT_RESPONSE_LIMIT: u64 = 1 << 30;
+/// Default window of the rate limit: 60 seconds. [`Builder::rate_window`] changes it.
+pub const DEFAULT_RATE_WINDOW: Duration = Duration::from_secs(60);
+
+/// The name and version of this crate in `User-Agent`.
+const CLIENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// Settings of a [`Nomic`]; made by [`Nomic::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use nomic_client::Nomic;
+///
+/// let nomic = Nomic::builder("https://acme.nomic.ai", "npk_example")
+///     .deadline(Duration::from_secs(30))
+///     .attempts(2)
+///     .build()?;
+/// # Ok::<(), nomic_client::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder {
+    base_url: String,
+    key: String,
+    /// The environment variables that base URL and key came from, for error messages.
+    variables: Option<(&'static str, &'static str)>,
+    allow_plain_http: bool,
+    pacing: bool,
+    rate_window: Duration,
+    attempts: u32,
+    deadline: Duration,
+    upload_deadline: Duration,
+    http: HttpConfig,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An invalid base URL may be a key or contain a password.
+        let base_url = endpoint::base_url(&self.base_url, true).unwrap_or_default();
+        f.debug_struct("Builder").field("base_url", &base_url).field("http", &self.http).finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    pub(super) fn new(base_url: String, key: String) -> Self {
+        Self {
+            base_url,
+            key,
+            variables: None,
+            allow_plain_http: false,
+            pacing: true,
+            rate_window: DEFAULT_RATE_WINDOW,
+            attempts: DEFAULT_ATTEMPTS,
+            deadline: DEFAULT_DEADLINE,
+            upload_deadline: DEFAULT_UPLOAD_DEADLINE,
+            http: HttpConfig {
+                timeouts: Timeouts { connect: DEFAULT_CONNECT_TIMEOUT, response: None, stall: DEFAULT_STALL_TIMEOUT },
+                response_limit: DEFAULT_RESPONSE_LIMIT,
+                user_agent: CLIENT.to_owned(),
+                proxy: ProxyChoice::None,
+                roots: None,
+            },
+        }
+    }
+
+    /// The settings of [`Nomic::from_env`], to change before [`build`](Self::build): the same variables, and a proxy from
+    /// the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) names the variable that is missing.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// let nomic = nomic_client::Builder::from_env()?.deadline(Duration::from_secs(30)).build()?;
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
+    pub fn from_env() -> Result<Self> {
+        let read = |name: &str| match std::env::var(name) {
+            Ok(value) if value.is_empty() => Ok(None),
+            Ok(value) => Ok(Some(value)),
+            Err(std::env::VarError::NotPresent) => Ok(None),
+            Err(std::env::VarError::NotUnicode(_)) => Err(Error::config(format!("{name} is not valid Unicode"))),
+        };
+        let missing = |what: &str| Error::config(format!("{what} is not set in the environment"));
+        let key =
+            read("NOMIC_API_KEY")?.ok_or_else(|| missing("NOMIC_API_KEY (a key made in the Developer Console)"))?;
+        let (variable, base_url) = match read("NOMIC_BASE_URL")? {
+            Some(url) => ("NOMIC_BASE_URL", Some(url)),
+            None => ("NOMIC_DOMAIN", read("NOMIC_DOMAIN")?),
+        };
+        let base_url = base_url.ok_or_else(|| missing("NOMIC_DOMAIN (e.g. `acme`) or NOMIC_BASE_URL"))?;
+        Ok(Self { variables: Some((variable, "NOMIC_API_KEY")), ..Self::new(base_url, key).proxy_from_env() })
+    }
+
+    /// The time limit for making a connection: for the DNS lookup, and again for TCP and TLS. Defaults to 15 seconds
+    /// ([`DEFAULT_CONNECT_TIMEOUT`]).
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.http.timeouts.connect = timeout;
+        self
+    }
+
+    /// The time limit for the first byte of a response, from the moment the request is sent. Defaults to none: only the
+    /// deadline limits it, because a server may take minutes to store a large upload.
+    pub fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.http.timeouts.response = Some(timeout);
+        self
+    }
+
+    /// The longest time without any progress in a request or response body. A slow body that keeps moving is not
+    /// interrupted. Defaults to 60 seconds ([`DEFAULT_STALL_TIMEOUT`]).
+    pub fn stall_timeout(mut self, timeout: Duration) -> Self {
+        self.http.timeouts.stall = timeout;
+        self
+    }
+
+    /// The time limit of a call: waiting for the rate limit, retries and reading the response. Uploads have
+    /// [their own](Self::upload_deadline). Defaults to 10 minutes ([`DEFAULT_DEADLINE`]).
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The time limit of an upload. It does not bound a [reader](crate::files::Upload::from_reader) that blocks. Defaults
+    /// to 1 hour ([`DEFAULT_UPLOAD_DEADLINE`]).
+    pub fn upload_deadline(mut self, deadline: Duration) -> Self {
+        self.upload_deadline = deadline;
+        self
+    }
+
+    /// How often a request is sent at most; 1 means no retries at all. A write is retried only if the server provably did
+    /// not execute it. A 429 that says how long to wait does not count: it is retried until the deadline. All clones of a
+    /// client share a retry budget in addition: 50 retries, and one more for every ten calls that succeed, so that an
+    /// outage is not multiplied. Defaults to 4 ([`DEFAULT_ATTEMPTS`]).
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// The largest response that is read, in bytes after decompression. Decoded, it may take several times as much memory:
+    /// a `serde_json::Value` of `0` takes 32 bytes. Defaults to 1 GiB ([`DEFAULT_RESPONSE_LIMIT`]).
+    pub fn response_limit(mut self, bytes: u64) -> Self {
+        self.http.response_limit = bytes;
+        self
+    }
+
+    /// Your program, e.g. `acme-sync/2.1`: it precedes this crate's name and version in `User-Agent`, and so in the audit
+    /// log. Defaults to those alone.
+    pub fn user_agent(mut self, program: impl Into<String>) -> Self {
+        self.http.user_agent = format!("{} {CLIENT}", program.into());
+        self
+    }
+
+    /// A proxy, e.g. `http://user:password@proxy.example:3128`; `http` and `https` proxies are used with CONNECT. A plain
+    /// `http://` base URL goes through a proxy on another machine only with [`allow_plain_http`](Self::allow_plain_http).
+    /// Defaults to none: only [`Nomic::from_env`] and [`proxy_from_env`](Self::proxy_from_env) read the environment.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.http.proxy = ProxyChoice::Url(url.into());
+        self
+    }
+
+    /// The proxy in `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, except for hosts in `NO_PROXY` and for an instance on this
+    /// machine.
+    pub fn proxy_from_env(mut self) -> Self {
+        self.http.proxy = ProxyChoice::Environment;
+        self
+    }
+
+    /// No proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.http.proxy = ProxyChoice::None;
+        self
+    }
+
+    /// The root certificates to trust, in PEM, and no others. Defaults to Mozilla's; with the feature `platform-verifier`
+    /// or `native-tls` to those of the system, which on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` choose if they are set.
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.http.roots = Some(pem.into());
+        self
+    }
+
+    /// Whether requests wait for the rate limit before they are sent. Without it, a 429 is still waited out by the call
+    /// that got it. Defaults to `true`.
+    pub fn pacing(mut self, pacing: bool) -> Self {
+        self.pacing = pacing;
+        self
+    }
+
+    /// The window in which the service counts requests. Only for an instance that differs, or an emulator that runs at
+    /// another speed. Defaults to 60 seconds ([`DEFAULT_RATE_WINDOW`]).
+    pub fn rate_window(mut self, window: Duration) -> Self {
+        self.rate_window = window;
+        self
+    }
+
+    /// Allows `http://` to another machine, or through a [`proxy`](Self::proxy) on another machine. The key is then sent
+    /// unencrypted. Loopback addresses need no permission. Defaults to `false`.
+    pub fn allow_plain_http(mut self, allow: bool) -> Self {
+        self.allow_plain_http = allow;
+        self
+    }
+
+    /// Checks the settings and makes the client; nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) names the setting that is wrong, and the variable that it came
+    /// from. The key is never shown.
+    pub fn build(self) -> Result<Nomic> {
+        let (url_variable, key_variable) = self.variables.unzip();
+        let in_variable = |variable: Option<&str>, reason: String| match variable {
+            Some(variable) => Error::config(truncate(&format!("{variable}: {reason}"))),
+            None => Error::config(truncate(&reason)),
+        };
+        let key = Key::new(&self.key).map_err(|reason| in_variable(key_variable, reason))?;
+        let base_url = endpoint::base_url(&self.base_url, self.allow_plain_http)
+            .map_err(|reason| in_variable(url_variable, reason))?;
+        let mut settings = self.http;
+        for (name, time) in [
+            ("connect_timeout", settings.timeouts.connect),
+            ("response_timeout", settings.timeouts.response.unwrap_or(Duration::MAX)),
+            ("stall_timeout", settings.timeouts.stall),
+            ("deadline", self.deadline),
+            ("upload_deadline", self.upload_deadline),
+            ("rate_window", self.rate_window),
+        ] {
+            if time.is_zero() {
+                return Err(Error::config(format!("{name} is zero; nothing could be sent")));
+            }
+        }
+        if self.attempts == 0 {
+            return Err(Error::config("attempts is zero; nothing could be sent"));
+        }
+        if settings.user_agent.chars().any(|c| !(c == ' ' || c.is_ascii_graphic())) {
+            return Err(Error::config("the user agent contains a character that a header must not contain"));
+        }
+        if matches!(settings.proxy, ProxyChoice::Environment) && endpoint::is_on_this_machine(&base_url) {
+            // A company's proxy leads to the world, not to this machine.
+            settings.proxy = ProxyChoice::None;
+        }
+        let http = HttpClient::new(&base_url, &settings).map_err(|reason| Error::config(truncate(&reason)))?;
+        // Plain http is safe on this machine, but not where another machine relays it.
+        let proxy = http.proxy().filter(|_| !self.allow_plain_http && base_url.starts_with("http://"));
+        if let Some(proxy) = proxy.filter(|proxy| !endpoint::is_on_this_machine(&proxy.to_ascii_lowercase())) {
+            return Err(Error::config(truncate(&format!(
+                "plain http would send the key unencrypted to the proxy {proxy}; \
+                 use https, no proxy, or Builder::allow_plain_http"
+            ))));
+        }
+        let limiters = Tier::EACH.map(|tier| RateLimiter::new(tier.per_minute(), self.rate_window));
+        Ok(Nomic {
+            deadline: None,
+            inner: Arc::new(Inner {
+                base_url,
+                key,
+                http,
+                limiters,
+                budget: Mutex::new(RetryBudget::new()),
+                pacing: self.pacing,
+                attempts: self.attempts,
+                deadline: self.deadline,
+                upload_deadline: self.upload_deadline,
+                response_limit: settings.response_limit,
+            }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A base URL that every set of features can connect to.
+    const LOCAL: &str = "http://127.0.0.1:4010/api/v0";
+
+    #[test]
+    fn a_builder_shows_no_secret() {
+        let builder = Nomic::builder(LOCAL, "npk_secret").proxy("http://me:pass@127.0.0.1:1");
+        assert!(!format!("{builder:?}").contains("npk_"), "{builder:?}");
+        assert!(!format!("{builder:?}").contains("pass"), "{builder:?}");
+        assert_eq!(format!("{:?}", builder.build().unwrap()), format!("Nomic {{ base_url: {LOCAL:?}, .. }}"));
+    }
+
+    #[test]
+    fn wrong_settings_are_refused_with_a_reason() {
+        let error = |builder: Builder| builder.build().unwrap_err().to_string();
+        let builder = || Nomic::builder(LOCAL, "npk_secret");
+        assert!(error(builder().user_agent("a\nb")).contains("user agent"));
+        assert_eq!(builder().user_agent("sync/2.1").http.user_agent, format!("sync/2.1 {CLIENT}"));
+        assert!(error(builder().root_certificates("no pem")).contains("certificate"));
+        assert!(error(builder().proxy("socks5://127.0.0.1:1")).contains("socks5"));
+        assert!(error(builder().proxy("")).contains("proxy"));
+        assert!(error(Nomic::builder(LOCAL, "npk_secret\n")).contains("line break"));
+        assert!(error(builder().response_timeout(Duration::ZERO)).contains("response_timeout"));
+    }
+
+    #[test]
+    fn a_variable_is_named_and_its_setting_can_still_be_changed() {
+        let from_env = |url: &str| Builder {
+            variables: Some(("NOMIC_BASE_URL", "NOMIC_API_KEY")),
+            ..Nomic::builder(url, "npk_secret")
+        };
+        let error = from_env("http://10.0.0.7").build().unwrap_err().to_string();
+        assert!(error.contains("NOMIC_BASE_URL: plain http") && error.contains("allow_plain_http"), "{error}");
+        from_env("http://10.0.0.7").allow_plain_http(true).build().unwrap();
+        let error = Builder { key: "a b".into(), ..from_env(LOCAL) }.build().unwrap_err().to_string();
+        assert!(error.contains("NOMIC_API_KEY: the API key contains white space"), "{error}");
+    }
+
+    #[test]
+    fn a_proxy_on_another_machine_gets_no_unencrypted_key_unless_that_is_allowed() {
+        let build = |base: &str, proxy: &str, allow| {
+            Nomic::builder(base, "npk_secret").proxy(proxy).allow_plain_http(allow).build()
+        };
+        for base in [LOCAL, "http://localhost:4010", "localhost", "http://[::1]:4010"] {
+            for proxy in
+                ["http://me:pass@proxy.example:3128", "proxy.example:3128", "http://10.0.0.7", "http://[fe80::1]"]
+            {
+                let text = build(base, proxy, false).unwrap_err().to_string();
+                assert!(text.contains("unencrypted to the proxy") && text.contains("allow_plain_http"), "{text}");
+                assert!(!text.contains("pass") && !text.contains("npk_"), "{text}");
+                build(base, proxy, true).unwrap();
+            }
+            for proxy in ["http://127.0.0.1:3128", "http://me:pass@LOCALHOST:3128", "http://[::1]:3128"] {
+                build(base, proxy, false).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    #[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
+    fn an_encrypted_key_may_pass_any_proxy() {
+        Nomic::builder("acme", "npk_secret").proxy("http://proxy.example:3128").build().unwrap();
+        // TLS to the proxy ends there.
+        let builder = Nomic::builder(LOCAL, "npk_secret").proxy("https://proxy.example:3128");
+        assert!(builder.build().unwrap_err().to_string().contains("unencrypted"));
+    }
+}

@@ -1,0 +1,242 @@
+//! The client: what it shares between its clones, and how it reads responses.
+
+mod builder;
+mod limiter;
+mod send;
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use self::limiter::RateLimiter;
+use crate::acknowledged::Acknowledged;
+use crate::call::Call;
+use crate::endpoint::Key;
+use crate::error::Result;
+use crate::http::HttpClient;
+use crate::job_ref::JobRef;
+use crate::json;
+use crate::operations::Tier;
+use crate::retry::RetryBudget;
+
+pub use self::builder::{
+    Builder, DEFAULT_ATTEMPTS, DEFAULT_CONNECT_TIMEOUT, DEFAULT_DEADLINE, DEFAULT_RATE_WINDOW, DEFAULT_RESPONSE_LIMIT,
+    DEFAULT_STALL_TIMEOUT, DEFAULT_UPLOAD_DEADLINE,
+};
+
+/// A client of one Nomic instance, with one API key.
+///
+/// Cheap to clone. Clones share connections, rate limit and retry budget: make one, and give clones to your threads. Making
+/// one sends nothing.
+///
+/// ```
+/// let nomic = nomic_client::Nomic::new("acme", "npk_example")?;
+/// assert_eq!(format!("{nomic:?}"), r#"Nomic { base_url: "https://acme.nomic.ai/api/v0", .. }"#);
+/// # Ok::<(), nomic_client::Error>(())
+/// ```
+///
+/// # Methods
+///
+/// | for | methods |
+/// | --- | --- |
+/// | making a client | [`new`](Self::new), [`from_env`](Self::from_env), [`builder`](Self::builder), [`with_deadline`](Self::with_deadline); [`base_url`](Self::base_url) |
+/// | [files](crate::files) | [`upload_file`](Self::upload_file), [`upload`](Self::upload), [`search_files`](Self::search_files) |
+/// | [parsing](crate::parse), [extraction](crate::extract) | [`parse`](Self::parse), [`extract`](Self::extract); from a stored id [`parse_job`](Self::parse_job), [`extract_job`](Self::extract_job) |
+/// | [jobs](crate::job) | [`wait`](Self::wait), [`wait_with`](Self::wait_with), [`poll`](Self::poll), [`polls`](Self::polls); for many at once [`wait_all`](Self::wait_all), [`wait_all_with`](Self::wait_all_with) |
+/// | [agents](crate::agents) | [`launch_agent`](Self::launch_agent), [`follow_up_agent`](Self::follow_up_agent), [`stop_agent`](Self::stop_agent), [`delete_agent`](Self::delete_agent), [`agent`](Self::agent), [`agents`](Self::agents), [`conversation`](Self::conversation), [`artifacts`](Self::artifacts), [`artifact`](Self::artifact) |
+/// | inputs of agents | [`workflows`](Self::workflows), [`projects`](Self::projects) |
+/// | [building codes](crate::codes) | [`search_codes`](Self::search_codes) |
+/// | administration | [`users`](Self::users), [`user`](Self::user), [`disable_user`](Self::disable_user), [`enable_user`](Self::enable_user), [`api_keys`](Self::api_keys), [`revoke_api_key`](Self::revoke_api_key), [`audit_logs`](Self::audit_logs), [`user_analytics`](Self::user_analytics) |
+/// | any other request | [`call`](Self::call), [`list`](Self::list) |
+///
+/// The docs of a method say which request it sends, which scope that needs, which rate-limit
+/// [tier](crate::operations::Tier) it counts in, and how well it is known: `inferred` and `observed` are explained at
+/// [`Evidence`](crate::operations::Evidence); without either it is documented.
+///
+/// # Errors
+///
+/// Any method that sends a request may return these [kinds](crate::ErrorKind). The `# Errors` section of a method lists
+/// those particular to it.
+///
+/// - [`InvalidRequest`](crate::ErrorKind::InvalidRequest): an id is empty or contains a control character; nothing was
+///   sent.
+/// - [`Transport`](crate::ErrorKind::Transport): no response; the connection could not be made, broke or stalled.
+/// - [`Deadline`](crate::ErrorKind::Deadline): the [deadline](Builder::deadline) passed, or the rate limit does not allow
+///   the request before it.
+/// - [`UnexpectedResponse`](crate::ErrorKind::UnexpectedResponse): the response is not the API's, e.g. a proxy's page or a
+///   redirect.
+/// - [`Decode`](crate::ErrorKind::Decode): the API answered with success, but the response cannot be decoded.
+/// - [`ResponseTooLarge`](crate::ErrorKind::ResponseTooLarge): the response is larger than [`Builder::response_limit`].
+/// - [`Api`](crate::ErrorKind::Api) with the status 401 (the key was rejected), 403 (the key lacks the scope that the
+///   error names), 429 (the rate limit), or 5xx (the service has a problem).
+///
+/// Transient errors were retried before, where nothing can be executed twice: see [`Builder::attempts`].
+///
+/// # Log records
+///
+/// They go to the target `nomic_client` of the crate `log`: at debug level one for each request, with its operation, status
+/// and times, and one for each value of an unexpected type that was ignored; at warn level failed polls that do not end a
+/// wait. None contains the key.
+#[derive(Clone)]
+pub struct Nomic {
+    inner: Arc<Inner>,
+    /// Replaces the deadlines that it was built with.
+    deadline: Option<Duration>,
+}
+
+struct Inner {
+    base_url: String,
+    key: Key,
+    http: HttpClient,
+    limiters: [RateLimiter; Tier::EACH.len()],
+    budget: Mutex<RetryBudget>,
+    pacing: bool,
+    attempts: u32,
+    deadline: Duration,
+    upload_deadline: Duration,
+    response_limit: u64,
+}
+
+/// Unwind-safe: mutex poisoning is ignored, and every guarded value is consistent at each step.
+impl std::panic::UnwindSafe for Nomic {}
+impl std::panic::RefUnwindSafe for Nomic {}
+
+impl fmt::Debug for Nomic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nomic").field("base_url", &self.inner.base_url).finish_non_exhaustive()
+    }
+}
+
+impl Nomic {
+    /// A client of the instance at `base_url_or_domain`, with the default settings.
+    ///
+    /// `acme`, `acme.drive`, `acme.nomic.ai`, `https://acme.nomic.ai` and `https://acme.nomic.ai/api/v0/` all name an
+    /// instance of the service; the URL of any other host is taken as it is, path included.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the domain is not valid or would send the key unencrypted, or if
+    /// the key is empty or contains a character that no key has.
+    pub fn new(base_url_or_domain: impl Into<String>, key: impl Into<String>) -> Result<Self> {
+        Self::builder(base_url_or_domain, key).build()
+    }
+
+    /// A client of the instance that the environment names: `NOMIC_API_KEY`, and `NOMIC_BASE_URL` or `NOMIC_DOMAIN`. If
+    /// both are set, the URL is used. A proxy comes from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, unless `NO_PROXY`
+    /// names the instance, or it is on this machine.
+    ///
+    /// With the default features nothing else reads the environment, except [`Builder::proxy_from_env`]. With
+    /// `platform-verifier` or `native-tls` on Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` also choose which certificates
+    /// are trusted.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) names the variable that is missing or wrong.
+    pub fn from_env() -> Result<Self> {
+        Builder::from_env()?.build()
+    }
+
+    /// A builder for a client with other settings.
+    pub fn builder(base_url_or_domain: impl Into<String>, key: impl Into<String>) -> Builder {
+        Builder::new(base_url_or_domain.into(), key.into())
+    }
+
+    /// This client with another [deadline](Builder::deadline) for each call, uploads included. Connections, rate limit and
+    /// retry budget stay shared.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # let nomic = nomic_client::Nomic::from_env()?;
+    /// let impatient = nomic.with_deadline(Duration::from_secs(5));
+    /// println!("{}", impatient.user(&"019abc12".into())?.email);
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
+    #[must_use = "it is another client; the original stays as it is"]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { inner: Arc::clone(&self.inner), deadline: Some(deadline) }
+    }
+
+    /// The base URL of all requests, e.g. `https://acme.nomic.ai/api/v0`.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.inner.base_url
+    }
+
+    /// The rate limiter of a tier.
+    pub(crate) fn limiter(&self, tier: Tier) -> &RateLimiter {
+        &self.inner.limiters[tier as usize]
+    }
+
+    /// The time between two requests of a tier at its sustained rate.
+    pub(crate) fn interval(&self, tier: Tier) -> Duration {
+        self.limiter(tier).interval()
+    }
+
+    /// A text of the server, without the key.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        self.inner.key.redact(text)
+    }
+
+    /// Sends, and decodes the response.
+    pub(crate) fn fetch<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
+        let response = self.send(call)?;
+        json::decode(&response.body).map_err(|failure| self.decode_error(call, &response, failure))
+    }
+
+    /// As [`fetch`](Self::fetch), for an object that comes bare or inside `data`.
+    pub(crate) fn fetch_data<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
+        let response = self.send(call)?;
+        json::decode_data(&response.body).map_err(|failure| self.decode_error(call, &response, failure))
+    }
+
+    /// As [`fetch`](Self::fetch), where a response without a body reads as `null`.
+    pub(crate) fn fetch_or_null<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
+        let response = self.send(call)?;
+        let is_empty = response.body.iter().all(u8::is_ascii_whitespace);
+        let body = if is_empty { b"null".as_slice() } else { &response.body };
+        json::decode(body).map_err(|failure| self.decode_error(call, &response, failure))
+    }
+
+    /// As [`fetch_data`](Self::fetch_data), for a request that starts a job: if the response cannot be decoded but for the
+    /// id in the field `id`, the error has the job all the same.
+    pub(crate) fn submit<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+        id: &str,
+        job: impl Fn(String) -> JobRef,
+    ) -> Result<T> {
+        let response = self.send(call)?;
+        json::decode_data(&response.body).map_err(|failure| {
+            let id = json::id(&response.body, id).map(|id| job(self.redacted(&id)));
+            self.decode_error(call, &response, failure).with(|error| error.job = id)
+        })
+    }
+
+    /// Sends a write whose response may have any shape.
+    pub(crate) fn acknowledge<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Acknowledged<T>> {
+        let response = self.send(call)?;
+        Acknowledged::read(&response.body).map_err(|failure| self.decode_error(call, &response, failure))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_shared_between_threads_and_shows_no_key() {
+        fn shared<T: Clone + Send + Sync + 'static>(_: &T) {}
+        let nomic = Nomic::new("http://127.0.0.1:4010", "npk_secret").unwrap();
+        shared(&nomic);
+        assert_eq!(format!("{nomic:?}"), r#"Nomic { base_url: "http://127.0.0.1:4010", .. }"#);
+    }
+
+    #[test]
+    fn a_random_number_is_between_zero_and_one_and_changes() {
+        let drawn: Vec<_> = (0..100).map(|_| Nomic::random()).collect();
+        assert!(drawn.iter().all(|number| (0.0..1.0).contains(number)));
+        assert!(drawn.windows(2).any(|pair| pair[0] != pair[1]));
+    }
+}

@@ -1,0 +1,152 @@
+//! Responses that come before the request was sent: they reach the caller, over TLS too, and nothing else is taken for one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+mod common;
+#[path = "common/tls.rs"]
+mod tls;
+
+use std::io::{self, Read, Write};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use common::{builder, emulator};
+use nomic_client::files::Upload;
+use nomic_client::{Effect, Error, ErrorKind, Nomic};
+use nomic_emulator::{Fault, FaultKind};
+use tls::{AUTHORITY, SERVER, listen};
+
+#[test]
+fn an_early_answer_is_heard_over_tls_too() {
+    let config = tls::config(SERVER);
+    let address = listen(move |stream| {
+        let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = stream;
+        stream.set_nodelay(true).unwrap();
+        connection.complete_io(&mut stream).unwrap();
+        let mut tls = rustls::StreamOwned::new(connection, stream);
+        tls.read_exact(&mut [0; 2000]).unwrap();
+        let body = r#"{"error":"File too large","code":"payload_too_large"}"#;
+        let head =
+            format!("HTTP/1.1 413 No\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        tls.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        tls.flush().unwrap();
+    });
+    let url = format!("https://localhost:{}", address.port());
+    let nomic = Nomic::builder(url, "npk_x").root_certificates(AUTHORITY).attempts(1).pacing(false).build().unwrap();
+    for run in 0..10 {
+        let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
+        assert_eq!(error.status(), Some(413), "run {run}: {error}");
+    }
+}
+
+/// Uploads over TLS, with a stall timeout of 2 s, to a server that sends so many tickets and then reads nothing for a
+/// while; how that ends, after which time, and how it ends for the server.
+fn stalled_over_tls(tickets: usize, silence: Duration) -> (Error, Duration, mpsc::Receiver<io::Result<u64>>) {
+    let mut config = rustls::ServerConfig::clone(&tls::config(SERVER));
+    config.send_tls13_tickets = tickets;
+    let config = Arc::new(config);
+    let (note, noted) = mpsc::channel();
+    let address = listen(move |mut stream| {
+        let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        connection.complete_io(&mut stream).unwrap();
+        std::thread::sleep(silence);
+        let mut tls = rustls::StreamOwned::new(connection, stream);
+        let _ = note.send(io::copy(&mut tls, &mut io::sink()));
+    });
+    let url = format!("https://localhost:{}", address.port());
+    let builder = Nomic::builder(url, "npk_x").root_certificates(AUTHORITY).stall_timeout(Duration::from_secs(2));
+    let nomic = builder.build().unwrap();
+    let began = Instant::now();
+    let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(32 << 20), 32 << 20)).unwrap_err();
+    (error, began.elapsed(), noted)
+}
+
+#[test]
+fn a_server_that_takes_no_more_over_tls_ends_an_upload_after_one_stall_timeout() {
+    // With tickets something lies there to be read, which is no answer.
+    for tickets in [0, 2] {
+        let (error, took, _) = stalled_over_tls(tickets, Duration::from_secs(30));
+        assert!(matches!(error.kind(), ErrorKind::Transport(error) if error.timed_out), "{error}");
+        assert!(error.is_timeout() && error.effect() != Effect::None, "{error}");
+        assert!(took < Duration::from_millis(3200), "{took:?} with {tickets} tickets: {error}");
+    }
+}
+
+#[test]
+fn a_server_that_goes_on_too_late_over_tls_gets_no_record_twice() {
+    let (error, _, noted) = stalled_over_tls(0, Duration::from_millis(3300));
+    let end = noted.recv().unwrap();
+    assert!(!matches!(&end, Err(error) if error.kind() == io::ErrorKind::InvalidData), "{end:?}: {error}");
+    assert!(matches!(error.kind(), ErrorKind::Transport(error) if error.timed_out), "{error}");
+}
+
+#[test]
+fn an_answer_that_waits_while_the_server_takes_no_more_is_heard_at_once() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).upload_deadline(Duration::from_secs(20)).build().unwrap();
+    emulator.fault(Fault::any(FaultKind::EarlyAnswer { status: 413, after_bytes: 0, close: false }));
+    let began = Instant::now();
+    let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
+    assert_eq!(error.status(), Some(413), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_success_that_comes_before_the_document_was_taken_is_none() {
+    let address = listen(|mut stream| {
+        let _ = stream.read(&mut [0; 1000]);
+        let body = r#"{"id":"a","name":"a","fileVersionId":"b"}"#;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    });
+    let nomic = Nomic::new(format!("http://{address}"), "npk_x").unwrap();
+    let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
+    assert!(error.to_string().contains("before it had read the whole request"), "{error}");
+    assert!(error.effect() != Effect::None);
+}
+
+#[test]
+fn an_interim_answer_is_no_early_one() {
+    let address = listen(|mut stream| {
+        let _ = stream.read(&mut [0; 1000]);
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+        std::thread::sleep(Duration::from_millis(600));
+        let mut taken = 1000_u64;
+        let mut piece = vec![0; 1 << 16];
+        while taken < 16 << 20 {
+            taken += stream.read(&mut piece).unwrap() as u64;
+        }
+        let body = r#"{"id":"a","name":"a","fileVersionId":"b"}"#;
+        let head = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        let _ = stream.read(&mut piece);
+    });
+    let nomic = Nomic::new(format!("http://{address}"), "npk_x").unwrap();
+    nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(16 << 20), 16 << 20)).unwrap();
+}
+
+#[test]
+fn an_early_answer_behind_interim_ones_is_heard_at_once() {
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n";
+    for interim in ["HTTP/1.1 100 Continue\r\n\r\n".to_owned(), hints.repeat(3), "HTTP/1.1 102 \r\n\r\n".repeat(40)] {
+        let interim = Arc::new(interim);
+        let sent = Arc::clone(&interim);
+        let address = listen(move |mut stream| {
+            let _ = stream.read(&mut [0; 1000]);
+            // In the middle of the interim heads first, so that a part of one is seen too.
+            let (one, other) = sent.split_at(sent.len() - 3);
+            stream.write_all(one.as_bytes()).unwrap();
+            std::thread::sleep(Duration::from_millis(400));
+            let body = r#"{"error":"File too large","code":"payload_too_large"}"#;
+            let head = format!("HTTP/1.1 413 No\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
+            stream.write_all(format!("{other}{head}\r\n\r\n{body}").as_bytes()).unwrap();
+            std::thread::sleep(Duration::from_secs(10));
+        });
+        let url = format!("http://{address}");
+        let nomic = Nomic::builder(url, "npk_x").stall_timeout(Duration::from_secs(4)).attempts(1).build().unwrap();
+        let began = Instant::now();
+        let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
+        assert_eq!(error.status(), Some(413), "{interim:?}: {error}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?} with {interim:?}", began.elapsed());
+    }
+}
