@@ -185,8 +185,12 @@ impl Key {
         let mut text = self.redact(&String::from_utf8_lossy(longer));
         // The first part of a key may be at the end of what was redacted.
         let end =
-            if longer.len() < body.len() { text.len() - self.authorization.len().min(text.len()) } else { text.len() };
-        text.truncate(text.floor_char_boundary(end.min(MAX_BODY_EXCERPT)));
+            if longer.len() < body.len() { text.len().saturating_sub(self.authorization.len()) } else { text.len() };
+        let mut end = end.min(MAX_BODY_EXCERPT);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
         text
     }
 }

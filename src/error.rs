@@ -82,7 +82,7 @@ pub enum ErrorKind {
     /// The call's deadline passed.
     #[error(transparent)]
     Deadline(DeadlineError),
-    /// A successful response cannot be decoded.
+    /// A successful response cannot be decoded, or an extracted value is not of the wanted type.
     #[error(transparent)]
     Decode(DecodeError),
     /// The response is larger than [`Builder::response_limit`](crate::Builder::response_limit).
@@ -114,9 +114,6 @@ pub enum ErrorKind {
     /// The wait for a job ended without a result. [`Error::job`] is the job.
     #[error(transparent)]
     Job(JobError),
-    /// An extracted value is not of the wanted type.
-    #[error(transparent)]
-    Mismatch(MismatchError),
 }
 
 open_enum! {
@@ -281,7 +278,7 @@ pub struct DeadlineError {
     pub source: Option<Error>,
 }
 
-/// A successful response that cannot be decoded.
+/// A successful response that cannot be decoded, or an extracted value that is not of the wanted type.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot decode the response at {}: {}", one_line(path), excerpt(&source.to_string()))]
 #[non_exhaustive]
@@ -296,84 +293,54 @@ pub struct DecodeError {
     pub source: serde_json::Error,
 }
 
-/// A wait that ended without a result. The job continues on the server, or has failed there.
-#[derive(Debug)]
+/// A wait that ended without a result.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct JobError {
+    /// Why the wait ended.
+    pub failure: JobFailure,
     /// The last status that was seen, e.g. `BUILDING`; `None` if no poll was answered.
     pub status: Option<String>,
+    /// The server's message about a failed job; empty if it gave none.
+    pub message: String,
     /// How long the wait took.
     pub elapsed: Duration,
     /// How often the job was polled.
     pub polls: u32,
-    /// Why the wait ended.
-    pub failure: JobFailure,
+    /// The error of the last poll, if it failed.
+    pub source: Option<Error>,
 }
 
 /// Why a wait ended without a result.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JobFailure {
-    /// The wait's timeout passed, or the server asked not to be polled for longer than that. The job continues. Inside is
-    /// the error of the last poll, if it failed.
-    TimedOut(Option<Error>),
-    /// The server says that the job failed, in these words (empty if it gave none).
-    Failed(String),
+    /// The wait's timeout passed, or the server asked not to be polled for longer than that. The job continues.
+    TimedOut,
+    /// The server says that the job failed.
+    Failed,
     /// Polling again cannot help: the key was rejected (401), the job is not known (404), the response cannot be decoded,
     /// or the server was never reached within [`UNREACHABLE_TIMEOUT`](crate::job::UNREACHABLE_TIMEOUT).
-    PollFailed(Error),
-}
-
-impl JobError {
-    /// The error of the last poll, if that is why the wait ended.
-    fn poll_error(&self) -> Option<&Error> {
-        match &self.failure {
-            JobFailure::PollFailed(error) => Some(error),
-            JobFailure::TimedOut(error) => error.as_ref(),
-            JobFailure::Failed(_) => None,
-        }
-    }
-}
-
-impl std::error::Error for JobError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.poll_error().map(|error| error as _)
-    }
+    PollFailed,
 }
 
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let elapsed = HumanDuration(self.elapsed);
         let status = excerpt(self.status.as_deref().unwrap_or("unknown"));
-        match &self.failure {
-            JobFailure::Failed(words) if words.is_empty() => write!(f, "failed after {elapsed} (status {status})"),
-            JobFailure::Failed(words) => write!(f, "failed after {elapsed}: {}", excerpt(words)),
-            JobFailure::PollFailed(error) => write!(f, "cannot be polled (status {status}): {error}"),
-            JobFailure::TimedOut(error) => {
-                write!(f, "did not end within {elapsed} (status {status})")?;
-                if self.status.is_some() {
-                    f.write_str("; it continues, wait for it again")?;
-                }
-                match error {
-                    Some(error) => write!(f, "; last error: {error}"),
-                    None => Ok(()),
-                }
+        match self.failure {
+            JobFailure::Failed if self.message.is_empty() => write!(f, "failed after {elapsed} (status {status})"),
+            JobFailure::Failed => write!(f, "failed after {elapsed}: {}", excerpt(&self.message)),
+            JobFailure::PollFailed => write!(f, "cannot be polled (status {status})"),
+            JobFailure::TimedOut if self.status.is_none() => {
+                write!(f, "did not end within {elapsed} (status {status})")
             }
-        }
+            JobFailure::TimedOut => {
+                write!(f, "did not end within {elapsed} (status {status}); it continues, wait for it again")
+            }
+        }?;
+        self.source.as_ref().map_or(Ok(()), |error| write!(f, "; last error: {error}"))
     }
-}
-
-/// A value that is not of the wanted type. Nothing is lost: the value is inside.
-#[derive(Debug, thiserror::Error)]
-#[error("the value does not fit the wanted type at {}: {}", excerpt(path), excerpt(&source.to_string()))]
-#[non_exhaustive]
-pub struct MismatchError {
-    /// Where in the value, e.g. `rooms[0].area`; `$` is the whole.
-    pub path: String,
-    /// The whole value.
-    pub value: Value,
-    /// What is wrong there.
-    pub source: serde_json::Error,
 }
 
 /// What is known of the effect of a failed request on the server.
@@ -555,7 +522,7 @@ impl Error {
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         match self.kind() {
-            ErrorKind::Job(JobError { failure: JobFailure::TimedOut(_), .. }) => true,
+            ErrorKind::Job(JobError { failure: JobFailure::TimedOut, .. }) => true,
             _ => match self.root().kind() {
                 ErrorKind::Deadline(_) => true,
                 ErrorKind::Transport(error) => error.timed_out,
@@ -583,7 +550,7 @@ impl Error {
     /// Whether a job failed on the server, so that waiting again cannot help.
     #[must_use]
     pub fn is_job_failed(&self) -> bool {
-        matches!(self.kind(), ErrorKind::Job(JobError { failure: JobFailure::Failed(_), .. }))
+        matches!(self.kind(), ErrorKind::Job(JobError { failure: JobFailure::Failed, .. }))
     }
 
     /// Whether the same call may succeed later: the server or the way to it had a problem, or the rate limit was reached.
@@ -602,8 +569,10 @@ impl Error {
             ErrorKind::UnexpectedResponse(_) => {
                 matches!(self.0.status, Some(408 | 429 | 500 | 502..=504 | 520..=529))
             }
-            ErrorKind::Job(JobError { failure: JobFailure::TimedOut(_), .. }) => true,
-            ErrorKind::Job(JobError { failure: JobFailure::PollFailed(error), .. }) => error.is_transient(),
+            ErrorKind::Job(JobError { failure: JobFailure::TimedOut, .. }) => true,
+            ErrorKind::Job(JobError { failure: JobFailure::PollFailed, source: Some(error), .. }) => {
+                error.is_transient()
+            }
             _ => false,
         }
     }
@@ -611,7 +580,7 @@ impl Error {
     /// The error of the poll that ended a wait.
     fn poll_error(&self) -> Option<&Self> {
         match self.kind() {
-            ErrorKind::Job(error) => error.poll_error(),
+            ErrorKind::Job(error) => error.source.as_ref(),
             _ => None,
         }
     }
@@ -679,13 +648,19 @@ mod tests {
         let poll = Error::new(Name::from("get_parse"), ErrorKind::UnexpectedResponse(page))
             .with(|error| error.status = Some(404));
         assert!(!poll.is_not_found(), "a gateway's page is not the word of the API");
-        let failure = JobFailure::PollFailed(poll);
-        let job = JobError { status: None, elapsed: Duration::from_secs(2), polls: 1, failure };
+        let job = JobError {
+            failure: JobFailure::PollFailed,
+            status: None,
+            message: String::new(),
+            elapsed: Duration::from_secs(2),
+            polls: 1,
+            source: Some(poll),
+        };
         let error = Error::new(Name::from("get_parse"), ErrorKind::Job(job))
             .with(|error| error.job = Some(JobRef::Parse("t1".into())));
         assert_eq!(
             error.to_string(),
-            "get_parse: parse job t1 cannot be polled (status unknown): \
+            "get_parse: parse job t1 cannot be polled (status unknown); last error: \
              get_parse: 404 not a response of the API (no media type): <h1>"
         );
         assert_eq!((error.status(), error.is_transient(), error.is_timeout()), (Some(404), false, false));

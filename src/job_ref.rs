@@ -22,8 +22,7 @@ use crate::text::excerpt;
 ///     }
 ///     Ok(())
 /// }
-/// # let job = nomic_client::parse::ParseJob::from(nomic_client::TaskId::from("019abc12"));
-/// # assert_eq!(serde_json::to_string(&JobRef::from(&job)).unwrap(), r#"{"parse":"019abc12"}"#);
+/// # assert_eq!(serde_json::to_string(&JobRef::Parse("019abc12".into())).unwrap(), r#"{"parse":"019abc12"}"#);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -56,7 +56,7 @@ pub use crate::api::{
 pub use crate::bbox::Bbox;
 pub use crate::error::{
     ApiError, DeadlineError, DecodeError, Effect, Error, ErrorCode, ErrorKind, Issue, JobError, JobFailure,
-    MAX_BODY_EXCERPT, MismatchError, Result, TransportError, TransportPhase, UnexpectedResponse,
+    MAX_BODY_EXCERPT, Result, TransportError, TransportPhase, UnexpectedResponse,
 };
 pub use crate::ids::{AgentId, ApiKeyId, ArtifactId, FileId, FileVersionId, ProjectId, TaskId, UserId, WorkflowId};
 pub use crate::job::{Job, Poll, Polls, WaitAll, WaitOptions};

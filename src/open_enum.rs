@@ -89,7 +89,7 @@ pub(crate) fn is_same(a: &str, b: &str) -> bool {
 }
 
 #[cfg(test)]
-#[allow(unreachable_pub, reason = "the macro makes public enums")]
+#[allow(unreachable_pub, unnameable_types, reason = "the macro makes public enums")]
 mod tests {
     open_enum! {
         /// A light.

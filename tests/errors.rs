@@ -471,9 +471,7 @@ fn a_job_that_was_begun_is_told_although_its_answer_cannot_be_read() {
     }
     answer(r#"{"taskId":42,"status":"WAITING"}"#);
     let job = JobRef::from(&nomic.parse(&version, &parse::Options::default()).unwrap());
-    assert_eq!(ParseJob::try_from(job.clone()).unwrap().task_id.as_str(), "42");
-    assert_eq!(ExtractJob::try_from(job.clone()).unwrap_err(), job);
-    assert!(AgentId::try_from(job).is_err());
+    assert_eq!(job, JobRef::Parse("42".into()));
     answer(r#"{"data":{"taskId":null,"task":"t"}}"#);
     assert!(nomic.extract(&[version], &schema, &extract::Options::default()).unwrap_err().job().is_none());
 }

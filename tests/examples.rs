@@ -56,7 +56,7 @@ fn export(emulator: &Emulator, to: &Path) -> Child {
 
 #[test]
 fn an_export_that_is_killed_again_and_again_is_the_same_as_an_unbroken_one() {
-    let emulator = Emulator::builder().limits(Limits::off()).audit_logs(6000).start().unwrap();
+    let emulator = Emulator::builder().limits(Limits::high()).audit_logs(6000).start().unwrap();
     let folder = Folder::new("export");
     let (whole, broken) = (folder.0.join("whole.jsonl"), folder.0.join("broken.jsonl"));
     assert!(export(&emulator, &whole).wait().unwrap().success());
@@ -172,7 +172,7 @@ fn has_result(results: &Path, number: usize) -> bool {
 
 #[test]
 fn a_hundred_documents_are_parsed_in_one_run_and_none_again_in_the_next() {
-    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).start().unwrap();
+    let emulator = Emulator::builder().limits(Limits::high()).job_time(Duration::ZERO).start().unwrap();
     let folder = Folder::new("batch");
     let (documents, results) = (documents(&folder, 100), folder.0.join("results"));
     let run = || on(&emulator, example("batch")).arg(&documents).arg(&results).output().unwrap();
@@ -192,7 +192,7 @@ fn a_hundred_documents_are_parsed_in_one_run_and_none_again_in_the_next() {
 #[test]
 fn a_batch_that_is_killed_again_and_again_submits_nothing_twice() {
     const THREADS: usize = 4;
-    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(5)).start().unwrap();
+    let emulator = Emulator::builder().limits(Limits::high()).job_time(Duration::from_millis(5)).start().unwrap();
     let folder = Folder::new("killed-batch");
     let (documents, results) = (documents(&folder, 100), folder.0.join("results"));
     let batch = || {
@@ -242,9 +242,9 @@ fn add(results: &Path, bytes: impl AsRef<[u8]>) {
     manifest.write_all(bytes.as_ref()).unwrap();
 }
 
-/// An emulator without limits whose jobs are done at the first question.
+/// An emulator with high limits whose jobs are done at the first question.
 fn quick() -> Emulator {
-    Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).start().unwrap()
+    Emulator::builder().limits(Limits::high()).job_time(Duration::ZERO).start().unwrap()
 }
 
 fn submitted(emulator: &Emulator) -> u64 {
@@ -280,7 +280,7 @@ fn a_manifest_that_was_cut_inside_of_a_letter_is_read_to_its_end() {
 
 #[test]
 fn two_batches_at_once_do_not_share_a_folder_of_results() {
-    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(800)).start().unwrap();
+    let emulator = Emulator::builder().limits(Limits::high()).job_time(Duration::from_millis(800)).start().unwrap();
     let folder = Folder::new("two");
     let (documents, results) = (documents(&folder, 4), folder.0.join("results"));
     let mut command = on(&emulator, example("batch"));
@@ -588,7 +588,7 @@ fn a_build_fetches_a_section_once_keeps_it_for_when_there_is_no_network_and_says
 
 #[test]
 fn a_user_is_offboarded_with_proof() {
-    let emulator = Emulator::builder().limits(Limits::off()).start().unwrap();
+    let emulator = Emulator::builder().limits(Limits::high()).start().unwrap();
     let output = on(&emulator, example("offboard")).args(["bob@example.com", "moved on"]).output().unwrap();
     let said = text(&output);
     assert!(output.status.success(), "{said}");
@@ -631,7 +631,7 @@ fn the_quickstart_says_in_one_line_why_it_cannot_go_on() {
 
 /// What the contract check says of an emulator of some age: its exit code, and the lines of each operation.
 fn contract_check(snapshot: Snapshot, arguments: &[&str]) -> (bool, String) {
-    let setup = Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).agents(2);
+    let setup = Emulator::builder().limits(Limits::high()).job_time(Duration::ZERO).agents(2);
     let emulator = setup.snapshot(snapshot).start().unwrap();
     let output = on(&emulator, example("contract_check")).args(arguments).output().unwrap();
     let acted: u64 = nomic_emulator::routes()

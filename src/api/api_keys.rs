@@ -65,21 +65,6 @@ pub struct KeyOwner {
     pub extra: Map<String, Value>,
 }
 
-/// What the service says of a key that was revoked (inferred).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Revoked {
-    /// The record's id.
-    pub id: ApiKeyId,
-    /// When it was revoked.
-    #[serde(default, deserialize_with = "lenient::or_default")]
-    pub revoked_at: Option<Timestamp>,
-    /// Fields that this version does not know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
 /// What narrows a list of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -120,7 +105,7 @@ impl Nomic {
     /// # Errors
     ///
     /// 404 if the key is not known.
-    pub fn revoke_api_key(&self, id: &ApiKeyId) -> Result<Acknowledged<Revoked>> {
+    pub fn revoke_api_key(&self, id: &ApiKeyId) -> Result<Acknowledged<ApiKey>> {
         self.acknowledge(&Call::to(&REVOKE_API_KEY, &[id.as_str()])?)
     }
 }

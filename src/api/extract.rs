@@ -35,7 +35,7 @@ use serde_json::{Map, Value, json};
 
 use crate::bbox::Bbox;
 use crate::call::Call;
-use crate::error::{Error, ErrorKind, MismatchError, Name, Result};
+use crate::error::{DecodeError, Error, ErrorKind, Name, Result};
 use crate::ids::{FileVersionId, TaskId};
 use crate::job::task::Task;
 use crate::job::{Poll, sealed};
@@ -44,6 +44,7 @@ use crate::json;
 use crate::lenient;
 use crate::nomic::Nomic;
 use crate::operations::{GET_EXTRACT, Operation, SUBMIT_EXTRACT};
+use crate::text::truncate;
 
 /// How to extract.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,11 +110,12 @@ impl Extracted {
     ///
     /// # Errors
     ///
-    /// [`Mismatch`](ErrorKind::Mismatch) names the JSON path that does not fit, and contains the value.
+    /// [`Decode`](ErrorKind::Decode) names the JSON path that does not fit.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T> {
         json::decode_value(&self.value).map_err(|failure| {
-            let mismatch = MismatchError { path: failure.path, value: self.value.clone(), source: failure.source };
-            Error::new(Name::from(GET_EXTRACT.name), ErrorKind::Mismatch(mismatch))
+            let body = truncate(&self.value.to_string());
+            let error = DecodeError { path: failure.path, malformed: false, body, source: failure.source };
+            Error::new(Name::from(GET_EXTRACT.name), ErrorKind::Decode(error))
         })
     }
 
@@ -169,24 +171,6 @@ impl Nomic {
     }
 }
 
-impl From<TaskId> for ExtractJob {
-    fn from(task_id: TaskId) -> Self {
-        Self { task_id }
-    }
-}
-
-impl TryFrom<JobRef> for ExtractJob {
-    type Error = JobRef;
-
-    /// The job, unless it is of another kind.
-    fn try_from(job: JobRef) -> Result<Self, JobRef> {
-        match job {
-            JobRef::Extract(task_id) => Ok(Self { task_id }),
-            other => Err(other),
-        }
-    }
-}
-
 impl From<&ExtractJob> for JobRef {
     fn from(job: &ExtractJob) -> Self {
         Self::Extract(job.task_id.clone())
@@ -218,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_that_does_not_fit_is_kept_and_its_path_is_named() {
+    fn the_path_of_a_value_that_does_not_fit_is_named() {
         #[derive(Debug, serde::Deserialize)]
         #[allow(dead_code)]
         struct Door {
@@ -234,9 +218,11 @@ mod tests {
         let error = extracted.deserialize::<Schedule>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "get_extract: the value does not fit the wanted type at doors[1].width: invalid type: string \"wide\", expected u32"
+            "get_extract: cannot decode the response at doors[1].width: invalid type: string \"wide\", expected u32"
         );
-        assert!(matches!(error.kind(), ErrorKind::Mismatch(mismatch) if mismatch.value == value));
+        assert!(
+            matches!(error.kind(), ErrorKind::Decode(error) if !error.malformed && error.body == value.to_string())
+        );
         assert_eq!(extracted.deserialize::<Value>().unwrap(), value);
     }
 

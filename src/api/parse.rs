@@ -314,24 +314,6 @@ impl Nomic {
     }
 }
 
-impl From<TaskId> for ParseJob {
-    fn from(task_id: TaskId) -> Self {
-        Self { task_id }
-    }
-}
-
-impl TryFrom<JobRef> for ParseJob {
-    type Error = JobRef;
-
-    /// The job, unless it is of another kind.
-    fn try_from(job: JobRef) -> Result<Self, JobRef> {
-        match job {
-            JobRef::Parse(task_id) => Ok(Self { task_id }),
-            other => Err(other),
-        }
-    }
-}
-
 impl From<&ParseJob> for JobRef {
     fn from(job: &ParseJob) -> Self {
         Self::Parse(job.task_id.clone())

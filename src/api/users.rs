@@ -44,25 +44,7 @@ pub struct User {
     /// How many open sessions the user has, e.g. 1. Only [`Nomic::user`] tells it.
     #[serde(default, deserialize_with = "lenient::integer")]
     pub session_count: Option<u64>,
-    /// Fields that this version does not know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-/// The response to disabling or enabling a user (inferred).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct UserState {
-    /// The user's id.
-    pub id: UserId,
-    /// Whether the user is disabled now.
-    #[serde(default, deserialize_with = "lenient::or_default")]
-    pub disabled: Option<bool>,
-    /// When the user was disabled; `None` if the user is enabled.
-    #[serde(default, deserialize_with = "lenient::or_default")]
-    pub disabled_at: Option<Timestamp>,
-    /// How many API keys of the user were revoked e.g. 2.
+    /// How many API keys of the user were revoked, e.g. 2. Only [`Nomic::disable_user`] tells it (inferred).
     #[serde(default, deserialize_with = "lenient::integer")]
     pub revoked_api_keys: Option<u64>,
     /// Fields that this version does not know.
@@ -124,7 +106,7 @@ impl Nomic {
     /// # Errors
     ///
     /// 404 if the user is not known.
-    pub fn disable_user(&self, id: &UserId, reason: Option<&str>) -> Result<Acknowledged<UserState>> {
+    pub fn disable_user(&self, id: &UserId, reason: Option<&str>) -> Result<Acknowledged<User>> {
         let call = Call::to(&DISABLE_USER, &[id.as_str()])?;
         self.acknowledge(&match reason {
             Some(reason) => call.json(&json!({ "reason": reason })),
@@ -140,7 +122,7 @@ impl Nomic {
     /// # Errors
     ///
     /// 404 if the user is not known.
-    pub fn enable_user(&self, id: &UserId) -> Result<Acknowledged<UserState>> {
+    pub fn enable_user(&self, id: &UserId) -> Result<Acknowledged<User>> {
         self.acknowledge(&Call::to(&ENABLE_USER, &[id.as_str()])?)
     }
 }

@@ -30,36 +30,25 @@ pub(super) fn failure_kind(error: Error, responded: bool) -> FailureKind {
     if unsendable && !exchange.handed_over {
         return FailureKind::InvalidRequest(truncate(error.to_string()));
     }
+    let permanent = if exchange.handed_over { malformed && !responded } else { permanent };
     let source = match error {
         Error::Io(error) => Some(error),
         _ => None,
     };
-    match source.as_ref().map(io::Error::kind) {
-        kind if !exchange.handed_over => {
-            FailureKind::Connect { message, permanent, timed_out: kind == Some(ErrorKind::TimedOut), source }
-        }
-        Some(ErrorKind::InvalidData | ErrorKind::InvalidInput) => {
-            FailureKind::InvalidResponse { message, permanent: false, source }
-        }
-        _ if malformed => FailureKind::InvalidResponse { message, permanent: !responded, source },
-        _ => FailureKind::Disconnected { message, source },
-    }
+    let timed_out = source.as_ref().is_some_and(|error| error.kind() == ErrorKind::TimedOut);
+    FailureKind::Transport { message, timed_out, permanent, source }
 }
 
 fn timed_out(limit: TimedOut, exchange: &Exchange) -> FailureKind {
-    match limit {
-        TimedOut::Connect => {
-            let message = "no connection within the connect timeout".to_owned();
-            FailureKind::Connect { message, permanent: false, timed_out: true, source: None }
-        }
-        TimedOut::Write if exchange.write_stalled => {
-            FailureKind::Stalled("the server stopped reading the request, and sent no response")
-        }
-        TimedOut::Write => FailureKind::Stalled("the server stopped reading the request"),
-        TimedOut::Response => FailureKind::ResponseTimeout,
-        TimedOut::Read => FailureKind::Stalled("the server sent nothing more"),
-        TimedOut::Deadline => FailureKind::Deadline { connecting: !exchange.handed_over },
-    }
+    let message = match limit {
+        TimedOut::Deadline => return FailureKind::Deadline,
+        TimedOut::Connect => "no connection within the connect timeout",
+        TimedOut::Write if exchange.write_stalled => "the server stopped reading the request, and sent no response",
+        TimedOut::Write => "the server stopped reading the request",
+        TimedOut::Response => "none within the response timeout",
+        TimedOut::Read => "the server sent nothing more",
+    };
+    FailureKind::Transport { message: message.to_owned(), timed_out: true, permanent: false, source: None }
 }
 
 /// An error in words, and whether it is permanent.

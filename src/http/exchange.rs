@@ -11,7 +11,7 @@ pub(super) const LISTEN_EVERY: Duration = Duration::from_millis(200);
 /// The time limits of one client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
-    /// For the DNS lookup, and again for TCP, the proxy's CONNECT and TLS together.
+    /// For the DNS lookup, TCP, the proxy's CONNECT and TLS together.
     pub(crate) connect: Duration,
     /// Until the first byte of a response; `None` for no limit but the deadline.
     pub(crate) response: Option<Duration>,
@@ -22,7 +22,6 @@ pub(crate) struct Timeouts {
 /// What an exchange waits for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wait {
-    Lookup,
     Write,
     Read,
 }
@@ -111,7 +110,6 @@ impl Exchange {
     /// The limit of a wait that begins now.
     pub(super) fn limit(&self, now: Instant, wait: Wait) -> Limit {
         let (until, reason) = match wait {
-            Wait::Lookup => (now.checked_add(self.timeouts.connect), TimedOut::Connect),
             _ if self.connecting => (self.connect_until, TimedOut::Connect),
             Wait::Write => (now.checked_add(self.timeouts.stall), TimedOut::Write),
             Wait::Read if self.response_started => (now.checked_add(self.timeouts.stall), TimedOut::Read),
@@ -164,7 +162,6 @@ mod tests {
             let (until, reason) = exchange.limit(begin + seconds(now), wait).unwrap();
             ((until - begin).as_secs(), reason)
         };
-        assert_eq!(limit(&exchange, 1, Wait::Lookup), (16, TimedOut::Connect));
         exchange.connect(begin + seconds(2));
         // One limit for all of it, however many reads and writes it takes.
         assert_eq!(limit(&exchange, 3, Wait::Write), (17, TimedOut::Connect));
@@ -190,6 +187,7 @@ mod tests {
         assert_eq!(exchange.limit(begin, Wait::Read), Some((begin + seconds(600), TimedOut::Deadline)));
         exchange.deadline = None;
         assert_eq!(exchange.limit(begin, Wait::Read), None);
-        assert_eq!(exchange.limit(begin, Wait::Lookup), None, "more than a clock can count is never");
+        exchange.connect(begin);
+        assert_eq!(exchange.limit(begin, Wait::Write), None, "more than a clock can count is never");
     }
 }

@@ -2,7 +2,7 @@
 
 mod connector;
 mod describe;
-mod dns_cache;
+mod dns;
 mod exchange;
 mod proxy;
 mod tcp;
@@ -20,7 +20,7 @@ use ureq::{Agent, Body, Error, Proxy, SendBody};
 
 use self::connector::connector;
 use self::describe::failure_kind;
-use self::dns_cache::DnsCache;
+use self::dns::NoResolver;
 use self::exchange::Exchange;
 pub(crate) use self::exchange::Timeouts;
 pub(crate) use self::proxy::ProxyChoice;
@@ -100,18 +100,10 @@ pub(crate) struct TransportFailure {
 /// What went wrong. Messages are of bounded length and contain no credentials.
 #[derive(Debug)]
 pub(crate) enum FailureKind {
-    /// No connection. A permanent cause remains when the request is sent again.
-    Connect { message: String, permanent: bool, timed_out: bool, source: Option<io::Error> },
-    /// The deadline passed, perhaps before there was a connection.
-    Deadline { connecting: bool },
-    /// The response did not start within the response timeout.
-    ResponseTimeout,
-    /// A body did not move for the stall timeout.
-    Stalled(&'static str),
-    /// The connection broke, or closed too early.
-    Disconnected { message: String, source: Option<io::Error> },
-    /// The response is malformed: not HTTP at all, which is permanent, or garbled on the way.
-    InvalidResponse { message: String, permanent: bool, source: Option<io::Error> },
+    /// No connection, no response, or not all of it. A permanent cause remains when the request is sent again.
+    Transport { message: String, timed_out: bool, permanent: bool, source: Option<io::Error> },
+    /// The deadline passed.
+    Deadline,
     /// The response is larger than the limit.
     TooLarge,
     /// The request cannot be written as HTTP.
@@ -156,7 +148,7 @@ impl HttpClient {
             .proxy(proxy);
         let agent = tls::configure(agent, config.roots.as_deref())?.build();
         Ok(Self {
-            agent: Agent::with_parts(agent, connector(Tcp { buffer: BUFFER, tls }), DnsCache::new()),
+            agent: Agent::with_parts(agent, connector(Tcp { buffer: BUFFER, tls }), NoResolver),
             timeouts: config.timeouts,
             response_limit: config.response_limit,
             proxy: proxy_address,
@@ -177,7 +169,7 @@ impl HttpClient {
         let _guard = Exchange::begin(self.timeouts, deadline, request.method == "GET");
         let failure = |kind, status| TransportFailure { handed_over: Exchange::current().handed_over, status, kind };
         if deadline <= Instant::now() {
-            return Err(failure(FailureKind::Deadline { connecting: true }, None));
+            return Err(failure(FailureKind::Deadline, None));
         }
         let mut body_error = None;
         let response = self.run(request, &mut body_error).map_err(|error| match body_error {

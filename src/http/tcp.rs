@@ -9,6 +9,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
 };
 
+use super::dns::look_up;
 use super::exchange::{Exchange, LISTEN_EVERY, Limit, Wait, remaining};
 
 /// How long a connection may have been idle for a write to use it: the server may just be closing an older one, and a
@@ -32,7 +33,7 @@ impl<In: Transport> Connector<In> for Tcp {
             return Ok(Some(Either::A(tunnel)));
         }
         let limit = Exchange::current().limit(Instant::now(), Wait::Write);
-        let stream = open(&details.addrs, limit)?;
+        let stream = open(&look_up(details.uri, limit)?, limit)?;
         Ok(Some(Either::B(TcpTransport {
             stream,
             buffers: LazyBuffers::new(self.buffer, self.buffer),

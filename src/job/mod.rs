@@ -376,40 +376,48 @@ impl WaitState {
         options: &WaitOptions,
     ) -> Option<Result<J::Output>> {
         self.polls += 1;
-        let failure = match poll {
+        let (failure, message) = match poll {
             Ok(Poll::Done(output)) => return Some(Ok(output)),
             Ok(Poll::Pending { status }) => {
                 (self.last_status, self.last_error) = (Some(status), None);
                 return None;
             }
             Ok(Poll::Failed { status, message }) => {
-                self.last_status = Some(status);
-                JobFailure::Failed(message)
+                (self.last_status, self.last_error) = (Some(status), None);
+                (JobFailure::Failed, message)
             }
-            Err(error) if worth_retrying(&error) => {
-                log::warn!(target: "nomic_client", "waiting for {}: {error}", job.job());
+            Err(error) => {
                 // A wrong domain looks like an outage, but an outage begins after an answer.
                 let unreached = self.last_status.is_none() && error.is_unreachable();
                 let elapsed = self.first_poll.unwrap_or(self.started).elapsed();
-                if !unreached || elapsed < UNREACHABLE_TIMEOUT.min(options.timeout) {
-                    self.last_error = Some(error);
+                let gives_up = unreached && elapsed >= UNREACHABLE_TIMEOUT.min(options.timeout);
+                let retries = worth_retrying(&error) && !gives_up;
+                if retries {
+                    log::warn!(target: "nomic_client", "waiting for {}: {error}", job.job());
+                }
+                self.last_error = Some(error);
+                if retries {
                     return None;
                 }
-                JobFailure::PollFailed(error)
+                (JobFailure::PollFailed, String::new())
             }
-            Err(error) => JobFailure::PollFailed(error),
         };
-        Some(Err(self.error(job, failure)))
+        Some(Err(self.error(job, failure, message)))
     }
 
     fn timed_out<J: Job>(&mut self, job: &J) -> Error {
-        let last_error = self.last_error.take();
-        self.error(job, JobFailure::TimedOut(last_error))
+        self.error(job, JobFailure::TimedOut, String::new())
     }
 
-    fn error<J: Job>(&mut self, job: &J, failure: JobFailure) -> Error {
-        let (status, elapsed) = (self.last_status.take(), self.started.elapsed());
-        let kind = ErrorKind::Job(JobError { status, elapsed, polls: self.polls, failure });
+    fn error<J: Job>(&mut self, job: &J, failure: JobFailure, message: String) -> Error {
+        let kind = ErrorKind::Job(JobError {
+            failure,
+            status: self.last_status.take(),
+            message,
+            elapsed: self.started.elapsed(),
+            polls: self.polls,
+            source: self.last_error.take(),
+        });
         Error::new(Name::from(J::OPERATION.name), kind).with(|error| error.job = Some(job.job()))
     }
 }

@@ -13,7 +13,7 @@ use crate::operations::Tier;
 use crate::retry::RetryBudget;
 use crate::text::truncate;
 
-/// Default time limit for the DNS lookup, and again for TCP and TLS: 15 seconds. [`Builder::connect_timeout`] changes it.
+/// Default time limit for making a connection: 15 seconds. [`Builder::connect_timeout`] changes it.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Default time without any progress in a request or response body: 60 seconds. [`Builder::stall_timeout`] changes it.
 pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -121,7 +121,7 @@ impl Builder {
         Ok(Self { variables: Some((variable, "NOMIC_API_KEY")), ..Self::new(base_url, key).proxy_from_env() })
     }
 
-    /// The time limit for making a connection: for the DNS lookup, and again for TCP and TLS. Defaults to 15 seconds
+    /// The time limit for making a connection: DNS lookup, TCP, the proxy and TLS together. Defaults to 15 seconds
     /// ([`DEFAULT_CONNECT_TIMEOUT`]).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.http.timeouts.connect = timeout;

@@ -139,9 +139,15 @@ impl Nomic {
             })
         };
         if response.early {
-            let message = "the server answered before it had read the whole request".to_owned();
-            let error = self.no_response(TransportPhase::Response, message, attempts);
-            return Err(unsure(ErrorKind::Transport(error)));
+            return Err(unsure(ErrorKind::Transport(TransportError {
+                host: self.host(),
+                phase: TransportPhase::Response,
+                message: "the server answered before it had read the whole request".to_owned(),
+                timed_out: false,
+                permanent: false,
+                attempts,
+                source: None,
+            })));
         }
         // JSON begins with one of these. A login page with status 200 must not pass for the success of a write.
         let first = response.body.iter().find(|byte| !byte.is_ascii_whitespace());
@@ -211,63 +217,50 @@ impl Nomic {
         attempts: u32,
         last: &mut Option<Error>,
     ) -> (Option<Attempt>, Error) {
-        let attempt = if failure.handed_over { Attempt::NoResponse } else { Attempt::NotSent };
-        let phase = if failure.status.is_some() { TransportPhase::Response } else { TransportPhase::Request };
-        let (attempt, kind) = match failure.kind {
-            FailureKind::Connect { message, permanent, timed_out, source } => {
-                let error = self.no_response(TransportPhase::Connect, message, attempts);
-                let error = TransportError { permanent, timed_out, source, ..error };
-                (Some(attempt).filter(|_| !permanent), ErrorKind::Transport(error))
+        let TransportFailure { handed_over, status, kind } = failure;
+        let phase = match status {
+            _ if !handed_over => TransportPhase::Connect,
+            Some(_) => TransportPhase::Response,
+            None => TransportPhase::Request,
+        };
+        let attempt = match kind {
+            FailureKind::Transport { permanent: false, .. } if handed_over => Some(Attempt::NoResponse),
+            FailureKind::Transport { permanent: false, .. } => Some(Attempt::NotSent),
+            _ => None,
+        };
+        let kind = match kind {
+            FailureKind::Transport { message, timed_out, permanent, source } => {
+                let host = self.host();
+                ErrorKind::Transport(TransportError { host, phase, message, timed_out, permanent, attempts, source })
             }
-            FailureKind::Disconnected { message, source } => {
-                let error = TransportError { source, ..self.no_response(phase, message, attempts) };
-                (Some(attempt), ErrorKind::Transport(error))
-            }
-            FailureKind::InvalidResponse { message, permanent, source } => {
-                let error = self.no_response(phase, message, attempts);
-                let error = TransportError { permanent, source, ..error };
-                (Some(attempt).filter(|_| !permanent), ErrorKind::Transport(error))
-            }
-            FailureKind::Stalled(message) => {
-                let error = self.no_response(phase, message.to_owned(), attempts);
-                (Some(attempt), ErrorKind::Transport(TransportError { timed_out: true, ..error }))
-            }
-            FailureKind::ResponseTimeout => {
-                let error = self.no_response(phase, "none within the response timeout".to_owned(), attempts);
-                (Some(attempt), ErrorKind::Transport(TransportError { timed_out: true, ..error }))
-            }
-            FailureKind::Deadline { connecting } => {
-                let waiting_for = match failure.status {
-                    _ if connecting => format!("a connection to {}", self.host()),
-                    Some(_) => "the rest of the response".to_owned(),
-                    None => "a response".to_owned(),
+            FailureKind::Deadline => {
+                let waiting_for = match phase {
+                    TransportPhase::Connect => format!("a connection to {}", self.host()),
+                    TransportPhase::Request => "a response".to_owned(),
+                    TransportPhase::Response => "the rest of the response".to_owned(),
                 };
-                (None, ErrorKind::Deadline(DeadlineError { elapsed, waiting_for, connecting, source: last.take() }))
+                let connecting = phase == TransportPhase::Connect;
+                ErrorKind::Deadline(DeadlineError { elapsed, waiting_for, connecting, source: last.take() })
             }
-            FailureKind::TooLarge => (None, ErrorKind::ResponseTooLarge { limit: self.inner.response_limit }),
+            FailureKind::TooLarge => ErrorKind::ResponseTooLarge { limit: self.inner.response_limit },
             FailureKind::InvalidRequest(reason) => {
-                (None, ErrorKind::InvalidRequest(format!("it cannot be written as HTTP: {reason}")))
+                ErrorKind::InvalidRequest(format!("it cannot be written as HTTP: {reason}"))
             }
             FailureKind::Body(source) => match &call.body {
-                Body::Form(body) if body.cancelled.load(Ordering::Relaxed) => (None, ErrorKind::Cancelled),
-                Body::Form(body) => (None, ErrorKind::Document { name: body.name.clone(), source }),
-                _ => (None, ErrorKind::Document { name: "the request body".to_owned(), source }),
+                Body::Form(body) if body.cancelled.load(Ordering::Relaxed) => ErrorKind::Cancelled,
+                Body::Form(body) => ErrorKind::Document { name: body.name.clone(), source },
+                _ => ErrorKind::Document { name: "the request body".to_owned(), source },
             },
         };
         // A form without its end is no document to the server.
         let is_incomplete = matches!(kind, ErrorKind::Document { .. } | ErrorKind::Cancelled);
         let error = Error::new(call.operation.clone(), kind).with(|error| {
-            error.status = failure.status;
-            if failure.handed_over && !is_incomplete {
+            error.status = status;
+            if handed_over && !is_incomplete {
                 error.effect = effect(call, Effect::Unknown);
             }
         });
         (attempt, error)
-    }
-
-    /// An error of the transport, with its cause still to be set.
-    fn no_response(&self, phase: TransportPhase, message: String, attempts: u32) -> TransportError {
-        TransportError { host: self.host(), phase, message, timed_out: false, permanent: false, attempts, source: None }
     }
 
     /// A successful response that cannot be decoded.

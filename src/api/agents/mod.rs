@@ -351,18 +351,6 @@ impl Nomic {
     }
 }
 
-impl TryFrom<JobRef> for AgentId {
-    type Error = JobRef;
-
-    /// The agent's id, unless the job is of another kind.
-    fn try_from(job: JobRef) -> Result<Self, JobRef> {
-        match job {
-            JobRef::Agent(id) => Ok(id),
-            other => Err(other),
-        }
-    }
-}
-
 impl From<&Agent> for JobRef {
     fn from(agent: &Agent) -> Self {
         Self::Agent(agent.id.clone())
@@ -386,7 +374,7 @@ impl sealed::Pollable for AgentId {
     }
 
     fn poll_list(nomic: &Nomic, jobs: &[&Self], timeout: Duration) -> ListPoll<Agent> {
-        poll_list(nomic, jobs, timeout)
+        poll_list(nomic, jobs.iter().copied(), timeout)
     }
 }
 
@@ -405,8 +393,7 @@ impl sealed::Pollable for Agent {
     }
 
     fn poll_list(nomic: &Nomic, jobs: &[&Self], timeout: Duration) -> ListPoll<Agent> {
-        let ids: Vec<&AgentId> = jobs.iter().map(|agent| &agent.id).collect();
-        poll_list(nomic, &ids, timeout)
+        poll_list(nomic, jobs.iter().map(|agent| &agent.id), timeout)
     }
 }
 
@@ -425,12 +412,12 @@ impl Agent {
 }
 
 /// Reads the list until it has shown all of these agents, at most as far as they reach if the newest come first.
-fn poll_list(nomic: &Nomic, ids: &[&AgentId], timeout: Duration) -> ListPoll<Agent> {
-    let mut sought: HashMap<&str, Vec<usize>> = HashMap::with_capacity(ids.len());
-    for (index, id) in ids.iter().enumerate() {
+fn poll_list<'a>(nomic: &Nomic, ids: impl Iterator<Item = &'a AgentId>, timeout: Duration) -> ListPoll<Agent> {
+    let mut sought: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, id) in ids.enumerate() {
         sought.entry(id.as_str()).or_default().push(index);
     }
-    let mut list = ListPoll { found: Vec::with_capacity(ids.len()), requests: 0, error: None };
+    let mut list = ListPoll { found: Vec::new(), requests: 0, error: None };
     let call = Call::to(&LIST_AGENTS, &[]);
     let mut pages = Listing::<Agent>::new(nomic, call, Some(MAX_AGENTS_PAGE)).page_size(MAX_AGENTS_PAGE).pages();
     let enough = sought.len().div_ceil(MAX_AGENTS_PAGE as usize) + 1;

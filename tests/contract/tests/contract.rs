@@ -245,9 +245,9 @@ fn what_the_contract_shows_has_a_field_of_its_own_and_no_unknown_field_is_lost()
         ("list_projects", kept::<Page<projects::Project>>(example("list_projects"))),
         ("list_users", kept::<Page<users::User>>(example("list_users"))),
         ("get_user", kept::<users::User>(example("get_user"))),
-        ("disable_user", kept::<users::UserState>(example("disable_user"))),
+        ("disable_user", kept::<users::User>(example("disable_user"))),
         ("list_api_keys", kept::<Page<api_keys::ApiKey>>(example("list_api_keys"))),
-        ("revoke_api_key", kept::<api_keys::Revoked>(example("revoke_api_key"))),
+        ("revoke_api_key", kept::<api_keys::ApiKey>(example("revoke_api_key"))),
         ("list_audit_logs", kept::<Page<audit_logs::AuditEntry>>(example("list_audit_logs"))),
         ("list_user_analytics", kept::<Page<analytics::UserAnalytics>>(example("list_user_analytics"))),
     ] {

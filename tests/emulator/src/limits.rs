@@ -40,6 +40,15 @@ impl Limits {
         Limits { model: Some(model), quotas, ..Limits::off() }
     }
 
+    /// A million requests a minute in every tier. Unlike with [`Limits::off`] the headers tell a client that it may send
+    /// more than the contract's quotas.
+    #[must_use]
+    pub fn high() -> Limits {
+        let contract = Limits::default();
+        let quotas = contract.quotas.into_keys().map(|tier| (tier, 1_000_000)).collect();
+        Limits { quotas, ..Limits::default() }
+    }
+
     /// Scales time: at speed 60 a minute of quota passes in a second. A speed that is no positive number is taken as 1.
     #[must_use]
     pub fn speed(mut self, speed: f64) -> Limits {
