@@ -1,0 +1,48 @@
+//! DNS lookups: one for every connection, not one for every request.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use ureq::Error;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+use super::exchange::{Limit, remaining};
+
+/// Looks nothing up: `ureq` asks before it looks into its pool of connections. [`look_up`] runs when there is none.
+#[derive(Debug)]
+pub(super) struct NoResolver;
+
+impl Resolver for NoResolver {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        Ok(self.empty())
+    }
+}
+
+/// The addresses of the host of a URL.
+pub(super) fn look_up(uri: &Uri, limit: Limit) -> io::Result<Vec<SocketAddr>> {
+    let host = uri.host().unwrap_or_default().to_owned();
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    // The system's resolver takes no time limit, so it runs on a thread of its own.
+    let (sender, receiver) = mpsc::sync_channel(1);
+    thread::Builder::new().name("nomic-dns".to_owned()).spawn(move || {
+        let found = (host, port).to_socket_addrs().map(|addresses| addresses.collect::<Vec<_>>());
+        // Nobody waits any more once the time is over.
+        let _ = sender.send(found);
+    })?;
+    match receiver.recv_timeout(remaining(limit)?.unwrap_or(Duration::MAX)) {
+        Ok(Ok(addresses)) if addresses.is_empty() => Err(ErrorKind::NotFound.into()),
+        // What the system says of an unknown host has no kind of its own; what it says of this machine has a number.
+        Ok(Err(error)) if error.raw_os_error().is_none() => Err(io::Error::new(ErrorKind::NotFound, error)),
+        Ok(found) => found,
+        Err(_) => Err(remaining(limit).err().unwrap_or_else(|| ErrorKind::TimedOut.into())),
+    }
+}
