@@ -265,13 +265,13 @@ pub struct TransportError {
 
 /// The call's deadline passed.
 #[derive(Debug, thiserror::Error)]
-#[error("timed out after {}, waiting for {waiting_for}", HumanDuration(*elapsed))]
+#[error("{message}")]
 #[non_exhaustive]
 pub struct DeadlineError {
     /// How long the call took.
     pub elapsed: Duration,
-    /// What it was waiting for, e.g. `the rate limit of the heavy tier`.
-    pub waiting_for: String,
+    /// What it was waiting for, e.g. `timed out after 5.0 s, waiting for a response`.
+    pub message: String,
     /// Whether there was no connection yet.
     pub connecting: bool,
     /// The error of an earlier attempt of the same call.
@@ -287,7 +287,7 @@ pub struct DecodeError {
     pub path: String,
     /// Whether the response is not JSON, rather than JSON of another shape.
     pub malformed: bool,
-    /// The first 1 KiB ([`MAX_BODY_EXCERPT`]) of the body as text, without the key.
+    /// The first 1 KiB ([`MAX_BODY_EXCERPT`]) of the body as text, without the key; empty for an extracted value.
     pub body: String,
     /// What is wrong there.
     pub source: serde_json::Error,

@@ -141,10 +141,8 @@ impl Bucket {
     /// The time until the next token may be taken.
     pub(crate) fn ready_in(&mut self, now: Instant) -> Duration {
         self.refill(now);
-        match self.blocked_for(now) {
-            Duration::ZERO => self.interval().mul_f64((1.0 - self.tokens).max(0.0)),
-            blocked_for => blocked_for,
-        }
+        let refilled = self.interval().mul_f64((1.0 - self.tokens).max(0.0));
+        refilled.max(self.blocked_for(now))
     }
 
     /// The time between two requests at the sustained rate.
@@ -159,10 +157,6 @@ impl Bucket {
         self.refilled_at = self.refilled_at.max(Some(now));
         self.share = (self.share + windows * INCREASE_PER_WINDOW).min(1.0);
         self.tokens = (self.tokens + windows * self.quota * self.share * HEADROOM).min(self.quota);
-        // When `Retry-After` has ended, the server allows one request at least.
-        if self.blocked_until.take_if(|until| *until <= now).is_some() {
-            self.tokens = self.tokens.max(1.0);
-        }
     }
 }
 

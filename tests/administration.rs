@@ -114,7 +114,7 @@ fn what_is_destructive_is_sent_once_and_any_answer_of_success_is_one() {
     }
     emulator.fault(Fault::on("disable_user", FaultKind::WrongTypes));
     let said = nomic.disable_user(&user.id, None).unwrap();
-    assert!(said.value.is_some_and(|state| !state.id.as_str().is_empty()) && said.raw.is_some());
+    assert!(said.value.is_none() && said.raw.is_some());
 }
 
 #[test]

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use common::{builder, document, emulator, nomic};
 use nomic_client::agents::{Filter, Launch};
-use nomic_client::extract::{self, ExtractJob};
-use nomic_client::parse::{self, ParseJob};
-use nomic_client::{AgentId, Effect, Error, ErrorCode, ErrorKind, JobRef, Nomic, files};
+use nomic_client::extract;
+use nomic_client::parse;
+use nomic_client::{Effect, Error, ErrorCode, ErrorKind, JobRef, Nomic, files};
 use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
 
 /// One read against a client, as the error's line.
@@ -168,7 +168,8 @@ fn extreme_settings_neither_panic_nor_hang() {
     };
     nomic_of(all(most)).projects().next().unwrap().unwrap();
     emulator.fault(Fault::any(FaultKind::RateLimited { retry_after: Some("1".into()) }));
-    nomic_of(all(most)).projects().next().unwrap().unwrap();
+    // With a day for a window the bucket, emptied by the 429, has its next token in minutes.
+    nomic_of(all(most).rate_window(Duration::from_secs(60))).projects().next().unwrap().unwrap();
     let error = all(Duration::ZERO).build().unwrap_err();
     assert!(error.to_string().contains("connect_timeout is zero"), "{error}");
     let error = builder(&emulator).deadline(Duration::from_nanos(1)).build().unwrap().agent(&"a".into()).unwrap_err();
@@ -331,7 +332,7 @@ fn json_of_another_shape_is_named_with_its_path() {
     assert!(!error.is_transient());
     emulator.fault(Fault::on("launch_agent", FaultKind::WrongTypes));
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
-    assert!(error.to_string().contains("; it was executed, as agent ") && error.effect() != Effect::None, "{error}");
+    assert!(error.to_string().ends_with("; it was executed") && error.effect() == Effect::Executed, "{error}");
     assert_eq!(emulator.accepted("launch_agent"), 1);
 }
 

@@ -57,7 +57,7 @@ fn a_post_is_never_sent_twice() {
             };
             assert_eq!(emulator.received(operation), before + 1, "{kind:?}");
             assert!(error.effect() != Effect::None, "{kind:?}: {error}");
-            assert!(error.to_string().ends_with("carried out"), "{error}");
+            assert!(error.to_string().ends_with("executed"), "{error}");
         }
     }
 }
@@ -124,7 +124,7 @@ fn a_delay_beyond_the_deadline_comes_back_at_once_for_all_clones() {
         assert!(error.retry_after().unwrap() > Duration::from_secs(3590), "{error}");
     }
     assert!(
-        second.to_string().contains("waiting for the rate limit of the heavy tier, which opens in 59 min"),
+        second.to_string().contains("would time out waiting for the rate limit of the heavy tier; retry after 59 min"),
         "{second}"
     );
     assert_eq!(emulator.received("launch_agent"), 1);
@@ -259,7 +259,8 @@ fn calls_are_paced_so_that_hardly_any_is_refused() {
         let (sent, accepted) = (emulator.received("launch_agent"), emulator.accepted("launch_agent"));
         println!("{model:?}: {sent} sent, {accepted} accepted");
         assert_eq!(accepted, 80);
-        assert!(sent <= accepted + 4, "{model:?}: {} of {sent} were refused", sent - accepted);
+        // One for each thread, and 3 % of the calls.
+        assert!(sent <= accepted + 8 + accepted * 3 / 100, "{model:?}: {} of {sent} were refused", sent - accepted);
     }
 }
 

@@ -67,7 +67,7 @@ fn the_key_is_shown_nowhere() {
         ),
         echo(502, "text/html", format!("<html>Authorization: Bearer {key}</html>")),
         echo(200, "application/json", format!(r#"{{"id":7,"key":"{key}"}}"#)),
-        echo(200, "application/json", format!(r#"{{"id":"a","status":"b","artifacts":"{key}"}}"#)),
+        echo(200, "application/json", format!(r#"{{"id":"a","status":{{"is":"{key}"}}}}"#)),
         echo(200, "text/plain", format!("Bearer {key}")),
         // So often that what is left of it is short, with one key across every cut.
         echo(502, "text/html", format!("<{}", key.repeat(1000))),
@@ -82,6 +82,15 @@ fn the_key_is_shown_nowhere() {
         assert!(!panic.contains(&key), "in a panic");
         assert!(!text.is_empty());
     }
+    // An optional field of an unexpected type is ignored; its path is logged, not its value.
+    emulator.clear_faults();
+    emulator.fault(Fault::any(echo(
+        200,
+        "application/json",
+        format!(r#"{{"id":"a","status":"b","files":[{{"id":"f","name":["{key}"]}}],"artifacts":"{key}"}}"#),
+    )));
+    let agent = nomic.agent(&"a".into()).unwrap();
+    assert!(agent.artifacts.is_empty() && agent.files.len() == 1 && agent.files[0].name.is_none(), "{agent:?}");
     for kind in [FaultKind::ResetBefore, FaultKind::ResetInHead, FaultKind::TruncatedJson, FaultKind::MalformedJson] {
         emulator.clear_faults();
         emulator.fault(Fault::any(kind).forever());
@@ -106,6 +115,10 @@ fn the_key_is_shown_nowhere() {
     assert!(!shown.contains(&key[..key.len() / 2]), "in an error");
     assert!(records.iter().any(|record| record.contains("nomic_client submit_parse POST /parse 20")), "{records:#?}");
     assert!(records.iter().any(|record| record.contains("ureq")), "other crates are heard");
+    for path in ["files", "artifacts"] {
+        let line = format!("DEBUG nomic_client ignored a value of an unexpected type at {path}");
+        assert!(records.contains(&line), "{path}: {records:#?}");
+    }
     for record in &records {
         assert!(!record.contains(&key), "in a log record: {record}");
     }

@@ -89,7 +89,7 @@ fn what_is_empty_or_too_large_opens_no_connection() {
     let error = nomic.upload_file(&empty.0).unwrap_err().to_string();
     assert!(error.starts_with("upload_file: not sent: ") && error.ends_with("is empty (0 bytes)"), "{error}");
     let error = nomic.upload_file(&large.0).unwrap_err().to_string();
-    assert!(error.contains("has 524288001 bytes; the service takes 524288000"), "{error}");
+    assert!(error.contains("has 524288001 bytes; the service accepts at most 524288000"), "{error}");
     let error = nomic.upload_file("no/such/file.pdf").unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Document { source, .. } if source.kind() == io::ErrorKind::NotFound),
@@ -102,7 +102,7 @@ fn what_is_empty_or_too_large_opens_no_connection() {
 fn a_document_that_shrinks_or_grows_while_it_is_sent_is_an_error_and_no_hang() {
     let emulator = emulator();
     let nomic = builder(&emulator).stall_timeout(Duration::from_secs(5)).build().unwrap();
-    for (new_size, words) in [(MIB, "shorter"), (5 * MIB, "longer")] {
+    for (new_size, words) in [(MIB, "shrank"), (5 * MIB, "grew")] {
         let file = Sparse::new(words, 4 * MIB);
         let path = file.0.clone();
         let mut changed = false;
@@ -113,7 +113,7 @@ fn a_document_that_shrinks_or_grows_while_it_is_sent_is_an_error_and_no_hang() {
         });
         let error = nomic.upload(upload).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Document { .. }), "{error}");
-        assert!(error.to_string().ends_with(&format!("it became {words} while it was sent")), "{error}");
+        assert!(error.to_string().ends_with(&format!("it {words} while it was sent")), "{error}");
         assert!(error.effect() == Effect::None);
     }
     assert_eq!(emulator.accepted("upload_file"), 0);
@@ -135,10 +135,7 @@ fn an_upload_that_is_given_up_ends_at_once_and_stores_nothing() {
             if sent >= end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         let error = nomic.upload(upload).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "upload_file: given up by the program before the document was through; nothing was stored"
-        );
+        assert_eq!(error.to_string(), "upload_file: cancelled before the upload completed; nothing was stored");
         assert!(error.is_cancelled() && error.effect() == Effect::None && !error.is_transient());
         assert_eq!(error.operation(), Some("upload_file"));
     }

@@ -109,7 +109,7 @@ fn transient_poll_errors_end_no_wait() {
     for kind in [
         FaultKind::ResetBefore,
         FaultKind::Html(502),
-        FaultKind::TruncatedJson,
+        FaultKind::CloseInBody,
         FaultKind::RateLimited { retry_after: Some("0.01".into()) },
         FaultKind::Api { status: 503, error: "later".into(), code: None },
     ] {

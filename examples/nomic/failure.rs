@@ -2,7 +2,7 @@
 
 use std::io;
 
-use nomic_client::{Effect, Error, ErrorKind, JobFailure, TransportPhase};
+use nomic_client::{Effect, Error, ErrorKind, TransportPhase};
 
 /// Why a command ended badly.
 pub(crate) enum Failure {
@@ -97,10 +97,7 @@ pub(crate) fn name_is_unknown(error: &Error) -> bool {
         ErrorKind::Transport(error) => {
             error.phase == TransportPhase::Connect && error.message.starts_with("the name is not known")
         }
-        ErrorKind::Job(error) => match &error.failure {
-            JobFailure::PollFailed(cause) | JobFailure::TimedOut(Some(cause)) => name_is_unknown(cause),
-            _ => false,
-        },
+        ErrorKind::Job(error) => error.source.as_ref().is_some_and(name_is_unknown),
         _ => false,
     }
 }

@@ -11,18 +11,6 @@
 //! | [`poll`](Nomic::poll) | what one poll found, without waiting |
 //! | [`wait_all`](Nomic::wait_all) | the results of many jobs, each as it ends |
 //!
-//! Wait for one job:
-//!
-//! ```no_run
-//! use nomic_client::{Nomic, parse};
-//!
-//! let nomic = Nomic::from_env()?;
-//! let file = nomic.upload_file("permit.pdf")?;
-//! let job = nomic.parse(&file.file_version_id, &parse::Options::default())?;
-//! println!("{}", nomic.wait(&job)?.text());
-//! # Ok::<(), nomic_client::Error>(())
-//! ```
-//!
 //! A job is plain data. Store it before you wait, and it outlives your program:
 //!
 //! ```no_run
@@ -60,18 +48,6 @@
 //!         Ok(_) => {}
 //!         Err(error) => println!("{error}"), // the loop ends by itself after a permanent error
 //!     }
-//! }
-//! # Ok::<(), nomic_client::Error>(())
-//! ```
-//!
-//! Wait for many jobs:
-//!
-//! ```no_run
-//! # use nomic_client::{Nomic, parse::ParseJob};
-//! # let nomic = Nomic::from_env()?;
-//! # let jobs: Vec<ParseJob> = Vec::new();
-//! for (job, parsed) in nomic.wait_all(jobs) {
-//!     println!("{}: {:?}", job.task_id, parsed.map(|parsed| parsed.pages().len()));
 //! }
 //! # Ok::<(), nomic_client::Error>(())
 //! ```
@@ -223,15 +199,8 @@ impl<T> Poll<T> {
 
 /// Something that runs on the server and can be waited for: a parse job, an extract job, an agent.
 ///
-/// A job is plain data. Store it, and any process can wait for it later.
-///
-/// | job | `Ok` | `Err`, for which [`is_job_failed`](Error::is_job_failed) holds |
-/// | --- | --- | --- |
-/// | [`ParseJob`](crate::parse::ParseJob) | [`Parsed`](crate::parse::Parsed), at `COMPLETED` | at `FAILED` |
-/// | [`ExtractJob`](crate::extract::ExtractJob) | [`Extracted`](crate::extract::Extracted), at `COMPLETED` | at `FAILED` |
-/// | [`Agent`](crate::agents::Agent), [`AgentId`](crate::AgentId) | the [`Agent`](crate::agents::Agent), at `finished` **or `stopped`**: check its `status` | at `failed` |
-///
-/// With any other status, known to this version or not, the job is still running.
+/// A job is plain data. Store it, and any process can wait for it later. [`Nomic::wait`] shows what each of them gives.
+/// With a status that this version does not know, a job is still running.
 pub trait Job: sealed::Pollable {}
 
 impl<J: sealed::Pollable> Job for J {}

@@ -17,7 +17,7 @@ use crate::endpoint::Key;
 use crate::error::Result;
 use crate::http::HttpClient;
 use crate::job_ref::JobRef;
-use crate::json;
+use crate::json::{self, DecodeFailure};
 use crate::operations::Tier;
 use crate::retry::RetryBudget;
 
@@ -179,24 +179,30 @@ impl Nomic {
         self.inner.key.redact(text)
     }
 
+    /// Sends, and reads the response.
+    fn read<T>(&self, call: &Call<'_>, read: impl FnOnce(&[u8]) -> Result<T, DecodeFailure>) -> Result<T> {
+        let response = self.send(call)?;
+        read(&response.body).map_err(|failure| self.decode_error(call, &response, failure))
+    }
+
     /// Sends, and decodes the response.
     pub(crate) fn fetch<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
-        let response = self.send(call)?;
-        json::decode(&response.body).map_err(|failure| self.decode_error(call, &response, failure))
+        self.read(call, json::decode)
     }
 
     /// As [`fetch`](Self::fetch), for an object that comes bare or inside `data`.
     pub(crate) fn fetch_data<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
-        let response = self.send(call)?;
-        json::decode_data(&response.body).map_err(|failure| self.decode_error(call, &response, failure))
+        self.read(call, json::decode_data)
     }
 
     /// As [`fetch`](Self::fetch), where a response without a body reads as `null`.
     pub(crate) fn fetch_or_null<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
-        let response = self.send(call)?;
-        let is_empty = response.body.iter().all(u8::is_ascii_whitespace);
-        let body = if is_empty { b"null".as_slice() } else { &response.body };
-        json::decode(body).map_err(|failure| self.decode_error(call, &response, failure))
+        self.read(call, |body| json::decode(if body.trim_ascii().is_empty() { b"null" } else { body }))
+    }
+
+    /// Sends a write whose response may have any shape.
+    pub(crate) fn acknowledge<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Acknowledged<T>> {
+        self.read(call, Acknowledged::read)
     }
 
     /// As [`fetch_data`](Self::fetch_data), for a request that starts a job: if the response cannot be decoded but for the
@@ -212,12 +218,6 @@ impl Nomic {
             let id = json::id(&response.body, id).map(|id| job(self.redacted(&id)));
             self.decode_error(call, &response, failure).with(|error| error.job = id)
         })
-    }
-
-    /// Sends a write whose response may have any shape.
-    pub(crate) fn acknowledge<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Acknowledged<T>> {
-        let response = self.send(call)?;
-        Acknowledged::read(&response.body).map_err(|failure| self.decode_error(call, &response, failure))
     }
 }
 

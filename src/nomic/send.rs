@@ -55,12 +55,6 @@ impl Nomic {
             let outcome = self.exchange(call, &url, deadline);
             let now = Instant::now();
             sent += 1;
-            let info = outcome.as_ref().map(|response| rate_limit_info(call, response)).unwrap_or_default();
-            match (permit, &outcome) {
-                (Some(permit), Ok(_)) => permit.observe(now, info),
-                (Some(permit), Err(failure)) if !failure.handed_over => permit.cancel(),
-                _ => {}
-            }
             log::debug!(
                 target: "nomic_client",
                 "{} {} {} {} attempt {sent} took {} waited {}",
@@ -68,11 +62,28 @@ impl Nomic {
                 outcome.as_ref().map_or("no response".to_owned(), |response| response.status.to_string()),
                 HumanDuration(now - sending), HumanDuration(sending - queued),
             );
-            let is_throttled = outcome.as_ref().is_ok_and(|response| response.status == 429);
-            let (attempt, error) = match outcome {
-                Ok(response) if (200..300).contains(&response.status) => return self.success(call, response, sent),
-                Ok(response) => self.error_response(call, response, info.retry_after),
-                Err(failure) => self.transport_error(call, failure, now - start, sent, &mut last),
+            let mut info = outcome.as_ref().map(rate_limit_info).unwrap_or_default();
+            let is_throttled = info.throttled;
+            let (responded, handed_over) = match &outcome {
+                Ok(_) => (true, true),
+                Err(failure) => (false, failure.handed_over),
+            };
+            let result = match outcome {
+                Ok(response) if (200..300).contains(&response.status) => {
+                    self.success(call, response, sent).map_err(|error| (None, error))
+                }
+                Ok(response) => Err(self.error_response(call, response, info.retry_after)),
+                Err(failure) => Err(self.transport_error(call, failure, now - start, sent, &mut last)),
+            };
+            info.throttled &= !result.as_ref().is_err_and(|(_, error)| is_spend_limit(call, error));
+            match permit {
+                Some(permit) if responded => permit.observe(now, info),
+                Some(permit) if !handed_over => permit.cancel(),
+                _ => {}
+            }
+            let (attempt, error) = match result {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
             };
             let decision = attempt.map_or(Decision::Stop, |attempt| {
                 retry::decide(call.method == Method::Get, attempt, sent, Self::random())
@@ -174,7 +185,7 @@ impl Nomic {
         let kind = match field(&body, "error").map(text) {
             Some(message) => ErrorKind::Api(ApiError {
                 message,
-                code: field(&body, "code").map(|code| ErrorCode::from(text(code))),
+                code: field(&body, "code").and_then(Value::as_str).map(ErrorCode::from),
                 issues: issues(field(&body, "issues")),
                 scope: call.scope.filter(|_| status == 403),
                 body,
@@ -234,13 +245,14 @@ impl Nomic {
                 ErrorKind::Transport(TransportError { host, phase, message, timed_out, permanent, attempts, source })
             }
             FailureKind::Deadline => {
-                let waiting_for = match phase {
+                let awaited = match phase {
                     TransportPhase::Connect => format!("a connection to {}", self.host()),
                     TransportPhase::Request => "a response".to_owned(),
                     TransportPhase::Response => "the rest of the response".to_owned(),
                 };
                 let connecting = phase == TransportPhase::Connect;
-                ErrorKind::Deadline(DeadlineError { elapsed, waiting_for, connecting, source: last.take() })
+                let message = format!("timed out after {}, waiting for {awaited}", HumanDuration(elapsed));
+                ErrorKind::Deadline(DeadlineError { elapsed, message, connecting, source: last.take() })
             }
             FailureKind::TooLarge => ErrorKind::ResponseTooLarge { limit: self.inner.response_limit },
             FailureKind::InvalidRequest(reason) => {
@@ -300,8 +312,8 @@ fn effect(call: &Call<'_>, of_a_write: Effect) -> Effect {
 
 /// The rate limit does not allow the request before the deadline.
 fn rate_limit_error(call: &Call<'_>, elapsed: Duration, ready_in: Duration, last: Option<Error>) -> Error {
-    let waiting_for = format!("the rate limit of the {} tier", call.tier);
-    let kind = ErrorKind::Deadline(DeadlineError { elapsed, waiting_for, connecting: false, source: last });
+    let message = format!("would time out waiting for the rate limit of the {} tier", call.tier);
+    let kind = ErrorKind::Deadline(DeadlineError { elapsed, message, connecting: false, source: last });
     Error::new(call.operation.clone(), kind).with(|error| error.retry_after = Some(ready_in))
 }
 
@@ -310,28 +322,24 @@ fn field<'a>(body: &'a Value, name: &str) -> Option<&'a Value> {
     body.get(name).filter(|value| !value.is_null())
 }
 
-/// What a response says of the rate limit. A user's spend limit is not the tier's.
-fn rate_limit_info(call: &Call<'_>, response: &HttpResponse) -> RateLimitInfo {
+/// What a response says about the rate limit.
+fn rate_limit_info(response: &HttpResponse) -> RateLimitInfo {
     let number = |name: &str| response.headers.get(name)?.parse::<f64>().ok().map(|number| number as u32);
     let retry_after = response.headers.get("retry-after").filter(|_| response.status >= 300);
     RateLimitInfo {
         limit: number("x-ratelimit-limit").filter(|limit| *limit > 0),
         remaining: number("x-ratelimit-remaining"),
-        throttled: response.status == 429 && !is_spend_limit(call, &response.body),
+        throttled: response.status == 429,
         retry_after: retry_after
             .and_then(|value| retry::retry_after(value, response.headers.get("date"), SystemTime::now())),
     }
 }
 
-/// Whether a 429 is about what the user may spend: only a launch and a follow-up spend, and the API then has another code
-/// than that of the rate limit.
-fn is_spend_limit(call: &Call<'_>, body: &[u8]) -> bool {
-    if ![LAUNCH_AGENT.name, FOLLOW_UP_AGENT.name].contains(&&*call.operation) {
-        return false;
-    }
-    let body: Value = json::decode(body).unwrap_or_default();
-    let code = field(&body, "error").and_then(|_| field(&body, "code")?.as_str()).filter(|code| !code.is_empty());
-    code.is_some_and(|code| ErrorCode::RateLimited != *code)
+/// Whether a 429 is about what the user may spend, not about the tier: only a launch and a follow-up spend, and the API
+/// then has another code than that of the rate limit.
+fn is_spend_limit(call: &Call<'_>, error: &Error) -> bool {
+    let spends = [LAUNCH_AGENT.name, FOLLOW_UP_AGENT.name].contains(&&*call.operation);
+    spends && error.code().is_some_and(|code| *code != ErrorCode::RateLimited && *code != "")
 }
 
 /// Issues in the shape of the contract; others are kept as text.

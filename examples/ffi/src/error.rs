@@ -111,9 +111,9 @@ fn code(error: &Error) -> NomicCode {
         ErrorKind::Config(_) | ErrorKind::InvalidRequest(_) => NomicCode::Argument,
         ErrorKind::Document { .. } => NomicCode::Document,
         ErrorKind::Cancelled => NomicCode::Cancelled,
-        ErrorKind::Job(job) => match &job.failure {
-            JobFailure::Failed(_) => NomicCode::JobFailed,
-            JobFailure::PollFailed(cause) => code(cause),
+        ErrorKind::Job(job) => match (job.failure, &job.source) {
+            (JobFailure::Failed, _) => NomicCode::JobFailed,
+            (JobFailure::PollFailed, Some(error)) => code(error),
             _ => NomicCode::Timeout,
         },
         _ if error.is_unauthorized() => NomicCode::Unauthorized,

@@ -152,7 +152,7 @@ pub(crate) fn wrapped(body: Value) -> Value {
 /// Strings become numbers, and arrays objects.
 pub(crate) fn wrong_types(body: Value) -> Value {
     match body {
-        Value::String(text) => json!(text.len()),
+        Value::String(text) => json!({ "length": text.len() }),
         Value::Array(items) => {
             let items = items.into_iter().enumerate();
             Value::Object(items.map(|(at, item)| (at.to_string(), wrong_types(item))).collect())
@@ -218,7 +218,7 @@ mod tests {
     fn wrong_types_are_wrong_everywhere() {
         assert_eq!(
             wrong_types(json!({ "a": "four", "b": ["x", 1], "c": null })),
-            json!({ "a": 4, "b": { "0": 1, "1": 1 }, "c": null })
+            json!({ "a": { "length": 4 }, "b": { "0": { "length": 1 }, "1": 1 }, "c": null })
         );
     }
 }
