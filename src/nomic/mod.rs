@@ -57,22 +57,10 @@ pub use self::builder::{
 ///
 /// # Errors
 ///
-/// Any method that sends a request may return these [kinds](crate::ErrorKind). The `# Errors` section of a method lists
-/// those particular to it.
-///
-/// - [`InvalidRequest`](crate::ErrorKind::InvalidRequest): an id is empty or contains a control character; nothing was
-///   sent.
-/// - [`Transport`](crate::ErrorKind::Transport): no response; the connection could not be made, broke or stalled.
-/// - [`Deadline`](crate::ErrorKind::Deadline): the [deadline](Builder::deadline) passed, or the rate limit does not allow
-///   the request before it.
-/// - [`UnexpectedResponse`](crate::ErrorKind::UnexpectedResponse): the response is not the API's, e.g. a proxy's page or a
-///   redirect.
-/// - [`Decode`](crate::ErrorKind::Decode): the API answered with success, but the response cannot be decoded.
-/// - [`ResponseTooLarge`](crate::ErrorKind::ResponseTooLarge): the response is larger than [`Builder::response_limit`].
-/// - [`Api`](crate::ErrorKind::Api) with the status 401 (the key was rejected), 403 (the key lacks the scope that the
-///   error names), 429 (the rate limit), or 5xx (the service has a problem).
-///
-/// Transient errors were retried before, where nothing can be executed twice: see [`Builder::attempts`].
+/// Any method that sends a request may return any [`ErrorKind`](crate::ErrorKind) except `Config`. The `# Errors` section of
+/// a method lists those particular to it. [`Api`](crate::ErrorKind::Api) comes with the status 401 (the key was rejected),
+/// 403 (the key lacks the scope that the error names), 429 (the rate limit) or 5xx (the service has a problem). Transient
+/// errors were retried before, where nothing can be executed twice: see [`Builder::attempts`].
 ///
 /// # Log records
 ///

@@ -128,6 +128,7 @@ type Row = (FaultKind, Expected, &'static str);
 fn without_effect(elsewhere: &str) -> Vec<Row> {
     use Expected::{Doubt, Later, Refused, TooLate, Unread};
     let api = |status: u16| FaultKind::Api { status, error: "No.".into(), code: Some("no".into()) };
+    let not_configured = FaultKind::Api { status: 503, error: "No.".into(), code: Some("not_configured".into()) };
     let limited = |delay: Option<&str>| FaultKind::RateLimited { retry_after: delay.map(str::to_owned) };
     let early = |close: bool| FaultKind::EarlyAnswer { status: 413, after_bytes: 0, close };
     let mut rows = vec![
@@ -151,7 +152,8 @@ fn without_effect(elsewhere: &str) -> Vec<Row> {
         (api(413), Refused, "api 413"),
         (api(422), Refused, "api 422"),
         (api(501), Refused, "api 501"),
-        (api(503), Refused, "api 503"),
+        (api(503), Unread, "api 503"),
+        (not_configured, Refused, "api 503"),
         (early(true), Refused, "api 413"),
         (early(false), Refused, "api 413"),
         (FaultKind::Html(403), Refused, "foreign 403"),
