@@ -1,4 +1,4 @@
-//! Large parse results, and parse and extract jobs in unexpected forms.
+//! Large parse results, which are read whole and then decoded, and parse and extract jobs in unexpected forms.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;

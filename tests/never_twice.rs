@@ -1,4 +1,4 @@
-//! What acts is never sent twice on a doubtful outcome; what only reads is repeated; a refusal is waited out.
+//! Retries and the rate limit: a write of unknown effect is never sent again, a read is, a `Retry-After` is waited out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
