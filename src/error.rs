@@ -289,8 +289,8 @@ pub struct DecodeError {
     pub malformed: bool,
     /// The first 1 KiB ([`MAX_BODY_EXCERPT`]) of the body as text, without the key; empty for an extracted value.
     pub body: String,
-    /// What is wrong there.
-    pub source: serde_json::Error,
+    /// What is wrong there: [`std::error::Error::source`] gives it.
+    pub(crate) source: serde_json::Error,
 }
 
 /// A wait that ended without a result.

@@ -66,7 +66,7 @@ pub use self::builder::{
 ///
 /// They go to the target `nomic_client` of the crate `log`: at debug level one for each request, with its operation, status
 /// and times, and one for each value of an unexpected type that was ignored; at warn level failed polls that do not end a
-/// wait. None contains the key.
+/// wait, and completed jobs without a result. None contains the key.
 #[derive(Clone)]
 pub struct Nomic {
     inner: Arc<Inner>,

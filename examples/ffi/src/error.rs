@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::ffi::{CString, c_char};
 
-use nomic_client::{Error, JobFailure, Effect, ErrorKind};
+use nomic_client::{Effect, Error, ErrorKind, JobFailure};
 
 use crate::boundary::owned;
 

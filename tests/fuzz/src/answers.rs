@@ -7,7 +7,8 @@ use nomic_client::agents::{self, Agent, Artifact, Launch};
 use nomic_client::files::{Search, Upload};
 use nomic_client::operations::{self, Method};
 use nomic_client::{
-    AgentId, Error, Listing, Nomic, WaitOptions, analytics, api_keys, audit_logs, codes, extract, parse, users, Effect};
+    AgentId, Effect, Error, Listing, Nomic, WaitOptions, analytics, api_keys, audit_logs, codes, extract, parse, users,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;

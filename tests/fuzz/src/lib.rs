@@ -12,7 +12,7 @@ mod server;
 
 use std::time::{Duration, Instant};
 
-use nomic_client::{Builder, Error, Nomic, ErrorKind};
+use nomic_client::{Builder, Error, ErrorKind, Nomic};
 
 pub use crate::answers::{answers, wire};
 pub use crate::corpus::{escaped, keep, kept, unescaped};
@@ -71,7 +71,8 @@ fn check(error: &Error) {
     assert!(line.starts_with(operation), "{line} does not name {operation}");
     assert_eq!(format!("{error:?}"), line);
     // An id is needed as it came, and so is a result.
-    let kept = matches!(error.kind(), ErrorKind::Decode(error) if error.body.is_empty()) || error.job().is_some_and(|job| format!("{job:?}").contains(KEY));
+    let kept = matches!(error.kind(), ErrorKind::Decode(error) if error.body.is_empty())
+        || error.job().is_some_and(|job| format!("{job:?}").contains(KEY));
     assert!(kept || !format!("{line}{error:#?}").contains(KEY), "the key is shown: {error:#?}");
 }
 

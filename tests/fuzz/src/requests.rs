@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Uri;
 use nomic_client::files::Upload;
 use nomic_client::operations::{self, Operation};
-use nomic_client::{Error, Nomic, users, ErrorKind};
+use nomic_client::{Error, ErrorKind, Nomic, users};
 use serde_json::json;
 
 use crate::answers::call;
@@ -33,7 +33,7 @@ pub fn names(data: &[u8]) {
     let (name, path, parent, media_type) = (next(), next(), next(), next());
     let mut upload = Upload::from_bytes(&name, document);
     if !path.is_empty() {
-        upload = upload.path(&path);
+        upload = upload.destination(&path);
     }
     if !parent.is_empty() {
         upload = upload.parent(&*parent);
@@ -48,7 +48,10 @@ pub fn names(data: &[u8]) {
     let requests = Server::here().requests();
     if let Err(error) = &outcome {
         check(error);
-        assert!(matches!(error.kind(), ErrorKind::InvalidRequest(_)) && requests.is_empty(), "sent all the same: {error}");
+        assert!(
+            matches!(error.kind(), ErrorKind::InvalidRequest(_)) && requests.is_empty(),
+            "sent all the same: {error}"
+        );
         return;
     }
     let [request] = &requests[..] else { panic!("{} requests", requests.len()) };
@@ -185,10 +188,15 @@ pub fn cursors(data: &[u8]) {
         check(error);
     }
     // No URL is long enough for every cursor.
-    let too_long = matches!(outcome.as_ref().map_err(Error::kind), Err(ErrorKind::InvalidRequest(_))) && cursor.len() > 16 * 1024;
+    let too_long =
+        matches!(outcome.as_ref().map_err(Error::kind), Err(ErrorKind::InvalidRequest(_))) && cursor.len() > 16 * 1024;
     if !cursor.is_empty() && !too_long {
         expected.push([expected[0].as_slice(), &[pair("cursor", &cursor)]].concat());
-        assert_eq!(matches!(outcome.as_ref().map_err(Error::kind), Err(ErrorKind::RepeatedCursor { .. })), again, "{outcome:?}");
+        assert_eq!(
+            matches!(outcome.as_ref().map_err(Error::kind), Err(ErrorKind::RepeatedCursor { .. })),
+            again,
+            "{outcome:?}"
+        );
         assert_eq!(outcome.is_err(), again, "{outcome:?}");
     }
     assert_eq!(asked, expected);
