@@ -64,7 +64,7 @@ fn run(arguments: Vec<OsString>) -> Outcome {
 /// Disables a user and revokes the keys; `done` holds what was done, also if not all could be.
 fn shut_out(nomic: &Nomic, user: &users::User, reason: &str, done: &mut Vec<String>) -> Outcome {
     let said = nomic.disable_user(&user.id, Some(reason))?;
-    let revoked = said.value.and_then(|state| state.revoked_api_keys).unwrap_or_default();
+    let revoked = said.and_then(|state| state.revoked_api_keys).unwrap_or_default();
     done.push(format!("{} is disabled; {revoked} API keys went with it", user.email));
     let keys = api_keys::Filter { user_id: Some(user.id.clone()), include_revoked: true };
     for key in nomic.api_keys(&keys) {

@@ -19,12 +19,11 @@
 //   0  ids  job_ref  open_enum  lenient  json  text  timestamp  bbox  image      values and how they are read
 //   1  error  operations  endpoint  rate_limit  retry  multipart                 decisions; time is an argument
 //      http                                                                      one exchange; only here is ureq known
-//   2  call  acknowledged                                                        a request, and the response to a write
+//   2  call                                                                      a request as a value
 //   3  nomic                                                                     the client, and its one `send`
 //   4  listing  job                                                              iteration and waiting
 //   5  api  guide                                                                the areas of the API
 
-mod acknowledged;
 mod api;
 mod bbox;
 mod call;
@@ -48,7 +47,6 @@ mod retry;
 mod text;
 mod timestamp;
 
-pub use crate::acknowledged::Acknowledged;
 pub use crate::api::any::Request;
 pub use crate::api::{
     agents, analytics, api_keys, audit_logs, codes, extract, files, parse, projects, users, workflows,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 6] = [
     &["ids", "job_ref", "open_enum", "lenient", "json", "text", "timestamp", "bbox", "image"],
     &["error", "operations", "endpoint", "rate_limit", "retry", "multipart", "http"],
-    &["call", "acknowledged"],
+    &["call"],
     &["nomic"],
     &["listing", "job"],
     &["api", "guide"],

@@ -136,13 +136,13 @@ fn an_agent_works_on_files_takes_a_follow_up_and_can_be_stopped_and_deleted() {
     assert!(nomic.conversation(&agent.id).unwrap().messages.len() > conversation.messages.len());
 
     assert_eq!(nomic.stop_agent(&agent.id).unwrap_err().status(), Some(409));
-    assert_eq!(nomic.delete_agent(&agent.id).unwrap().value.unwrap().id, agent.id);
+    nomic.delete_agent(&agent.id).unwrap();
     assert!(nomic.agent(&agent.id).unwrap_err().is_not_found());
     assert!(nomic.delete_agent(&agent.id).unwrap_err().is_not_found());
 
     emulator.fault(Fault::on("launch_agent", FaultKind::NeverEnds));
     let agent = nomic.launch_agent(&Launch::prompt("Count to infinity.")).unwrap();
-    assert_eq!(nomic.stop_agent(&agent.id).unwrap().value.unwrap().status, AgentStatus::Stopped);
+    assert_eq!(nomic.stop_agent(&agent.id).unwrap().unwrap().status, AgentStatus::Stopped);
     assert_eq!(nomic.wait(&agent).unwrap().status, AgentStatus::Stopped);
 }
 

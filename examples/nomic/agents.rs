@@ -41,13 +41,13 @@ pub(crate) fn run(session: &Session, agents: Agents) -> Result<(), Failure> {
         AgentCommand::Stop { id } => {
             let look = ["agents", "show", id.as_str()];
             let said = session.act("stopping the agent", &look, || nomic.stop_agent(&id))?;
-            session.output.value(&said.raw, || format!("agent {id} is stopped"))
+            session.output.value(&said, || format!("agent {id} is stopped"))
         }
         AgentCommand::Delete { id, sure } => {
             confirm(&format!("Delete agent {id} with its conversation and all that it has made?"), sure.yes)?;
             let look = ["agents", "show", id.as_str()];
-            let said = session.act("deleting the agent", &look, || nomic.delete_agent(&id))?;
-            session.output.value(&said.raw, || format!("agent {id} is deleted"))
+            session.act("deleting the agent", &look, || nomic.delete_agent(&id))?;
+            session.output.value(&json!({ "id": id }), || format!("agent {id} is deleted"))
         }
         AgentCommand::Artifacts { id, content: false, save: None } => {
             let columns = [("id", 36), ("type", 8), ("title", 0)];

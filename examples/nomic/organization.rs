@@ -42,8 +42,8 @@ pub(crate) fn users(session: &Session, arguments: Users) -> Result<(), Failure> 
             let id = user_id(session, &user)?;
             let look = ["users", "show", id.as_str()];
             let said = session.act("disabling the user", &look, || nomic.disable_user(&id, reason.as_deref()))?;
-            let revoked = said.value.as_ref().and_then(|state| state.revoked_api_keys);
-            session.output.value(&said.raw, || match revoked {
+            let revoked = said.as_ref().and_then(|state| state.revoked_api_keys);
+            session.output.value(&said, || match revoked {
                 Some(revoked) => format!("{user} is disabled; {revoked} API keys were revoked"),
                 None => format!("{user} is disabled"),
             })
@@ -52,7 +52,7 @@ pub(crate) fn users(session: &Session, arguments: Users) -> Result<(), Failure> 
             let id = user_id(session, &user)?;
             let look = ["users", "show", id.as_str()];
             let said = session.act("enabling the user", &look, || nomic.enable_user(&id))?;
-            session.output.value(&said.raw, || format!("{user} is enabled"))
+            session.output.value(&said, || format!("{user} is enabled"))
         }
     }
 }
@@ -107,7 +107,7 @@ pub(crate) fn keys(session: &Session, arguments: Keys) -> Result<(), Failure> {
             };
             confirm(&question, sure.yes)?;
             let said = session.act("revoking the key", &["keys", "--revoked"], || session.nomic.revoke_api_key(&id))?;
-            session.output.value(&said.raw, || format!("{id} is revoked"))
+            session.output.value(&said, || format!("{id} is revoked"))
         }
     }
 }

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::acknowledged::Acknowledged;
 use crate::call::Call;
 use crate::error::Result;
 use crate::ids::{ApiKeyId, UserId};
@@ -105,7 +104,7 @@ impl Nomic {
     /// # Errors
     ///
     /// 404 if the key is not known.
-    pub fn revoke_api_key(&self, id: &ApiKeyId) -> Result<Acknowledged<ApiKey>> {
+    pub fn revoke_api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>> {
         self.acknowledge(&Call::to(&REVOKE_API_KEY, &[id.as_str()])?)
     }
 }

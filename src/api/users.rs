@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::acknowledged::Acknowledged;
 use crate::call::Call;
 use crate::error::Result;
 use crate::ids::UserId;
@@ -106,7 +105,7 @@ impl Nomic {
     /// # Errors
     ///
     /// 404 if the user is not known.
-    pub fn disable_user(&self, id: &UserId, reason: Option<&str>) -> Result<Acknowledged<User>> {
+    pub fn disable_user(&self, id: &UserId, reason: Option<&str>) -> Result<Option<User>> {
         let call = Call::to(&DISABLE_USER, &[id.as_str()])?;
         self.acknowledge(&match reason {
             Some(reason) => call.json(&json!({ "reason": reason })),
@@ -122,7 +121,7 @@ impl Nomic {
     /// # Errors
     ///
     /// 404 if the user is not known.
-    pub fn enable_user(&self, id: &UserId) -> Result<Acknowledged<User>> {
+    pub fn enable_user(&self, id: &UserId) -> Result<Option<User>> {
         self.acknowledge(&Call::to(&ENABLE_USER, &[id.as_str()])?)
     }
 }

@@ -8,10 +8,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use self::limiter::RateLimiter;
-use crate::acknowledged::Acknowledged;
 use crate::call::Call;
 use crate::endpoint::Key;
 use crate::error::Result;
@@ -188,9 +187,13 @@ impl Nomic {
         self.read(call, |body| json::decode(if body.trim_ascii().is_empty() { b"null" } else { body }))
     }
 
-    /// Sends a write whose response may have any shape.
-    pub(crate) fn acknowledge<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Acknowledged<T>> {
-        self.read(call, Acknowledged::read)
+    /// Sends a write whose response is inferred. A success is never turned into an error by its shape: the value is `None`
+    /// if the response is empty or of another shape. One that is not JSON is not the API's.
+    pub(crate) fn acknowledge<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Option<T>> {
+        self.read(call, |body| match body.trim_ascii() {
+            b"" => Ok(None),
+            body => json::decode::<IgnoredAny>(body).map(|_| json::decode_data(body).ok()),
+        })
     }
 
     /// As [`fetch_data`](Self::fetch_data), for a request that starts a job: if the response cannot be decoded but for the

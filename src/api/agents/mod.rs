@@ -21,10 +21,10 @@ mod table;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::acknowledged::Acknowledged;
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::ids::{AgentId, ArtifactId, FileId, ProjectId, WorkflowId};
@@ -215,18 +215,6 @@ pub struct Message {
     pub extra: Map<String, Value>,
 }
 
-/// The response to the deletion of an agent (inferred).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Deleted {
-    /// The id of the agent that was deleted.
-    pub id: AgentId,
-    /// Fields that this version does not know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
 /// Narrows a list of agents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -302,7 +290,7 @@ impl Nomic {
     /// # Errors
     ///
     /// 409 if it has ended already (inferred).
-    pub fn stop_agent(&self, id: &AgentId) -> Result<Acknowledged<Agent>> {
+    pub fn stop_agent(&self, id: &AgentId) -> Result<Option<Agent>> {
         self.acknowledge(&Call::to(&STOP_AGENT, &[id.as_str()])?)
     }
 
@@ -314,8 +302,8 @@ impl Nomic {
     /// # Errors
     ///
     /// 404 if it is not known.
-    pub fn delete_agent(&self, id: &AgentId) -> Result<Acknowledged<Deleted>> {
-        self.acknowledge(&Call::to(&DELETE_AGENT, &[id.as_str()])?)
+    pub fn delete_agent(&self, id: &AgentId) -> Result<()> {
+        self.acknowledge::<IgnoredAny>(&Call::to(&DELETE_AGENT, &[id.as_str()])?).map(drop)
     }
 
     /// Gets the conversation of user and agent.

@@ -98,9 +98,9 @@ fn call(nomic: &Nomic, operation: &str) -> Result<(), Error> {
         "launch_agent" => nomic.launch_agent(&Launch::prompt("Go.")).map(drop),
         "list_agents" => nomic.agents(&Filter::default()).pages().next().unwrap().map(drop),
         "get_agent" => nomic.agent(&id.into()).map(drop),
-        "delete_agent" => nomic.delete_agent(&id.into()).map(|said| assert!(said.value.is_some(), "{said:?}")),
+        "delete_agent" => nomic.delete_agent(&id.into()),
         "follow_up_agent" => nomic.follow_up_agent(&id.into(), "More.").map(drop),
-        "stop_agent" => nomic.stop_agent(&id.into()).map(|said| assert!(said.value.is_some(), "{said:?}")),
+        "stop_agent" => nomic.stop_agent(&id.into()).map(|said| assert!(said.is_some(), "{said:?}")),
         "get_agent_conversation" => nomic.conversation(&id.into()).map(drop),
         "list_artifacts" => nomic.artifacts(&id.into()).pages().next().unwrap().map(drop),
         "get_artifact" => nomic.artifact(&id.into(), &id.into()).map(drop),
@@ -109,10 +109,10 @@ fn call(nomic: &Nomic, operation: &str) -> Result<(), Error> {
         "search_codes" => nomic.search_codes("doors", "texas", "building", &codes::Options::default()).map(drop),
         "list_users" => nomic.users(&users::Filter::default()).pages().next().unwrap().map(drop),
         "get_user" => nomic.user(&id.into()).map(drop),
-        "disable_user" => nomic.disable_user(&id.into(), None).map(|said| assert!(said.value.is_some(), "{said:?}")),
-        "enable_user" => nomic.enable_user(&id.into()).map(|said| assert!(said.value.is_some(), "{said:?}")),
+        "disable_user" => nomic.disable_user(&id.into(), None).map(|said| assert!(said.is_some(), "{said:?}")),
+        "enable_user" => nomic.enable_user(&id.into()).map(|said| assert!(said.is_some(), "{said:?}")),
         "list_api_keys" => nomic.api_keys(&api_keys::Filter::default()).pages().next().unwrap().map(drop),
-        "revoke_api_key" => nomic.revoke_api_key(&id.into()).map(|said| assert!(said.value.is_some(), "{said:?}")),
+        "revoke_api_key" => nomic.revoke_api_key(&id.into()).map(|said| assert!(said.is_some(), "{said:?}")),
         "list_audit_logs" => nomic.audit_logs(&audit_logs::Filter::default()).pages().next().unwrap().map(drop),
         "list_user_analytics" => nomic.user_analytics(&analytics::Filter::default()).pages().next().unwrap().map(drop),
         other => panic!("no method calls {other}"),
@@ -185,11 +185,11 @@ fn an_answer_without_a_body_is_a_success_where_the_contract_allows_it() {
         sorted(silent.into_iter()),
         ["delete_agent", "disable_user", "enable_user", "revoke_api_key", "stop_agent"]
     );
-    assert_eq!(nomic.stop_agent(&"a".into()).unwrap().raw, None);
-    assert_eq!(nomic.delete_agent(&"a".into()).unwrap().raw, None);
-    assert_eq!(nomic.disable_user(&"a".into(), Some("gone")).unwrap().raw, None);
-    assert_eq!(nomic.enable_user(&"a".into()).unwrap().raw, None);
-    assert_eq!(nomic.revoke_api_key(&"a".into()).unwrap().raw, None);
+    assert_eq!(nomic.stop_agent(&"a".into()).unwrap(), None);
+    nomic.delete_agent(&"a".into()).unwrap();
+    assert_eq!(nomic.disable_user(&"a".into(), Some("gone")).unwrap(), None);
+    assert_eq!(nomic.enable_user(&"a".into()).unwrap(), None);
+    assert_eq!(nomic.revoke_api_key(&"a".into()).unwrap(), None);
 }
 
 /// Reads an example with an unknown field in every object, and writes it again: how many of these are left. And what of
