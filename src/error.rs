@@ -435,81 +435,68 @@ impl Error {
     }
 
     /// The kind of the failure, with its particulars.
-    #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
     /// The operation that failed, as in [`operations`](crate::operations); `None` if there is no client yet.
-    #[must_use]
     pub fn operation(&self) -> Option<&str> {
         self.0.operation.as_deref()
     }
 
     /// What is known of the effect of the request on the server. Always [`Effect::None`] for a GET.
-    #[must_use]
     pub fn effect(&self) -> Effect {
         self.0.effect
     }
 
     /// The HTTP status of the response, if there is one; after a wait that of the last poll that failed.
-    #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.0.status.or_else(|| self.poll_error()?.status())
     }
 
     /// How long to wait before the next request: what the server asks for, or what the rate limit takes.
-    #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after.or_else(|| self.poll_error()?.retry_after())
     }
 
     /// The server's id of the request (`x-request-id`), for its support; none is documented.
-    #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref().or_else(|| self.poll_error()?.request_id())
     }
 
     /// The job that was waited for, or that a request started whose response cannot be decoded. If
     /// [`is_timeout`](Self::is_timeout) it continues: store it, and wait for it again later.
-    #[must_use]
     pub fn job(&self) -> Option<&JobRef> {
         self.0.job.as_ref()
     }
 
     /// The API's machine-readable code, if it gave one.
-    #[must_use]
     pub fn code(&self) -> Option<&ErrorCode> {
         self.api()?.code.as_ref()
     }
 
     /// Each failed validation; empty if there is none.
-    #[must_use]
     pub fn issues(&self) -> &[Issue] {
         self.api().map_or(&[], |api| &api.issues)
     }
 
     /// Whether the API says that the object does not exist, or is not visible to this key (404).
-    #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.is_api_status(404)
     }
 
     /// Whether the API rejects the key (401).
-    #[must_use]
     pub fn is_unauthorized(&self) -> bool {
         self.is_api_status(401)
     }
 
     /// Whether the API says that the key lacks a scope (403).
-    #[must_use]
     pub fn is_forbidden(&self) -> bool {
         self.is_api_status(403)
     }
 
     /// Whether the rate limit is the reason (429, or a deadline that passes before the rate limit allows the request), or
     /// a user's spend limit (429).
-    #[must_use]
     pub fn is_rate_limited(&self) -> bool {
         match self.root().kind() {
             ErrorKind::Deadline(_) => self.retry_after().is_some(),
@@ -519,7 +506,6 @@ impl Error {
 
     /// Whether a time limit passed: the call's deadline, a connection or response that did not come in time or stalled,
     /// or the timeout of a wait.
-    #[must_use]
     pub fn is_timeout(&self) -> bool {
         match self.kind() {
             ErrorKind::Job(JobError { failure: JobFailure::TimedOut, .. }) => true,
@@ -532,7 +518,6 @@ impl Error {
     }
 
     /// Whether there was no connection to the server.
-    #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self.root().kind() {
             ErrorKind::Transport(error) => error.phase == TransportPhase::Connect,
@@ -542,20 +527,17 @@ impl Error {
     }
 
     /// Whether the program cancelled the call: [`Upload::on_progress`](crate::files::Upload::on_progress).
-    #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self.kind(), ErrorKind::Cancelled)
     }
 
     /// Whether a job failed on the server, so that waiting again cannot help.
-    #[must_use]
     pub fn is_job_failed(&self) -> bool {
         matches!(self.kind(), ErrorKind::Job(JobError { failure: JobFailure::Failed, .. }))
     }
 
     /// Whether the same call may succeed later: the server or the way to it had a problem, or the rate limit was reached.
     /// Look at [`effect`](Self::effect) before you repeat anything that writes.
-    #[must_use]
     pub fn is_transient(&self) -> bool {
         match self.kind() {
             ErrorKind::Transport(error) => !error.permanent,

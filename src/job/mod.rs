@@ -88,15 +88,6 @@ open_enum! {
     ///
     /// Polls give the status as the service sent it. Convert the string of [`Poll::Pending`]; for an agent use
     /// [`AgentStatus`](crate::agents::AgentStatus).
-    ///
-    /// ```
-    /// use nomic_client::job::{JobStatus, Poll};
-    ///
-    /// fn has_begun<T>(poll: &Poll<T>) -> bool {
-    ///     !matches!(poll, Poll::Pending { status, .. } if JobStatus::from(status.as_str()) == JobStatus::Waiting)
-    /// }
-    /// # assert!(has_begun(&Poll::Done(())));
-    /// ```
     pub enum JobStatus {
         /// Not started.
         Waiting = "WAITING",

@@ -68,28 +68,9 @@ impl Nomic {
 /// An iterator over jobs and their results, in the order in which they end, made by [`Nomic::wait_all`]. It yields every
 /// job once.
 ///
-/// A job without a result comes with an [`ErrorKind::Job`](crate::ErrorKind::Job), as from [`Nomic::wait`]. Transient poll errors
-/// are retried.
-///
-/// ```
-/// use nomic_client::{Nomic, parse::ParseJob};
-///
-/// /// Returns the jobs that are left when it is time to stop, so that they can be stored.
-/// fn collect(nomic: &Nomic, jobs: Vec<ParseJob>, stop: impl Fn() -> bool) -> Vec<ParseJob> {
-///     let mut all = nomic.wait_all(jobs);
-///     while let Some((job, parsed)) = all.next() {
-///         match parsed {
-///             Ok(parsed) => println!("{}: {} pages", job.task_id, parsed.pages().len()),
-///             Err(error) if error.is_timeout() => all.push(job), // still running: wait for it again
-///             Err(error) => eprintln!("{error}"),
-///         }
-///         if stop() {
-///             break;
-///         }
-///     }
-///     all.pending().cloned().collect()
-/// }
-/// ```
+/// A job without a result comes with an [`ErrorKind::Job`](crate::ErrorKind::Job), as from [`Nomic::wait`]. If
+/// [`is_timeout`](Error::is_timeout) holds, it is still running: [`push`](Self::push) it to wait for it again. A program
+/// that has to stop stores the jobs that are [`pending`](Self::pending).
 #[must_use = "nothing is sent until it is iterated"]
 pub struct WaitAll<J: Job> {
     nomic: Nomic,

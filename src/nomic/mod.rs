@@ -146,7 +146,6 @@ impl Nomic {
     }
 
     /// The base URL of all requests, e.g. `https://acme.nomic.ai/api/v0`.
-    #[must_use]
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
     }
