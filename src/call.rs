@@ -1,9 +1,10 @@
 //! One request as a value: it can be inspected, and sent twice.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,27 +48,23 @@ pub(crate) enum Body<'a> {
 }
 
 impl<'a> Call<'a> {
+    /// A request without a path.
+    pub(crate) fn new(operation: impl Into<Name>, method: Method, tier: Tier) -> Self {
+        let (operation, path, query) = (operation.into(), String::new(), String::new());
+        Self { operation, method, path, query, tier, scope: None, body: Body::None, deadline: None }
+    }
+
     /// A call of an operation; `ids` fill the `{…}` of its path, in order.
     pub(crate) fn to(operation: &Operation, ids: &[&str]) -> Result<Self> {
-        let mut ids = ids.iter();
-        let mut path = String::new();
+        let mut call =
+            Self { scope: Some(operation.scope), ..Self::new(operation.name, operation.method, operation.tier) };
+        let mut ids = ids.iter().copied();
         for segment in operation.path.split('/').skip(1) {
-            path.push('/');
-            match segment.strip_prefix('{') {
-                Some(_) => path.push_str(&path_segment(operation.name, ids.next().copied().unwrap_or_default())?),
-                None => path.push_str(segment),
-            }
+            let id = segment.starts_with('{').then(|| path_segment(ids.next().unwrap_or_default())).transpose();
+            let id = id.map_err(|reason| Error::invalid_request(operation.name, reason))?;
+            call.path.extend(["/", id.as_deref().unwrap_or(segment)]);
         }
-        Ok(Self {
-            operation: operation.name.into(),
-            method: operation.method,
-            path,
-            query: String::new(),
-            tier: operation.tier,
-            scope: Some(operation.scope),
-            body: Body::None,
-            deadline: None,
-        })
+        Ok(call)
     }
 
     /// Adds a query parameter.
@@ -126,20 +123,15 @@ fn encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, PERCENT_ENCODE_SET)
 }
 
-/// An id as one path segment. One that would change the path is refused.
-pub(crate) fn path_segment(operation: &str, id: &str) -> Result<String> {
-    let reason = if id.is_empty() {
-        "the id is empty".to_owned()
-    } else if id == "." || id == ".." {
-        format!("{id:?} is not an id: it would lead to another path")
-    } else if id.chars().any(char::is_control) {
-        "the id contains a control character".to_owned()
-    } else if id.len() > MAX_ID {
-        format!("the id has {} bytes; the longest id has {MAX_ID}", id.len())
-    } else {
-        return Ok(Cow::from(encoded(id)).into_owned());
-    };
-    Err(Error::invalid_request(operation.to_owned(), reason))
+/// An id as one path segment; or why it is not one: it would change the path.
+pub(crate) fn path_segment(id: &str) -> Result<String, String> {
+    match id {
+        "" => Err("the id is empty".to_owned()),
+        "." | ".." => Err(format!("{id:?} is not an id: it would lead to another path")),
+        _ if id.chars().any(char::is_control) => Err("the id contains a control character".to_owned()),
+        _ if id.len() > MAX_ID => Err(format!("the id has {} bytes; the longest id has {MAX_ID}", id.len())),
+        _ => Ok(encoded(id).to_string()),
+    }
 }
 
 /// A document to upload, with the form around it.
@@ -160,37 +152,44 @@ pub(crate) type ProgressFn<'a> = Box<dyn FnMut(u64, u64) -> ControlFlow<()> + Se
 /// Where a document's bytes come from.
 pub(crate) enum Source<'a> {
     /// Opened again for every attempt.
-    Path(std::path::PathBuf),
+    Path(PathBuf),
     Bytes(Vec<u8>),
-    /// Can be read once; the flag says that reading began.
-    Reader(Mutex<(Box<dyn Read + Send + 'a>, bool)>),
+    Reader(Mutex<OneTimeReader<'a>>),
 }
 
-impl Source<'_> {
+/// A reader that can be read once.
+pub(crate) struct OneTimeReader<'a> {
+    pub(crate) reader: Box<dyn Read + Send + 'a>,
+    /// Whether reading began.
+    pub(crate) begun: bool,
+}
+
+impl Read for OneTimeReader<'_> {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        self.begun = true;
+        self.reader.read(piece)
+    }
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn reader(reader: impl Read + Send + 'a) -> Self {
+        Self::Reader(Mutex::new(OneTimeReader { reader: Box::new(reader), begun: false }))
+    }
+
     fn can_be_read(&self) -> bool {
         match self {
             Self::Path(_) | Self::Bytes(_) => true,
-            Self::Reader(reader) => !reader.lock().unwrap_or_else(PoisonError::into_inner).1,
+            Self::Reader(reader) => !reader.lock().unwrap_or_else(PoisonError::into_inner).begun,
         }
     }
 
     /// Hands the document to `run`, from its beginning.
     fn read<T>(&self, run: impl FnOnce(&mut dyn Read) -> T) -> io::Result<T> {
-        match self {
-            Self::Path(path) => Ok(run(&mut std::fs::File::open(path)?)),
-            Self::Bytes(bytes) => Ok(run(&mut bytes.as_slice())),
-            Self::Reader(reader) => {
-                struct Tracked<'a, 'b>(&'a mut (Box<dyn Read + Send + 'b>, bool));
-                impl Read for Tracked<'_, '_> {
-                    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
-                        self.0.1 = true;
-                        self.0.0.read(piece)
-                    }
-                }
-                let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(run(&mut Tracked(&mut reader)))
-            }
-        }
+        Ok(match self {
+            Self::Path(path) => run(&mut File::open(path)?),
+            Self::Bytes(bytes) => run(&mut bytes.as_slice()),
+            Self::Reader(reader) => run(&mut *reader.lock().unwrap_or_else(PoisonError::into_inner)),
+        })
     }
 }
 
@@ -241,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_was_partly_read_is_not_sent_again() {
-        let source = Source::Reader(Mutex::new((Box::new(io::empty()), false)));
+        let source = Source::reader(io::empty());
         source.read(|_| ()).unwrap();
         assert!(source.can_be_read(), "nothing was read from it");
         source.read(|reader| reader.read(&mut [0])).unwrap().unwrap();
