@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -131,6 +131,17 @@ pub(crate) fn path_segment(id: &str) -> Result<String, String> {
         _ if id.chars().any(char::is_control) => Err("the id contains a control character".to_owned()),
         _ if id.len() > MAX_ID => Err(format!("the id has {} bytes; the longest id has {MAX_ID}", id.len())),
         _ => Ok(encoded(id).to_string()),
+    }
+}
+
+/// Refuses a number that is out of the API's bounds.
+pub(crate) fn check_bounds(operation: &Name, name: &str, n: Option<u32>, bounds: RangeInclusive<u32>) -> Result<()> {
+    match n.filter(|n| !bounds.contains(n)) {
+        None => Ok(()),
+        Some(n) => Err(Error::invalid_request(
+            operation.clone(),
+            format!("{name} is {n}; it must be {} to {}", bounds.start(), bounds.end()),
+        )),
     }
 }
 
