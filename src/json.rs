@@ -97,6 +97,11 @@ pub(crate) fn encode(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
+/// An object of the fields that are not `null`: the service decides on what is left out.
+pub(crate) fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    fields.into_iter().filter(|(_, value)| !value.is_null()).collect()
+}
+
 fn parse<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     // Checking a whole text at once is cheaper than checking each of its strings.
     match std::str::from_utf8(text) {

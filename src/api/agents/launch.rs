@@ -44,14 +44,8 @@ impl Prompt {
     }
 }
 
-impl From<&str> for Prompt {
-    fn from(text: &str) -> Self {
-        Self::new(text)
-    }
-}
-
-impl From<String> for Prompt {
-    fn from(text: String) -> Self {
+impl<T: Into<String>> From<T> for Prompt {
+    fn from(text: T) -> Self {
         Self::new(text)
     }
 }

@@ -247,10 +247,7 @@ impl Nomic {
     /// without [`retry_after`](Error::retry_after), or with another [`code`](Error::code) than
     /// [`RateLimited`](crate::ErrorCode::RateLimited), may be the user's spend limit: waiting seconds does not help.
     pub fn launch_agent(&self, launch: &Launch) -> Result<Agent> {
-        match launch.error() {
-            Some(reason) => Err(Error::invalid_request(LAUNCH_AGENT.name, reason)),
-            None => self.submit(&Call::to(&LAUNCH_AGENT, &[])?.json(launch), "id", |id| JobRef::Agent(id.into())),
-        }
+        self.run_agent(Call::to(&LAUNCH_AGENT, &[])?, launch)
     }
 
     /// Lists background agents; interactive chats are not among them. Pages hold 100 at the most ([`MAX_AGENTS_PAGE`]).
@@ -284,13 +281,13 @@ impl Nomic {
     ///
     /// 409 if it has not ended (inferred).
     pub fn follow_up_agent(&self, id: &AgentId, prompt: impl Into<Prompt>) -> Result<Agent> {
-        let body = Launch::prompt(prompt);
-        match body.error() {
-            Some(reason) => Err(Error::invalid_request(FOLLOW_UP_AGENT.name, reason)),
-            None => {
-                let call = Call::to(&FOLLOW_UP_AGENT, &[id.as_str()])?.json(&body);
-                self.submit(&call, "id", |id| JobRef::Agent(id.into()))
-            }
+        self.run_agent(Call::to(&FOLLOW_UP_AGENT, &[id.as_str()])?, &Launch::prompt(prompt))
+    }
+
+    fn run_agent(&self, call: Call<'_>, launch: &Launch) -> Result<Agent> {
+        match launch.error() {
+            Some(reason) => Err(Error::invalid_request(call.operation, reason)),
+            None => self.submit(&call.json(launch), "id", |id| JobRef::Agent(id.into())),
         }
     }
 
@@ -373,8 +370,32 @@ impl sealed::Pollable for AgentId {
         Ok(agent.poll())
     }
 
+    /// Reads the list until it has shown all of these agents, at most as far as they reach if the newest come first.
     fn poll_list(nomic: &Nomic, jobs: &[&Self], timeout: Duration) -> ListPoll<Agent> {
-        poll_list(nomic, jobs.iter().copied(), timeout)
+        let mut sought: HashMap<&Self, Vec<usize>> = HashMap::new();
+        for (index, id) in jobs.iter().copied().enumerate() {
+            sought.entry(id).or_default().push(index);
+        }
+        let mut list = ListPoll { found: Vec::new(), requests: 0, error: None };
+        let mut pages = nomic.agents(&Filter::default()).page_size(MAX_AGENTS_PAGE).pages();
+        let enough = sought.len().div_ceil(MAX_AGENTS_PAGE as usize) as u32 + 1;
+        let started = Instant::now();
+        while list.requests < enough && !sought.is_empty() {
+            pages.within(timeout.saturating_sub(started.elapsed()).min(POLL_TIMEOUT));
+            let Some(page) = pages.next() else { break };
+            list.requests += 1;
+            match page {
+                Ok(page) => {
+                    for agent in page.data {
+                        for index in sought.remove(&agent.id).unwrap_or_default() {
+                            list.found.push((index, agent.clone().poll()));
+                        }
+                    }
+                }
+                Err(error) => list.error = Some(error),
+            }
+        }
+        list
     }
 }
 
@@ -393,7 +414,8 @@ impl sealed::Pollable for Agent {
     }
 
     fn poll_list(nomic: &Nomic, jobs: &[&Self], timeout: Duration) -> ListPoll<Agent> {
-        poll_list(nomic, jobs.iter().map(|agent| &agent.id), timeout)
+        let ids: Vec<&AgentId> = jobs.iter().map(|agent| &agent.id).collect();
+        AgentId::poll_list(nomic, &ids, timeout)
     }
 }
 
@@ -403,44 +425,10 @@ impl Agent {
         match self.status {
             AgentStatus::Finished | AgentStatus::Stopped => Poll::Done(self),
             AgentStatus::Failed => {
-                let said = self.extra.get("error").and_then(Value::as_str).map(str::to_owned);
-                Poll::Failed { status, message: said.or(self.summary).unwrap_or_default() }
+                let message = self.extra.get("error").and_then(Value::as_str).map(str::to_owned);
+                Poll::Failed { status, message: message.or(self.summary).unwrap_or_default() }
             }
             _ => Poll::Pending { status },
         }
     }
-}
-
-/// Reads the list until it has shown all of these agents, at most as far as they reach if the newest come first.
-fn poll_list<'a>(nomic: &Nomic, ids: impl Iterator<Item = &'a AgentId>, timeout: Duration) -> ListPoll<Agent> {
-    let mut sought: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (index, id) in ids.enumerate() {
-        sought.entry(id.as_str()).or_default().push(index);
-    }
-    let mut list = ListPoll { found: Vec::new(), requests: 0, error: None };
-    let call = Call::to(&LIST_AGENTS, &[]);
-    let mut pages = Listing::<Agent>::new(nomic, call, Some(MAX_AGENTS_PAGE)).page_size(MAX_AGENTS_PAGE).pages();
-    let enough = sought.len().div_ceil(MAX_AGENTS_PAGE as usize) + 1;
-    let started = Instant::now();
-    for _ in 0..enough {
-        pages.within(timeout.saturating_sub(started.elapsed()).min(POLL_TIMEOUT));
-        let Some(page) = pages.next() else { break };
-        list.requests += 1;
-        let agents = match page {
-            Ok(page) => page.data,
-            Err(error) => {
-                list.error = Some(error);
-                break;
-            }
-        };
-        for agent in agents {
-            for index in sought.remove(agent.id.as_str()).unwrap_or_default() {
-                list.found.push((index, agent.clone().poll()));
-            }
-        }
-        if sought.is_empty() {
-            break;
-        }
-    }
-    list
 }
