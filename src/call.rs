@@ -35,7 +35,7 @@ pub(crate) struct Call<'a> {
     pub(crate) tier: Tier,
     pub(crate) scope: Option<&'static str>,
     pub(crate) body: Body<'a>,
-    /// A time limit of its own, in addition to the client's.
+    /// A time limit in addition to the client's.
     pub(crate) deadline: Option<Duration>,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Gets a time limit of its own.
+    /// Sets a time limit.
     pub(crate) fn within(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
         self

@@ -104,7 +104,7 @@ pub(crate) fn host(base: &str) -> &str {
     base.split_once("://").map_or(base, |(_, rest)| rest.split('/').next().unwrap_or(rest))
 }
 
-/// What stands for the key in a text.
+/// What replaces the key in a text.
 const REDACTED: &str = "[key]";
 
 /// An API key, as the value of the `Authorization` header. Nothing prints it.

@@ -43,7 +43,7 @@ pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, DecodeFailur
     if ignored > 0 && value.is_ok() && log::log_enabled!(target: "nomic_client", log::Level::Debug) {
         for number in 0..ignored.min(MAX_LOGGED) {
             if let (Some(failure), _) = lenient::count_ignored(number, || failure::<T>(text)) {
-                // Not what stands there: it may be anything.
+                // Not the value: it may be anything.
                 log::debug!(target: "nomic_client", "ignored a value of an unexpected type at {}", failure.path);
             }
         }

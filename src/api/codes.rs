@@ -27,7 +27,7 @@ use crate::operations::SEARCH_CODES;
 /// 50: the most sections that one search gives.
 pub const MAX_RESULTS: u32 = 50;
 
-/// Narrows a search. The service decides on what is `None`.
+/// Options of a search. The service decides on what is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The code's year, e.g. 2021.
@@ -107,7 +107,7 @@ pub struct CodeFile {
     /// The code that it holds.
     #[serde(deserialize_with = "lenient::or_default")]
     pub code: Option<Code>,
-    /// The place where it applies.
+    /// Where it applies.
     #[serde(deserialize_with = "lenient::or_default")]
     pub jurisdiction: Option<Jurisdiction>,
     /// Since when it applies there, and whether it was changed.
@@ -137,7 +137,7 @@ pub struct Code {
     pub extra: Map<String, Value>,
 }
 
-/// A place with a code of its own.
+/// Where a code applies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
@@ -153,7 +153,7 @@ pub struct Jurisdiction {
     pub extra: Map<String, Value>,
 }
 
-/// How a jurisdiction took a code over.
+/// How a jurisdiction adopted a code.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]

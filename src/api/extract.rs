@@ -218,9 +218,8 @@ mod tests {
             error.to_string(),
             "get_extract: cannot decode the response at doors[1].width: invalid type: string \"wide\", expected u32"
         );
-        assert!(
-            matches!(error.kind(), ErrorKind::Decode(error) if !error.malformed && error.body == value.to_string())
-        );
+        let body = value.to_string();
+        assert!(matches!(error.kind(), ErrorKind::Decode(error) if !error.malformed && error.body == body));
         assert_eq!(extracted.deserialize::<Value>().unwrap(), value);
     }
 

@@ -89,8 +89,8 @@ impl<'a> Upload<'a> {
     /// A reader of `length` bytes; what it may give beyond them is not read. It can be read only once: an upload that was
     /// throttled (429) after it began is not retried.
     ///
-    /// The upload's [deadline](crate::Builder::upload_deadline) does not bound a reader that blocks: give it a time limit
-    /// of its own, e.g. `TcpStream::set_read_timeout`.
+    /// The upload's [deadline](crate::Builder::upload_deadline) does not bound a reader that blocks: set a time
+    /// limit on it, e.g. with `TcpStream::set_read_timeout`.
     pub fn from_reader(name: impl Into<String>, reader: impl Read + Send + 'a, length: u64) -> Self {
         // Reading a socket beyond its length would block.
         Self::new(Source::reader(reader.take(length)), Some(length), Some(name.into()))
@@ -140,18 +140,6 @@ impl<'a> Upload<'a> {
 
     /// As [`progress`](Self::progress), with a function that may cancel the upload: after [`ControlFlow::Break`] it ends
     /// with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), and nothing is stored.
-    ///
-    /// ```
-    /// use std::ops::ControlFlow;
-    /// use std::sync::atomic::{AtomicBool, Ordering};
-    /// use nomic_client::files::Upload;
-    ///
-    /// static STOP: AtomicBool = AtomicBool::new(false); // set by a button, say
-    /// let upload = Upload::from_path("plan.pdf").on_progress(|_, _| match STOP.load(Ordering::Relaxed) {
-    ///     true => ControlFlow::Break(()),
-    ///     false => ControlFlow::Continue(()),
-    /// });
-    /// ```
     pub fn on_progress(mut self, on_progress: impl FnMut(u64, u64) -> ControlFlow<()> + Send + 'a) -> Self {
         self.progress = Some(Box::new(on_progress));
         self
@@ -228,12 +216,8 @@ impl<'a> Upload<'a> {
 
 impl fmt::Debug for Upload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upload")
-            .field("name", &self.name)
-            .field("destination", &self.destination)
-            .field("parent_id", &self.parent_id)
-            .field("content_type", &self.content_type)
-            .finish_non_exhaustive()
+        let (name, path) = (&self.name, &self.destination);
+        f.debug_struct("Upload").field("name", name).field("destination", path).finish_non_exhaustive()
     }
 }
 
@@ -340,7 +324,7 @@ impl FileHit {
     }
 }
 
-/// Narrows a search for files.
+/// Which files to search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
     /// Only files of the integration with this id.

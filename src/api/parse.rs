@@ -114,16 +114,7 @@ impl Options {
     }
 }
 
-/// A parse job. Store it, and wait for it again after a restart.
-///
-/// ```
-/// use nomic_client::parse::ParseJob;
-///
-/// let stored = r#"{"taskId":"019abc12-3456-7890-abcd-ef1234567892"}"#;
-/// let job: ParseJob = serde_json::from_str(stored)?;
-/// assert_eq!(serde_json::to_string(&job)?, stored);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
+/// A parse job. Store it, and wait for it again after a restart. In JSON e.g. `{"taskId":"019abc12"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -378,6 +369,13 @@ mod tests {
         let parsed = parsed(json!({"blocks": [{"content": "A"}, {"content": "B"}], "chunks": null}));
         assert_eq!(parsed.text(), "A\n\nB");
         assert_eq!(parsed.blocks().count(), 2);
+    }
+
+    #[test]
+    fn a_stored_job_comes_back() {
+        let stored = r#"{"taskId":"019abc12"}"#;
+        let job: ParseJob = serde_json::from_str(stored).unwrap();
+        assert_eq!(serde_json::to_string(&job).unwrap(), stored);
     }
 
     #[test]

@@ -108,14 +108,7 @@ impl Image {
 
 /// What to launch an agent with: a prompt, or a workflow.
 ///
-/// ```
-/// use nomic_client::agents::Launch;
-///
-/// let simple = Launch::prompt("Summarize the report.").files(["019a"]);
-/// let workflow = Launch::workflow("019b").input("submittal", ["019c"]).project("019d");
-/// # assert_eq!(simple, Launch { file_ids: vec!["019a".into()], ..Launch::prompt("Summarize the report.") });
-/// # assert_eq!(workflow.inputs["submittal"][0].as_str(), "019c");
-/// ```
+/// `Launch::prompt("Summarize the report.").files(["019a"])`, or `Launch::workflow("019b").input("submittal", ["019c"])`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Launch {

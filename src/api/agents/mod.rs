@@ -250,7 +250,8 @@ impl Nomic {
         self.run_agent(Call::to(&LAUNCH_AGENT, &[])?, launch)
     }
 
-    /// Lists background agents; interactive chats are not among them. Pages hold 100 at the most ([`MAX_AGENTS_PAGE`]).
+    /// Lists background agents; interactive chats are not among them. A page has at most 100
+    /// ([`MAX_AGENTS_PAGE`]).
     ///
     /// `GET /agents` · scope `developer:agent` · standard tier
     #[doc(alias = "list_agents")]
@@ -261,25 +262,17 @@ impl Nomic {
         Listing::new(self, call, Some(MAX_AGENTS_PAGE))
     }
 
-    /// Gets an agent.
+    /// Gets an agent. 404 if it is not known.
     ///
     /// `GET /agents/{id}` · scope `developer:agent` · standard tier
-    ///
-    /// # Errors
-    ///
-    /// 404 if it is not known.
     #[doc(alias = "get_agent")]
     pub fn agent(&self, id: &AgentId) -> Result<Agent> {
         self.fetch_data(&Call::to(&GET_AGENT, &[id.as_str()])?)
     }
 
-    /// Continues an agent that has ended with another prompt; it runs again.
+    /// Continues an agent that has ended with another prompt; it runs again. 409 if it has not ended (inferred).
     ///
     /// `POST /agents/{id}/followup` · scope `developer:agent` · heavy tier · inferred
-    ///
-    /// # Errors
-    ///
-    /// 409 if it has not ended (inferred).
     pub fn follow_up_agent(&self, id: &AgentId, prompt: impl Into<Prompt>) -> Result<Agent> {
         self.run_agent(Call::to(&FOLLOW_UP_AGENT, &[id.as_str()])?, &Launch::prompt(prompt))
     }
@@ -291,37 +284,25 @@ impl Nomic {
         }
     }
 
-    /// Stops an agent. Its artifacts remain. Documented to exist; path and response are inferred. Never retried if its effect
-    /// is unknown.
+    /// Stops an agent. Its artifacts remain. 409 if it has ended already (inferred). Documented to exist; path and response
+    /// are inferred. Never retried if its effect is unknown.
     ///
     /// `POST /agents/{id}/stop` · scope `developer:agent` · write tier · inferred
-    ///
-    /// # Errors
-    ///
-    /// 409 if it has ended already (inferred).
     pub fn stop_agent(&self, id: &AgentId) -> Result<Acknowledged<Agent>> {
         self.acknowledge(&Call::to(&STOP_AGENT, &[id.as_str()])?)
     }
 
-    /// Deletes an agent, its conversation and its artifacts. **Destructive**: it cannot be undone. Documented to exist;
-    /// method, path and response are inferred. Never retried if its effect is unknown.
+    /// Deletes an agent, its conversation and its artifacts. **Destructive**: it cannot be undone. 404 if it is not known.
+    /// Documented to exist; method, path and response are inferred. Never retried if its effect is unknown.
     ///
     /// `DELETE /agents/{id}` · scope `developer:agent` · write tier · inferred
-    ///
-    /// # Errors
-    ///
-    /// 404 if it is not known.
     pub fn delete_agent(&self, id: &AgentId) -> Result<Acknowledged<Deleted>> {
         self.acknowledge(&Call::to(&DELETE_AGENT, &[id.as_str()])?)
     }
 
-    /// Gets the conversation of user and agent.
+    /// Gets the conversation of user and agent. 404 if the agent is not known.
     ///
     /// `GET /agents/{id}/conversation` · scope `developer:agent` · standard tier · observed
-    ///
-    /// # Errors
-    ///
-    /// 404 if it is not known.
     #[doc(alias = "get_agent_conversation")]
     pub fn conversation(&self, id: &AgentId) -> Result<Conversation> {
         self.fetch_data(&Call::to(&GET_AGENT_CONVERSATION, &[id.as_str()])?)
@@ -335,13 +316,9 @@ impl Nomic {
         Listing::new(self, Call::to(&LIST_ARTIFACTS, &[id.as_str()]), None)
     }
 
-    /// Gets an artifact with its content.
+    /// Gets an artifact with its content. 404 if it is not known.
     ///
     /// `GET /agents/{id}/artifacts/{artifactId}` · scope `developer:agent` · standard tier · inferred
-    ///
-    /// # Errors
-    ///
-    /// 404 if it is not known.
     #[doc(alias = "get_artifact")]
     pub fn artifact(&self, id: &AgentId, artifact_id: &ArtifactId) -> Result<Artifact> {
         self.fetch_data(&Call::to(&GET_ARTIFACT, &[id.as_str(), artifact_id.as_str()])?)

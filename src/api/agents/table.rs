@@ -72,18 +72,6 @@ impl Table {
     /// # Errors
     ///
     /// The writer's errors.
-    ///
-    /// ```
-    /// # use nomic_client::agents::Artifact;
-    /// # use serde_json::json;
-    /// # let artifact: Artifact = serde_json::from_value(json!({"id": "a", "content":
-    /// #     {"columns": ["mark", "note"], "rows": [["D1", "36\""], ["D2", null]]}})).unwrap();
-    /// let table = artifact.table().expect("a table");
-    /// let mut csv = Vec::new();
-    /// table.write_csv(&mut csv)?;
-    /// assert_eq!(String::from_utf8_lossy(&csv), "mark,note\r\nD1,\"36\"\"\"\r\nD2,\r\n");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn write_csv(&self, mut to: impl Write) -> io::Result<()> {
         let mut line = |cells: &mut dyn Iterator<Item = String>| -> io::Result<()> {
             for (index, cell) in cells.enumerate() {
@@ -135,6 +123,15 @@ mod tests {
         }
         let numbered = json!({"columns": [{"id": 1, "name": "a"}], "rows": [{"1": "x"}]});
         assert_eq!(Table::read(&numbered).unwrap().rows, [[json!("x")]]);
+    }
+
+    #[test]
+    fn a_table_is_written_as_csv() {
+        let content = json!({"columns": ["mark", "note"], "rows": [["D1", "36\""], ["D2", null], [" x", [1, "a"]]]});
+        let mut csv = Vec::new();
+        Table::read(&content).unwrap().write_csv(&mut csv).unwrap();
+        let expected = "mark,note\r\nD1,\"36\"\"\"\r\nD2,\r\n\" x\",\"[1,\"\"a\"\"]\"\r\n";
+        assert_eq!(String::from_utf8(csv).unwrap(), expected);
     }
 
     #[test]
