@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::ops::{ControlFlow, RangeInclusive};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
@@ -105,7 +105,7 @@ impl<'a> Call<'a> {
     /// Whether the request can be sent (again) as it is described.
     pub(crate) fn can_be_sent(&self) -> bool {
         match &self.body {
-            Body::Form(body) => body.source.can_be_read(),
+            Body::Form(body) => body.source().can_be_read(),
             Body::None | Body::Json(_) => true,
         }
     }
@@ -149,7 +149,7 @@ pub(crate) fn check_bounds(operation: &Name, name: &str, n: Option<u32>, bounds:
 pub(crate) struct UploadBody<'a> {
     pub(crate) form: Form,
     pub(crate) length: u64,
-    pub(crate) source: Source<'a>,
+    pub(crate) source: Mutex<Source<'a>>,
     pub(crate) progress: Option<Mutex<ProgressFn<'a>>>,
     /// Whether the progress function cancelled the upload.
     pub(crate) cancelled: AtomicBool,
@@ -165,7 +165,7 @@ pub(crate) enum Source<'a> {
     /// Opened again for every attempt.
     Path(PathBuf),
     Bytes(Vec<u8>),
-    Reader(Mutex<OneTimeReader<'a>>),
+    Reader(OneTimeReader<'a>),
 }
 
 /// A reader that can be read once.
@@ -184,27 +184,31 @@ impl Read for OneTimeReader<'_> {
 
 impl<'a> Source<'a> {
     pub(crate) fn reader(reader: impl Read + Send + 'a) -> Self {
-        Self::Reader(Mutex::new(OneTimeReader { reader: Box::new(reader), begun: false }))
+        Self::Reader(OneTimeReader { reader: Box::new(reader), begun: false })
     }
 
     fn can_be_read(&self) -> bool {
         match self {
             Self::Path(_) | Self::Bytes(_) => true,
-            Self::Reader(reader) => !reader.lock().unwrap_or_else(PoisonError::into_inner).begun,
+            Self::Reader(reader) => !reader.begun,
         }
     }
 
     /// Hands the document to `run`, from its beginning.
-    fn read<T>(&self, run: impl FnOnce(&mut dyn Read) -> T) -> io::Result<T> {
+    fn read<T>(&mut self, run: impl FnOnce(&mut dyn Read) -> T) -> io::Result<T> {
         Ok(match self {
             Self::Path(path) => run(&mut File::open(path)?),
             Self::Bytes(bytes) => run(&mut bytes.as_slice()),
-            Self::Reader(reader) => run(&mut *reader.lock().unwrap_or_else(PoisonError::into_inner)),
+            Self::Reader(reader) => run(reader),
         })
     }
 }
 
-impl UploadBody<'_> {
+impl<'a> UploadBody<'a> {
+    fn source(&self) -> MutexGuard<'_, Source<'a>> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Hands the whole form to `run`, as a reader of known length.
     pub(crate) fn send<T>(&self, run: impl FnOnce(&mut dyn Read, u64) -> T) -> io::Result<T> {
         let total = self.length;
@@ -214,7 +218,7 @@ impl UploadBody<'_> {
             self.cancelled.fetch_or(decision.is_break(), Ordering::Relaxed);
             decision
         };
-        self.source.read(|document| run(&mut self.form.reader(document, total, &mut tell), self.form.length(total)))
+        self.source().read(|document| run(&mut self.form.reader(document, total, &mut tell), self.form.length(total)))
     }
 }
 
@@ -251,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_was_partly_read_is_not_sent_again() {
-        let source = Source::reader(io::empty());
+        let mut source = Source::reader(io::empty());
         source.read(|_| ()).unwrap();
         assert!(source.can_be_read(), "nothing was read from it");
         source.read(|reader| reader.read(&mut [0])).unwrap().unwrap();

@@ -23,8 +23,8 @@ use std::hash::BuildHasher;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
 
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
@@ -165,7 +165,6 @@ impl<'a> Upload<'a> {
                 (Source::Path(path), metadata.len())
             }
             (Source::Reader(reader), None) => {
-                let reader = reader.into_inner().unwrap_or_else(PoisonError::into_inner);
                 let mut bytes = Vec::new();
                 reader.take(MAX_BUFFERED + 1).read_to_end(&mut bytes).map_err(read_error)?;
                 let length = bytes.len() as u64;
@@ -206,7 +205,7 @@ impl<'a> Upload<'a> {
         Ok(UploadBody {
             form: Form::new(&boundary(), &fields, "file", &name, &content_type),
             length,
-            source,
+            source: Mutex::new(source),
             progress: self.progress.map(Mutex::new),
             cancelled: AtomicBool::new(false),
             name: label,
@@ -396,6 +395,15 @@ mod tests {
         assert!(reason(Upload::from_bytes("a", "x").content_type("a\r\nb")).contains("not a media type"));
         assert!(reason(Upload::from_bytes("a", "x").parent("")).contains("parent"));
         assert!(Upload::from_reader("a.txt", io::empty(), MAX_UPLOAD).describe().is_ok());
+    }
+
+    #[test]
+    fn an_upload_may_be_used_for_a_shorter_time_than_its_reader_lives() {
+        fn shortened<'short>(upload: Upload<'static>, _: &'short str) -> Upload<'short> {
+            upload
+        }
+        let told = "told".to_owned();
+        let _ = shortened(Upload::from_bytes("a", "x"), &told).progress(|_, _| assert_eq!(told, "told"));
     }
 
     #[test]
