@@ -21,6 +21,9 @@ use crate::text::excerpt;
 /// let nomic = Nomic::from_env()?;
 /// let runs: Value = nomic.call(&Request::get("/agents").segment("019abc12").segment("runs").query("limit", 5))?;
 /// let made: Value = nomic.call(&Request::post("/reports").json(&json!({"title": "Doors"})).tier(Tier::Heavy))?;
+/// for report in nomic.list::<Value>(&Request::get("/reports").query("status", "open")) {
+///     println!("{}", report?["title"]);
+/// }
 /// # Ok::<(), nomic_client::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -131,15 +134,6 @@ impl Nomic {
 
     /// Lists the items of any other list as any type, with the same cursors and as lazily as the others. The page size is
     /// that of [`Listing::page_size`]; a query parameter `limit` or `cursor` is an error.
-    ///
-    /// ```no_run
-    /// # use nomic_client::{Nomic, Request};
-    /// # let nomic = Nomic::from_env()?;
-    /// for report in nomic.list::<serde_json::Value>(&Request::get("/reports").query("status", "open")) {
-    ///     println!("{}", report?["title"]);
-    /// }
-    /// # Ok::<(), nomic_client::Error>(())
-    /// ```
     ///
     /// # Errors
     ///

@@ -36,12 +36,6 @@ impl Prompt {
         self.images.push(image);
         self
     }
-
-    /// Why the API would refuse it.
-    pub(super) fn error(&self) -> Option<&'static str> {
-        let blank = self.text.as_ref().is_none_or(|text| text.trim().is_empty());
-        blank.then_some("the prompt has no text; say what the agent should do")
-    }
 }
 
 impl<T: Into<String>> From<T> for Prompt {
@@ -174,8 +168,10 @@ impl Launch {
             (Some(_), Some(_)) if !self.inputs.is_empty() => {
                 Some("a workflow with inputs takes no prompt; leave one of them out")
             }
-            (Some(prompt), _) => prompt.error(),
-            (None, Some(_)) => None,
+            (Some(prompt), _) if prompt.text.as_deref().unwrap_or_default().trim().is_empty() => {
+                Some("the prompt has no text; say what the agent should do")
+            }
+            (Some(_), _) | (None, Some(_)) => None,
         }
     }
 }

@@ -27,12 +27,9 @@ impl Column {
     fn read(column: &Value) -> Self {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let field = |name: &str| column.get(name).filter(|value| !value.is_null()).map(text);
-        let title = ["title", "name", "key", "id"].iter().find_map(|name| field(name));
-        let keys: Vec<String> = ["key", "id", "name", "title"].iter().filter_map(|name| field(name)).collect();
-        match title {
-            Some(title) => Self { keys, title },
-            None => Self { keys: vec![text(column)], title: text(column) },
-        }
+        let title = ["title", "name", "key", "id"].into_iter().find_map(field).unwrap_or_else(|| text(column));
+        let keys = ["key", "id", "name", "title"].into_iter().filter_map(field).chain([title.clone()]).collect();
+        Self { keys, title }
     }
 
     fn value<'a>(&self, row: &'a Map<String, Value>) -> Option<&'a Value> {
@@ -73,24 +70,20 @@ impl Table {
     ///
     /// The writer's errors.
     pub fn write_csv(&self, mut to: impl Write) -> io::Result<()> {
-        let mut line = |cells: &mut dyn Iterator<Item = String>| -> io::Result<()> {
-            for (index, cell) in cells.enumerate() {
-                let separator = if index == 0 { "" } else { "," };
+        let titles: Vec<Value> = self.columns.iter().map(|title| title.as_str().into()).collect();
+        for row in std::iter::once(&titles).chain(&self.rows) {
+            for (index, value) in row.iter().enumerate() {
+                let mut cell = match value {
+                    Value::Null => String::new(),
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
                 if cell.contains(['"', ',', '\r', '\n']) || cell.trim() != cell {
-                    write!(to, "{separator}\"{}\"", cell.replace('"', "\"\""))?;
-                } else {
-                    write!(to, "{separator}{cell}")?;
+                    cell = format!("\"{}\"", cell.replace('"', "\"\""));
                 }
+                write!(to, "{}{cell}", if index == 0 { "" } else { "," })?;
             }
-            to.write_all(b"\r\n")
-        };
-        line(&mut self.columns.iter().cloned())?;
-        for row in &self.rows {
-            line(&mut row.iter().map(|value| match value {
-                Value::Null => String::new(),
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            }))?;
+            to.write_all(b"\r\n")?;
         }
         Ok(())
     }
