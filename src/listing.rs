@@ -45,27 +45,17 @@ pub struct Page<T> {
 /// ```no_run
 /// use nomic_client::{Nomic, Result, agents::Filter};
 ///
-/// /// Prints every agent. If an error ends the list, returns the cursor to continue at.
-/// fn show(nomic: &Nomic, stored: Option<String>) -> Result<(), Option<String>> {
-///     let mut agents = nomic.agents(&Filter::default()).page_size(100);
-///     if let Some(cursor) = stored {
-///         agents = agents.starting_at(cursor);
-///     }
-///     while let Some(agent) = agents.next() {
-///         match agent {
-///             Ok(agent) => println!("{}: {}", agent.id, agent.status),
-///             Err(error) => {
-///                 eprintln!("{error}");
-///                 return Err(agents.cursor().map(str::to_owned));
-///             }
-///         }
-///     }
-///     Ok(())
-/// }
-///
-/// // Or only the first few, each or an error:
 /// let nomic = Nomic::from_env()?;
 /// let newest: Result<Vec<_>> = nomic.agents(&Filter::default()).take(10).collect();
+///
+/// let mut agents = nomic.agents(&Filter::default()).page_size(100).starting_at("a cursor stored by an earlier run");
+/// for agent in agents.by_ref() {
+///     match agent {
+///         Ok(agent) => println!("{}: {}", agent.id, agent.status),
+///         Err(error) => eprintln!("{error}"), // the last item
+///     }
+/// }
+/// println!("continue at {:?}", agents.cursor()); // `None` if there was no error
 /// # Ok::<(), nomic_client::Error>(())
 /// ```
 #[derive(Debug)]

@@ -14,7 +14,8 @@
 //! # Ok::<(), nomic_client::Error>(())
 //! ```
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -226,14 +227,8 @@ impl Parsed {
     /// The numbers of the pages that hold a block, ascending.
     #[must_use]
     pub fn pages(&self) -> Vec<u32> {
-        let mut pages = Vec::new();
-        for page in self.blocks().filter_map(Block::page) {
-            // Mostly they come in order.
-            if let Err(place) = pages.binary_search(&page) {
-                pages.insert(place, page);
-            }
-        }
-        pages
+        let pages: BTreeSet<u32> = self.blocks().filter_map(Block::page).collect();
+        pages.into_iter().collect()
     }
 
     /// The whole text: the chunks, or the blocks if there are no chunks, with an empty line between them.
@@ -251,15 +246,8 @@ impl Parsed {
     }
 }
 
-fn join<T: AsRef<str>>(parts: impl Iterator<Item = T>, separator: &str) -> String {
-    let mut text = String::new();
-    for part in parts.filter(|part| !part.as_ref().is_empty()) {
-        if !text.is_empty() {
-            text.push_str(separator);
-        }
-        text.push_str(part.as_ref());
-    }
-    text
+fn join<T: Borrow<str>>(parts: impl Iterator<Item = T>, separator: &str) -> String {
+    parts.filter(|part| !part.borrow().is_empty()).collect::<Vec<_>>().join(separator)
 }
 
 impl Nomic {
