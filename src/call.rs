@@ -1,11 +1,12 @@
 //! One request as a value: it can be inspected, and sent twice.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
@@ -34,7 +35,7 @@ pub(crate) struct Call<'a> {
     pub(crate) tier: Tier,
     pub(crate) scope: Option<&'static str>,
     pub(crate) body: Body<'a>,
-    /// A time limit of its own, in addition to the client's.
+    /// A time limit in addition to the client's.
     pub(crate) deadline: Option<Duration>,
 }
 
@@ -47,27 +48,23 @@ pub(crate) enum Body<'a> {
 }
 
 impl<'a> Call<'a> {
+    /// A request without a path.
+    pub(crate) fn new(operation: impl Into<Name>, method: Method, tier: Tier) -> Self {
+        let (operation, path, query) = (operation.into(), String::new(), String::new());
+        Self { operation, method, path, query, tier, scope: None, body: Body::None, deadline: None }
+    }
+
     /// A call of an operation; `ids` fill the `{…}` of its path, in order.
     pub(crate) fn to(operation: &Operation, ids: &[&str]) -> Result<Self> {
-        let mut ids = ids.iter();
-        let mut path = String::new();
+        let mut call =
+            Self { scope: Some(operation.scope), ..Self::new(operation.name, operation.method, operation.tier) };
+        let mut ids = ids.iter().copied();
         for segment in operation.path.split('/').skip(1) {
-            path.push('/');
-            match segment.strip_prefix('{') {
-                Some(_) => path.push_str(&path_segment(operation.name, ids.next().copied().unwrap_or_default())?),
-                None => path.push_str(segment),
-            }
+            let id = segment.starts_with('{').then(|| path_segment(ids.next().unwrap_or_default())).transpose();
+            let id = id.map_err(|reason| Error::invalid_request(operation.name, reason))?;
+            call.path.extend(["/", id.as_deref().unwrap_or(segment)]);
         }
-        Ok(Self {
-            operation: operation.name.into(),
-            method: operation.method,
-            path,
-            query: String::new(),
-            tier: operation.tier,
-            scope: Some(operation.scope),
-            body: Body::None,
-            deadline: None,
-        })
+        Ok(call)
     }
 
     /// Adds a query parameter.
@@ -99,7 +96,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Gets a time limit of its own.
+    /// Sets a time limit.
     pub(crate) fn within(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
         self
@@ -108,7 +105,7 @@ impl<'a> Call<'a> {
     /// Whether the request can be sent (again) as it is described.
     pub(crate) fn can_be_sent(&self) -> bool {
         match &self.body {
-            Body::Form(body) => body.source.can_be_read(),
+            Body::Form(body) => body.source().can_be_read(),
             Body::None | Body::Json(_) => true,
         }
     }
@@ -126,27 +123,33 @@ fn encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, PERCENT_ENCODE_SET)
 }
 
-/// An id as one path segment. One that would change the path is refused.
-pub(crate) fn path_segment(operation: &str, id: &str) -> Result<String> {
-    let reason = if id.is_empty() {
-        "the id is empty".to_owned()
-    } else if id == "." || id == ".." {
-        format!("{id:?} is not an id: it would lead to another path")
-    } else if id.chars().any(char::is_control) {
-        "the id contains a control character".to_owned()
-    } else if id.len() > MAX_ID {
-        format!("the id has {} bytes; the longest id has {MAX_ID}", id.len())
-    } else {
-        return Ok(Cow::from(encoded(id)).into_owned());
-    };
-    Err(Error::invalid_request(operation.to_owned(), reason))
+/// An id as one path segment; or why it is not one: it would change the path.
+pub(crate) fn path_segment(id: &str) -> Result<String, String> {
+    match id {
+        "" => Err("the id is empty".to_owned()),
+        "." | ".." => Err(format!("{id:?} is not an id: it would lead to another path")),
+        _ if id.chars().any(char::is_control) => Err("the id contains a control character".to_owned()),
+        _ if id.len() > MAX_ID => Err(format!("the id has {} bytes; the longest id has {MAX_ID}", id.len())),
+        _ => Ok(encoded(id).to_string()),
+    }
+}
+
+/// Refuses a number that is out of the API's bounds.
+pub(crate) fn check_bounds(operation: &Name, name: &str, n: Option<u32>, bounds: RangeInclusive<u32>) -> Result<()> {
+    match n.filter(|n| !bounds.contains(n)) {
+        None => Ok(()),
+        Some(n) => Err(Error::invalid_request(
+            operation.clone(),
+            format!("{name} is {n}; it must be {} to {}", bounds.start(), bounds.end()),
+        )),
+    }
 }
 
 /// A document to upload, with the form around it.
 pub(crate) struct UploadBody<'a> {
     pub(crate) form: Form,
     pub(crate) length: u64,
-    pub(crate) source: Source<'a>,
+    pub(crate) source: Mutex<Source<'a>>,
     pub(crate) progress: Option<Mutex<ProgressFn<'a>>>,
     /// Whether the progress function cancelled the upload.
     pub(crate) cancelled: AtomicBool,
@@ -160,41 +163,52 @@ pub(crate) type ProgressFn<'a> = Box<dyn FnMut(u64, u64) -> ControlFlow<()> + Se
 /// Where a document's bytes come from.
 pub(crate) enum Source<'a> {
     /// Opened again for every attempt.
-    Path(std::path::PathBuf),
+    Path(PathBuf),
     Bytes(Vec<u8>),
-    /// Can be read once; the flag says that reading began.
-    Reader(Mutex<(Box<dyn Read + Send + 'a>, bool)>),
+    Reader(OneTimeReader<'a>),
 }
 
-impl Source<'_> {
+/// A reader that can be read once.
+pub(crate) struct OneTimeReader<'a> {
+    pub(crate) reader: Box<dyn Read + Send + 'a>,
+    /// Whether reading began.
+    pub(crate) begun: bool,
+}
+
+impl Read for OneTimeReader<'_> {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        self.begun = true;
+        self.reader.read(piece)
+    }
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn reader(reader: impl Read + Send + 'a) -> Self {
+        Self::Reader(OneTimeReader { reader: Box::new(reader), begun: false })
+    }
+
     fn can_be_read(&self) -> bool {
         match self {
             Self::Path(_) | Self::Bytes(_) => true,
-            Self::Reader(reader) => !reader.lock().unwrap_or_else(PoisonError::into_inner).1,
+            Self::Reader(reader) => !reader.begun,
         }
     }
 
     /// Hands the document to `run`, from its beginning.
-    fn read<T>(&self, run: impl FnOnce(&mut dyn Read) -> T) -> io::Result<T> {
-        match self {
-            Self::Path(path) => Ok(run(&mut std::fs::File::open(path)?)),
-            Self::Bytes(bytes) => Ok(run(&mut bytes.as_slice())),
-            Self::Reader(reader) => {
-                struct Tracked<'a, 'b>(&'a mut (Box<dyn Read + Send + 'b>, bool));
-                impl Read for Tracked<'_, '_> {
-                    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
-                        self.0.1 = true;
-                        self.0.0.read(piece)
-                    }
-                }
-                let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(run(&mut Tracked(&mut reader)))
-            }
-        }
+    fn read<T>(&mut self, run: impl FnOnce(&mut dyn Read) -> T) -> io::Result<T> {
+        Ok(match self {
+            Self::Path(path) => run(&mut File::open(path)?),
+            Self::Bytes(bytes) => run(&mut bytes.as_slice()),
+            Self::Reader(reader) => run(reader),
+        })
     }
 }
 
-impl UploadBody<'_> {
+impl<'a> UploadBody<'a> {
+    fn source(&self) -> MutexGuard<'_, Source<'a>> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Hands the whole form to `run`, as a reader of known length.
     pub(crate) fn send<T>(&self, run: impl FnOnce(&mut dyn Read, u64) -> T) -> io::Result<T> {
         let total = self.length;
@@ -204,7 +218,7 @@ impl UploadBody<'_> {
             self.cancelled.fetch_or(decision.is_break(), Ordering::Relaxed);
             decision
         };
-        self.source.read(|document| run(&mut self.form.reader(document, total, &mut tell), self.form.length(total)))
+        self.source().read(|document| run(&mut self.form.reader(document, total, &mut tell), self.form.length(total)))
     }
 }
 
@@ -241,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_was_partly_read_is_not_sent_again() {
-        let source = Source::Reader(Mutex::new((Box::new(io::empty()), false)));
+        let mut source = Source::reader(io::empty());
         source.read(|_| ()).unwrap();
         assert!(source.can_be_read(), "nothing was read from it");
         source.read(|reader| reader.read(&mut [0])).unwrap().unwrap();

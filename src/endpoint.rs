@@ -1,7 +1,7 @@
 //! The endpoint: base URL and API key, checked before anything is sent.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde_json::Value;
 
@@ -34,16 +34,13 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
     if rest.contains(['?', '#']) {
         return Err(format!("the base URL {text:?} has a query or a fragment"));
     }
-    let (authority, path) = match rest.find('/') {
-        Some(at) => rest.split_at(at),
-        None => (rest, ""),
-    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     // A name may end with the root's dot; keys and pools would take it for another one.
     let authority = authority.trim_end_matches('.').to_ascii_lowercase();
     let (host, port) = host_and_port(&authority).ok_or_else(|| format!("{text:?} has no valid host"))?;
+    let is_local = is_loopback(host);
     // `acme` and `acme.drive` are domains of the service; a host of your own is written with scheme or port.
-    let short =
-        scheme.is_none() && port.is_none() && !is_loopback(host) && !host.ends_with(SERVICE) && !host.starts_with('[');
+    let short = scheme.is_none() && port.is_none() && !is_local && !host.ends_with(SERVICE) && !host.starts_with('[');
     if short && (host.parse::<IpAddr>().is_ok() || host.split('.').any(|label| label == "nomic")) {
         return Err(format!("{host:?} is not a domain of the service like `acme`; write any other host with https://"));
     }
@@ -54,23 +51,15 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
     if host.len() > MAX_HOST {
         return Err(format!("{text:?} has no valid host"));
     }
-    let scheme = match scheme {
-        Some(scheme) => scheme,
-        None if is_loopback(&host) => "http".to_owned(),
-        None => "https".to_owned(),
-    };
-    match scheme.as_str() {
-        "https" => {}
-        "http" if allow_plain_http || is_loopback(&host) => {}
-        "http" => {
-            return Err(format!(
-                "plain http would send the key unencrypted to {host}; use https, or Builder::allow_plain_http"
-            ));
-        }
-        other => return Err(format!("the scheme of the base URL is {other:?}; it must be https")),
+    let scheme = scheme.as_deref().unwrap_or(if is_local { "http" } else { "https" });
+    if scheme == "http" && !allow_plain_http && !is_local {
+        let instead = "use https, or Builder::allow_plain_http";
+        return Err(format!("plain http would send the key unencrypted to {host}; {instead}"));
     }
-    let path = path.trim_end_matches('/');
-    let path = match path {
+    if scheme != "http" && scheme != "https" {
+        return Err(format!("the scheme of the base URL is {scheme:?}; it must be https"));
+    }
+    let path = match path.trim_end_matches('/') {
         "" | "/api" | PREFIX if host.ends_with(SERVICE) => PREFIX,
         other if host.ends_with(SERVICE) => {
             return Err(format!("the path {other:?} is not that of this API, {PREFIX}"));
@@ -84,26 +73,18 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
 
 /// Splits and checks; `None` if the host is not valid.
 fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.find(']')) {
-        Some(end) => {
-            let (host, rest) = authority.split_at(end + 2);
-            (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
-        }
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        },
+    let (host, port) = match authority.rsplit_once(':') {
+        // Not a colon inside `[::1]`.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().ok()?)),
+        _ => (authority, None),
     };
-    let port = port.map(str::parse).transpose().ok()?;
-    let valid = match host.strip_prefix('[') {
-        Some(rest) => rest.trim_end_matches(']').parse::<IpAddr>().is_ok(),
-        None => {
-            host.len() <= MAX_HOST
-                && host.split('.').all(|label| {
-                    let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-                    !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && label.bytes().all(inner)
-                })
-        }
+    let is_label = |label: &str| {
+        let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&label.len()) && !label.starts_with('-') && label.bytes().all(is_valid)
+    };
+    let valid = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host.split('.').all(is_label),
     };
     valid.then_some((host, port))
 }
@@ -123,14 +104,12 @@ pub(crate) fn host(base: &str) -> &str {
     base.split_once("://").map_or(base, |(_, rest)| rest.split('/').next().unwrap_or(rest))
 }
 
-/// What stands for the key in a text.
+/// What replaces the key in a text.
 const REDACTED: &str = "[key]";
 
-/// An API key. Nothing prints it.
+/// An API key, as the value of the `Authorization` header. Nothing prints it.
 #[derive(Clone)]
-pub(crate) struct Key {
-    authorization: String,
-}
+pub(crate) struct Key(String);
 
 impl Key {
     const SCHEME: &str = "Bearer ";
@@ -152,19 +131,19 @@ impl Key {
         } else if !key.is_ascii() {
             "contains a character that is not ASCII"
         } else {
-            return Ok(Self { authorization: format!("{}{key}", Self::SCHEME) });
+            return Ok(Self(format!("{}{key}", Self::SCHEME)));
         };
         Err(format!("the API key {what}"))
     }
 
     /// The value of the `Authorization` header.
     pub(crate) fn authorization(&self) -> &str {
-        &self.authorization
+        &self.0
     }
 
     /// Text from outside, without the key: a server may echo what it was sent.
     pub(crate) fn redact(&self, text: &str) -> String {
-        text.replace(&self.authorization[Self::SCHEME.len()..], REDACTED)
+        text.replace(&self.0[Self::SCHEME.len()..], REDACTED)
     }
 
     /// JSON without the key. Done after decoding: JSON has more than one way to write a character.
@@ -184,13 +163,9 @@ impl Key {
         let longer = &body[..body.len().min(4 * MAX_BODY_EXCERPT)];
         let mut text = self.redact(&String::from_utf8_lossy(longer));
         // The first part of a key may be at the end of what was redacted.
-        let end =
-            if longer.len() < body.len() { text.len().saturating_sub(self.authorization.len()) } else { text.len() };
-        let mut end = end.min(MAX_BODY_EXCERPT);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+        let cut = if longer.len() < body.len() { self.0.len() } else { 0 };
+        let end = text.len().saturating_sub(cut).min(MAX_BODY_EXCERPT);
+        text.truncate((0..=end).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0));
         text
     }
 }

@@ -1,6 +1,6 @@
 //! The dimensions of an image, read from the first bytes of PNG, JPEG, GIF, WebP and BMP files.
 
-/// Width and height in pixels; `None` if it is none of the formats, or cut.
+/// Width and height in pixels; `None` for another format, or a truncated file.
 pub(crate) fn dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
     match bytes {
         [0x89, b'P', b'N', b'G', ..] => Some((big(bytes, 16, 4)?, big(bytes, 20, 4)?)),

@@ -43,7 +43,7 @@ pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, DecodeFailur
     if ignored > 0 && value.is_ok() && log::log_enabled!(target: "nomic_client", log::Level::Debug) {
         for number in 0..ignored.min(MAX_LOGGED) {
             if let (Some(failure), _) = lenient::count_ignored(number, || failure::<T>(text)) {
-                // Not what stands there: it may be anything.
+                // Not the value: it may be anything.
                 log::debug!(target: "nomic_client", "ignored a value of an unexpected type at {}", failure.path);
             }
         }
@@ -95,6 +95,11 @@ pub(crate) fn id(text: &[u8], field: &str) -> Option<String> {
 /// Encodes a value. What this crate encodes has string keys only, so that this cannot fail.
 pub(crate) fn encode(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// An object of the fields that are not `null`: the service decides on what is left out.
+pub(crate) fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    fields.into_iter().filter(|(_, value)| !value.is_null()).collect()
 }
 
 fn parse<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {

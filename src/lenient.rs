@@ -30,8 +30,7 @@ pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) ->
     match Found::deserialize(from)? {
         Found::Object(object) => Ok(Some(object)),
         Found::Other(Value::Null) => Ok(None),
-        Found::List(_) => ignore("invalid type: a list, expected an object"),
-        Found::Other(other) => ignore(format_args!("invalid type: {other}, expected an object")),
+        Found::List(_) | Found::Other(_) => ignore("invalid type, expected an object"),
     }
 }
 
@@ -40,8 +39,7 @@ pub(crate) fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -
     match Found::deserialize(from)? {
         Found::List(objects) => Ok(objects),
         Found::Other(Value::Null) => Ok(Vec::new()),
-        Found::Object(_) => ignore("invalid type: an object, expected a list"),
-        Found::Other(other) => ignore(format_args!("invalid type: {other}, expected a list")),
+        Found::Object(_) | Found::Other(_) => ignore("invalid type, expected a list"),
     }
 }
 
@@ -121,8 +119,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for FoundVisitor<T> {
         while let Some(item) = items.next_element()? {
             match item {
                 Found::Object(object) => objects.push(object),
-                Found::List(_) => ignore("invalid type: a list, expected an object")?,
-                Found::Other(other) => ignore(format_args!("invalid type: {other}, expected an object"))?,
+                Found::List(_) | Found::Other(_) => ignore("invalid type, expected an object")?,
             }
         }
         Ok(Found::List(objects))
@@ -158,7 +155,7 @@ thread_local! {
     static IGNORED: Cell<(u32, u32)> = const { Cell::new((0, u32::MAX)) };
 }
 
-/// Ignores a value: the default stands in for it.
+/// Ignores a value in favor of the default.
 fn ignore<T: Default, E: Error>(reason: impl Display) -> Result<T, E> {
     let (count, fail_at) = IGNORED.get();
     IGNORED.set((count.saturating_add(1), fail_at));

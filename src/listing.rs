@@ -1,8 +1,6 @@
 //! Lists, fetched lazily page by page: they continue past empty pages, end at an error, and can be resumed.
 
 use std::collections::HashSet;
-use std::collections::hash_map::RandomState;
-use std::fmt;
 use std::hash::BuildHasher;
 use std::iter::FusedIterator;
 use std::time::Duration;
@@ -12,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::call::Call;
+use crate::call::{Call, check_bounds};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lenient;
 use crate::nomic::Nomic;
@@ -47,114 +45,87 @@ pub struct Page<T> {
 /// ```no_run
 /// use nomic_client::{Nomic, Result, agents::Filter};
 ///
-/// /// Prints every agent. If an error ends the list, returns the cursor to continue at.
-/// fn show(nomic: &Nomic, stored: Option<String>) -> Result<(), Option<String>> {
-///     let mut agents = nomic.agents(&Filter::default()).page_size(100);
-///     if let Some(cursor) = stored {
-///         agents = agents.starting_at(cursor);
-///     }
-///     while let Some(agent) = agents.next() {
-///         match agent {
-///             Ok(agent) => println!("{}: {}", agent.id, agent.status),
-///             Err(error) => {
-///                 eprintln!("{error}");
-///                 return Err(agents.cursor().map(str::to_owned));
-///             }
-///         }
-///     }
-///     Ok(())
-/// }
-///
-/// // Or only the first few, each or an error:
 /// let nomic = Nomic::from_env()?;
 /// let newest: Result<Vec<_>> = nomic.agents(&Filter::default()).take(10).collect();
+///
+/// let mut agents = nomic.agents(&Filter::default()).page_size(100).starting_at("a cursor stored by an earlier run");
+/// for agent in agents.by_ref() {
+///     match agent {
+///         Ok(agent) => println!("{}: {}", agent.id, agent.status),
+///         Err(error) => eprintln!("{error}"), // the last item
+///     }
+/// }
+/// println!("continue at {:?}", agents.cursor()); // `None` if there was no error
 /// # Ok::<(), nomic_client::Error>(())
 /// ```
+#[derive(Debug)]
 #[must_use = "a listing is lazy: nothing is sent until it is iterated"]
-pub struct Listing<T> {
-    pages: Pages<T>,
-    items: IntoIter<T>,
-    /// The cursor of the page that `items` came from.
-    current: Option<String>,
-}
+pub struct Listing<T>(Pages<T>);
 
 /// The pages of a list; made by [`Listing::pages`].
+#[derive(Debug)]
 #[must_use = "pages are lazy: nothing is sent until they are iterated"]
 pub struct Pages<T> {
     nomic: Nomic,
-    /// The request without cursor and limit; or the error to yield first.
+    /// The request without cursor and limit, or the error to yield first; `None` at the end.
     call: Option<Result<Call<'static>>>,
-    /// The rest of a page that the listing had begun.
-    begun: Option<Page<T>>,
-    /// The cursor of that page.
-    begun_at: Option<String>,
     page_size: Option<u32>,
     largest_page: Option<u32>,
+    /// The cursor of the next page.
     cursor: Option<String>,
+    /// What is left of the page that a listing yields item by item.
+    items: IntoIter<T>,
+    /// The cursor of that page.
+    items_cursor: Option<String>,
     /// Hashes of the cursors that were requested. Two collide once in 2^64 pairs.
     seen: HashSet<u64>,
-    hashes: RandomState,
 }
 
 impl<T: DeserializeOwned> Listing<T> {
     pub(crate) fn new(nomic: &Nomic, call: Result<Call<'static>>, largest_page: Option<u32>) -> Self {
-        Self {
-            pages: Pages {
-                nomic: nomic.clone(),
-                call: Some(call),
-                begun: None,
-                begun_at: None,
-                page_size: None,
-                largest_page,
-                cursor: None,
-                seen: HashSet::new(),
-                hashes: RandomState::new(),
-            },
-            items: Vec::new().into_iter(),
-            current: None,
-        }
+        Self(Pages {
+            nomic: nomic.clone(),
+            call: Some(call),
+            page_size: None,
+            largest_page,
+            cursor: None,
+            items: IntoIter::default(),
+            items_cursor: None,
+            seen: HashSet::new(),
+        })
     }
 
     /// Sets the number of items on a page. Without it the server decides. A size that the API does not allow is an error
     /// before anything is sent.
     pub fn page_size(mut self, items: u32) -> Self {
-        self.pages.page_size = Some(items);
+        self.0.page_size = Some(items);
         self
     }
 
     /// Starts at a cursor of an earlier listing or page of the same request.
     pub fn starting_at(mut self, cursor: impl Into<String>) -> Self {
-        self.pages.cursor = Some(cursor.into());
+        self.0.cursor = Some(cursor.into());
         self
     }
 
     /// The list page by page, for `total_count`, or to store a cursor with every page. The rest of a page that was partly
     /// iterated comes first, as a page of its own.
-    pub fn pages(mut self) -> Pages<T> {
-        if self.items.len() > 0 {
-            self.pages.begun_at = self.current;
-            self.pages.begun = Some(Page {
-                data: self.items.collect(),
-                next_cursor: self.pages.cursor.clone(),
-                total_count: None,
-                extra: Map::new(),
-            });
-        }
-        self.pages
+    pub fn pages(self) -> Pages<T> {
+        self.0
     }
 
     /// Whether everything was yielded, or an error ended the listing. [`cursor`](Self::cursor) is `None` after the
     /// end as at the beginning; this tells them apart.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.items.len() == 0 && self.pages.is_finished()
+        self.0.is_finished()
     }
 
     /// Where to resume after a crash: the page of the next item. Items of that page that were already yielded come again.
     /// `None` at the beginning, and after the end.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
-        if self.items.len() > 0 { self.current.as_deref() } else { self.pages.cursor() }
+        self.0.cursor()
     }
 }
 
@@ -162,13 +133,14 @@ impl<T: DeserializeOwned> Iterator for Listing<T> {
     type Item = Result<T>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let pages = &mut self.0;
         loop {
-            if let Some(item) = self.items.next() {
+            if let Some(item) = pages.items.next() {
                 return Some(Ok(item));
             }
-            self.current = self.pages.cursor.clone();
-            match self.pages.next()? {
-                Ok(page) => self.items = page.data.into_iter(),
+            pages.items_cursor = pages.cursor.clone();
+            match pages.next()? {
+                Ok(page) => pages.items = page.data.into_iter(),
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -181,35 +153,39 @@ impl<T> Pages<T> {
     /// The cursor of the next page: the one that failed, after an error. `None` at the beginning, and after the end.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
-        if self.begun.is_some() { self.begun_at.as_deref() } else { self.cursor.as_deref() }
+        if self.items.len() > 0 { self.items_cursor.as_deref() } else { self.cursor.as_deref() }
     }
 
     /// Whether the last page was yielded, or an error ended the pages.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.begun.is_none() && self.call.is_none()
+        self.items.len() == 0 && self.call.is_none()
     }
 
     /// Sets the time limit of the next page.
     pub(crate) fn within(&mut self, limit: Duration) {
         self.call = self.call.take().map(|call| call.map(|call| call.within(limit)));
     }
+}
 
-    fn request(&self, call: Call<'static>) -> Result<Call<'static>> {
-        let call = match (self.page_size, self.largest_page) {
-            (None, _) => call,
-            (Some(size), largest) if size >= 1 && largest.is_none_or(|largest| size <= largest) => {
-                call.query("limit", &size.to_string())
+impl<T: DeserializeOwned> Pages<T> {
+    fn fetch(&mut self, call: Call<'static>) -> Result<Page<T>> {
+        // A server that goes in a circle of any length is noticed before it gets another request.
+        if let Some(cursor) = &self.cursor {
+            let hash = self.seen.hasher().hash_one(cursor);
+            if !self.seen.insert(hash) {
+                let cursor = self.nomic.redacted(cursor);
+                return Err(Error::new(call.operation, ErrorKind::RepeatedCursor { cursor }));
             }
-            (Some(size), largest) => {
-                let largest = largest.map(|largest| format!(" to {largest}")).unwrap_or_else(|| " or more".to_owned());
-                return Err(Error::invalid_request(
-                    call.operation,
-                    format!("page_size is {size}; it must be 1{largest}"),
-                ));
-            }
-        };
-        Ok(call.query_if("cursor", self.cursor.as_deref()))
+        }
+        check_bounds(&call.operation, "page_size", self.page_size, 1..=self.largest_page.unwrap_or(u32::MAX))?;
+        let request = call.clone().query_if("limit", self.page_size).query_if("cursor", self.cursor.as_ref());
+        let mut page: Page<T> = self.nomic.fetch(&request)?;
+        // An empty cursor would start over.
+        page.next_cursor = page.next_cursor.filter(|cursor| !cursor.is_empty());
+        self.cursor.clone_from(&page.next_cursor);
+        self.call = self.cursor.is_some().then_some(Ok(call));
+        Ok(page)
     }
 }
 
@@ -217,45 +193,14 @@ impl<T: DeserializeOwned> Iterator for Pages<T> {
     type Item = Result<Page<T>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(page) = self.begun.take() {
-            return Some(Ok(page));
+        if self.items.len() > 0 {
+            let data = std::mem::take(&mut self.items).collect();
+            let next_cursor = self.cursor.clone();
+            return Some(Ok(Page { data, next_cursor, total_count: None, extra: Map::new() }));
         }
-        // Taken out, and put back only if there is more to come.
-        let call = match self.call.take()? {
-            Ok(call) => call,
-            Err(error) => return Some(Err(error)),
-        };
-        // A server that goes in a circle of any length is noticed before it gets another request.
-        let repeated = self.cursor.clone().filter(|cursor| !self.seen.insert(self.hashes.hash_one(cursor)));
-        if let Some(cursor) = repeated {
-            let cursor = self.nomic.redacted(&cursor);
-            return Some(Err(Error::new(call.operation, ErrorKind::RepeatedCursor { cursor })));
-        }
-        let page: Result<Page<T>> = self.request(call.clone()).and_then(|call| self.nomic.fetch(&call));
-        let mut page = match page {
-            Ok(page) => page,
-            Err(error) => return Some(Err(error)),
-        };
-        // An empty cursor would start over.
-        page.next_cursor = page.next_cursor.filter(|cursor| !cursor.is_empty());
-        self.cursor.clone_from(&page.next_cursor);
-        if self.cursor.is_some() {
-            self.call = Some(Ok(call));
-        }
-        Some(Ok(page))
+        let call = self.call.take()?;
+        Some(call.and_then(|call| self.fetch(call)))
     }
 }
 
 impl<T: DeserializeOwned> FusedIterator for Pages<T> {}
-
-impl<T> fmt::Debug for Listing<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listing").field("pages", &self.pages).field("buffered", &self.items.len()).finish()
-    }
-}
-
-impl<T> fmt::Debug for Pages<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pages").field("call", &self.call).field("cursor", &self.cursor).finish_non_exhaustive()
-    }
-}

@@ -50,8 +50,9 @@ impl Form {
         document: &'a mut dyn Read,
         length: u64,
         progress: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
-    ) -> FormReader<'a> {
-        FormReader { head: &self.head, document, length, sent: 0, tail: &self.tail, progress, checked: false }
+    ) -> impl Read + 'a {
+        let document = DocumentReader { document, length, sent: 0, progress };
+        self.head.as_slice().chain(document).chain(self.tail.as_slice())
     }
 }
 
@@ -68,61 +69,45 @@ fn escaped(name: &str) -> String {
     text
 }
 
-/// Reads a form. It gives exactly its length or an error, because the sender would wait for more.
-pub(crate) struct FormReader<'a> {
-    head: &'a [u8],
+/// Reads a document. It gives exactly its length or an error, because the sender would wait for more.
+struct DocumentReader<'a> {
     document: &'a mut dyn Read,
     length: u64,
     sent: u64,
-    tail: &'a [u8],
     progress: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
-    checked: bool,
 }
 
 /// The errors of a document whose size changed while it was sent.
 pub(crate) const SHRANK: &str = "it shrank while it was sent";
 pub(crate) const GREW: &str = "it grew while it was sent";
 
-impl FormReader<'_> {
-    fn read_document(&mut self, piece: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.document.read(piece) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
-            }
-        }
-    }
-}
-
-impl Read for FormReader<'_> {
+impl Read for DocumentReader<'_> {
     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        let most = piece.len().min(usize::try_from(self.length - self.sent).unwrap_or(usize::MAX));
         if piece.is_empty() {
             return Ok(0);
         }
-        if !self.head.is_empty() {
-            return self.head.read(piece);
-        }
-        let left = self.length - self.sent;
-        if left > 0 {
-            let most = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let count = self.read_document(&mut piece[..most])?;
-            if count == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, SHRANK));
+        // At the end, one more byte is asked for. Only the tail makes the form valid, and it is not sent before.
+        let is_at_end = most == 0;
+        let piece = if is_at_end { &mut [0][..] } else { &mut piece[..most] };
+        let count = loop {
+            match self.document.read(piece) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
             }
-            self.sent += count as u64;
-            return match (self.progress)(self.sent) {
-                ControlFlow::Continue(()) => Ok(count),
-                ControlFlow::Break(()) => Err(io::Error::other("cancelled")),
-            };
-        }
-        // Only the tail makes the form valid: the server accepts nothing before this check.
-        if !self.checked {
-            if self.read_document(&mut [0])? > 0 {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, GREW));
+        };
+        match count {
+            0 if is_at_end => Ok(0),
+            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, SHRANK)),
+            _ if is_at_end => Err(io::Error::new(io::ErrorKind::InvalidData, GREW)),
+            _ => {
+                self.sent += count as u64;
+                match (self.progress)(self.sent) {
+                    ControlFlow::Continue(()) => Ok(count),
+                    ControlFlow::Break(()) => Err(io::Error::other("cancelled")),
+                }
             }
-            self.checked = true;
         }
-        self.tail.read(piece)
     }
 }
 

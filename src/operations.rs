@@ -13,19 +13,19 @@
 
 use std::fmt;
 
-/// An HTTP method. The operations that are known need three of them.
+/// An HTTP method. Only a `GET` is retried when the effect of the attempt before is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {
-    /// Reads; repeated after a failure where time may help.
+    /// Reads.
     Get,
-    /// Acts; never repeated on a doubtful outcome.
+    /// Writes.
     Post,
-    /// Acts; never repeated on a doubtful outcome.
+    /// Writes.
     Put,
-    /// Acts; never repeated on a doubtful outcome.
+    /// Writes.
     Patch,
-    /// Acts; never repeated on a doubtful outcome.
+    /// Writes.
     Delete,
 }
 
@@ -67,9 +67,7 @@ pub enum Tier {
 
 impl Tier {
     /// Every tier.
-    pub const ALL: &'static [Self] = &Self::EACH;
-
-    pub(crate) const EACH: [Self; 5] = [Self::Standard, Self::Write, Self::Heavy, Self::Search, Self::Analytics];
+    pub const ALL: &'static [Self] = &[Self::Standard, Self::Write, Self::Heavy, Self::Search, Self::Analytics];
 
     /// Requests a minute, as Nomic's API pages say. What the server says in its answers counts, not this.
     #[must_use]

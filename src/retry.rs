@@ -1,9 +1,8 @@
 //! Whether to retry a request, and after how long: pure decisions, so that nothing is paid for twice.
 
-use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::timestamp::days;
+use crate::timestamp::{is_decimal, numbers, unix_seconds};
 
 /// The pause before the first retry, doubled with each further one.
 const INITIAL_PAUSE: Duration = Duration::from_millis(250);
@@ -46,28 +45,19 @@ pub(crate) enum Decision {
 
 /// Decides. `tries` counts the attempts so far, with this one; `random` is in 0..1.
 pub(crate) fn decide(idempotent: bool, attempt: Attempt, tries: u32, random: f64) -> Decision {
-    let again = |asked: Option<Duration>| Decision::Retry {
+    let retry = |asked: Option<Duration>, uses_budget| Decision::Retry {
         pause: asked.unwrap_or_default().max(pause(tries, random)),
-        uses_budget: true,
+        uses_budget,
     };
     match attempt {
-        Attempt::NotSent => again(None),
-        Attempt::NoResponse if idempotent => again(None),
-        Attempt::Response { status: 429, retry_after: Some(asked), .. } => {
-            Decision::Retry { pause: asked.max(pause(tries, random)), uses_budget: false }
-        }
-        Attempt::Response { status: 408 | 500 | 502 | 504 | 520..=529, retry_after, .. } if idempotent => {
-            again(retry_after)
-        }
+        Attempt::NotSent => retry(None, true),
+        Attempt::Response { status: 429, retry_after: Some(asked), .. } => retry(Some(asked), false),
+        _ if !idempotent => Decision::Stop,
+        Attempt::NoResponse => retry(None, true),
         // The API's own 503 means "not on this instance"; with a delay it means "later".
-        Attempt::Response { status: 503, from_api, retry_after } if idempotent => {
-            if from_api && retry_after.is_none() {
-                Decision::Stop
-            } else {
-                again(retry_after)
-            }
-        }
-        Attempt::NoResponse | Attempt::Response { .. } => Decision::Stop,
+        Attempt::Response { status: 503, from_api: true, retry_after: None } => Decision::Stop,
+        Attempt::Response { status: 408 | 500 | 502..=504 | 520..=529, retry_after, .. } => retry(retry_after, true),
+        Attempt::Response { .. } => Decision::Stop,
     }
 }
 
@@ -81,7 +71,7 @@ fn pause(tries: u32, random: f64) -> Duration {
 /// A time is relative to the response's own `Date`, so that the two clocks need not agree; without one to `now`.
 pub(crate) fn retry_after(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
     let left = |until: Duration| until.saturating_sub(since_1970(date.and_then(http_date).unwrap_or(now)));
-    let seconds = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+    let seconds = if is_decimal(value) {
         // More than can be counted never ends.
         value.parse().map_or(Duration::MAX, Duration::from_secs)
     } else if let Ok(seconds) = value.parse::<f64>() {
@@ -106,19 +96,15 @@ fn http_date(text: &str) -> Option<SystemTime> {
         [_, month, day, time, year] => (day, month, year, time),
         _ => return None,
     };
-    let number = |word: &str, range: RangeInclusive<i64>| word.parse().ok().filter(|number| range.contains(number));
-    let day = number(day, 1..=31)?;
     let month = MONTHS.iter().position(|name| *name == month)? as i64 + 1;
-    let year = match number(year, 0..=9999)? {
+    let year = match year.parse::<u16>().ok()?.into() {
         // Two digits, of the hundred years around now as far as this crate will be used.
         short @ 0..=69 => short + 2000,
         short @ 70..=99 => short + 1900,
         year => year,
     };
-    let mut parts = time.split(':');
-    let mut part = |most| number(parts.next()?, 0..=most);
-    let (hour, minute, second) = (part(23)?, part(59)?, part(60)?);
-    let seconds = days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
+    let date = [year, month, day.parse::<u8>().ok()?.into()];
+    let seconds = unix_seconds(date, numbers(time, ':', [2, 2, 2])?)?;
     UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 

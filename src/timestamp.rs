@@ -69,9 +69,10 @@ impl From<String> for Timestamp {
 impl From<SystemTime> for Timestamp {
     /// In UTC, to the millisecond, as the service writes it.
     fn from(time: SystemTime) -> Self {
+        // No duration has more than 2^64 seconds, which is far from what an i128 cannot hold.
         let millis = match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => i128::try_from(after.as_millis()).unwrap_or(i128::MAX),
-            Err(before) => -i128::try_from(before.duration().as_nanos().div_ceil(1_000_000)).unwrap_or(i128::MAX),
+            Ok(after) => after.as_millis() as i128,
+            Err(before) => -(before.duration().as_nanos().div_ceil(1_000_000) as i128),
         };
         // Years of four digits, as RFC 3339 has them.
         let millis = millis.clamp(days(0, 1, 1) as i128 * DAY_MILLIS, days(10_000, 1, 1) as i128 * DAY_MILLIS - 1);
@@ -92,7 +93,7 @@ impl fmt::Display for Timestamp {
 const DAY_MILLIS: i128 = 86_400_000;
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar. Years begin in March here, so that the leap day comes last.
-pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
+fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     // 719 468 days lie between 0000-03-01 and 1970-01-01.
@@ -110,58 +111,47 @@ fn date(days: i64) -> (i64, i64, i64) {
     if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
 }
 
+/// Seconds from 1970 to a time in UTC; `None` if there is no such day or time. A leap second counts as the one after it.
+pub(crate) fn unix_seconds([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Option<i64> {
+    let days = days(year, month, day);
+    let exists = date(days) == (year, month, day) && hour < 24 && minute < 60 && second <= 60;
+    exists.then_some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
+/// Reads numbers of so many decimal digits each, between separators.
+pub(crate) fn numbers<const N: usize>(text: &str, separator: char, widths: [usize; N]) -> Option<[i64; N]> {
+    let mut parts = text.split(separator);
+    let mut numbers = [0; N];
+    for (number, width) in numbers.iter_mut().zip(widths) {
+        let part = parts.next().filter(|part| part.len() == width && is_decimal(part))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+/// Whether a text is nothing but decimal digits.
+pub(crate) fn is_decimal(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn rfc3339(text: &str) -> Option<SystemTime> {
-    let number = |from: usize, to: usize| -> Option<i64> {
-        let digits = text.get(from..to)?;
-        if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
-    };
-    let mark = |at: usize, marks: &[u8]| text.as_bytes().get(at).filter(|byte| marks.contains(byte)).map(|_| ());
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    mark(4, b"-")?;
-    mark(7, b"-")?;
-    mark(10, b"Tt ")?;
-    mark(13, b":")?;
-    mark(16, b":")?;
-    let days_in_month = match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
+    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let (time, zone) = time.split_at(time.find(['Z', 'z', '+', '-'])?);
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let (sign, offset) = match zone.split_at(1) {
+        ("Z" | "z", "") => (1, "00:00"),
+        ("+", offset) => (1, offset),
+        ("-", offset) => (-1, offset),
         _ => return None,
     };
-    if !(1..=days_in_month).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let rest = text.get(19..)?;
-    let (fraction, zone) = match rest.strip_prefix('.') {
-        Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
-        None => ("", rest),
-    };
-    if rest.starts_with('.') && fraction.is_empty() {
-        return None;
-    }
-    let nanos = fraction
-        .bytes()
-        .chain(std::iter::repeat(b'0'))
-        .take(9)
-        .fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0'));
-    let offset = match zone.as_bytes() {
-        [b'Z' | b'z'] => 0,
-        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] if [h1, h2, m1, m2].iter().all(|digit| digit.is_ascii_digit()) => {
-            let two = |tens: u8, ones: u8| i64::from(tens - b'0') * 10 + i64::from(ones - b'0');
-            let (hours, minutes) = (two(*h1, *h2), two(*m1, *m2));
-            if hours > 23 || minutes > 59 {
-                return None;
-            }
-            (hours * 3_600 + minutes * 60) * if *sign == b'-' { -1 } else { 1 }
-        }
-        _ => return None,
-    };
-    let seconds = days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset;
+    let [hours, minutes] = numbers(offset, ':', [2, 2]).filter(|[hours, minutes]| *hours < 24 && *minutes < 60)?;
+    let local = unix_seconds(numbers(date, '-', [4, 2, 2])?, numbers(time, ':', [2, 2, 2])?)?;
+    let seconds = local - sign * (hours * 3_600 + minutes * 60);
+    // Nine digits, padded or cut.
+    let nanos = Some(fraction).filter(|fraction| is_decimal(fraction)).map(|fraction| format!("{fraction:0<9.9}"))?;
     let whole = Duration::from_secs(seconds.unsigned_abs());
     let base = if seconds < 0 { UNIX_EPOCH.checked_sub(whole)? } else { UNIX_EPOCH.checked_add(whole)? };
-    base.checked_add(Duration::from_nanos(nanos.into()))
+    base.checked_add(Duration::from_nanos(nanos.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::timestamp::Timestamp;
 pub const MAX_PAGE: u32 = 1000;
 
 open_enum! {
-    /// How a user stands to the spend cap. The one word is the example in Nomic's API pages; others are to be expected.
+    /// How a user's costs compare with the spend cap. The one value is the example in Nomic's API pages; expect others.
     pub enum SpendStatus {
         /// Below the cap.
         WithinLimit = "within_limit",
@@ -36,7 +36,7 @@ pub struct UserAnalytics {
     /// The user's name, e.g. `Alice Johnson`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub name: Option<String>,
-    /// Whether the user is shut out.
+    /// Whether the user is disabled.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub disabled: Option<bool>,
     /// The user's role, e.g. `admin`.
@@ -48,15 +48,13 @@ pub struct UserAnalytics {
     /// When the user was last active; `None` if never.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub last_active_at: Option<Timestamp>,
-    /// What the user's use of AI has cost, in cents, e.g. 1200. Of which currency, and in which time, is not
-    /// documented.
+    /// What the user's use of AI has cost, in cents, e.g. 1200. The currency and the period are not documented.
     #[serde(default, deserialize_with = "lenient::integer")]
     pub ai_usage_cents: Option<i64>,
-    /// What it may cost, in cents, e.g. 2000; `None` for no cap of the user's own. Of which currency, and in which time,
-    /// is not documented.
+    /// What it may cost, in cents as above, e.g. 2000; `None` if the user has no own cap.
     #[serde(default, deserialize_with = "lenient::integer")]
     pub spend_cap_cents: Option<i64>,
-    /// How usage and cap stand to each other, e.g. `within_limit`.
+    /// How cost and cap compare, e.g. `within_limit`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub spend_status: Option<SpendStatus>,
     /// Fields that this version does not know.
@@ -64,7 +62,7 @@ pub struct UserAnalytics {
     pub extra: Map<String, Value>,
 }
 
-/// What narrows the figures.
+/// Which users to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only users with this in their address, e.g. `@example.com`.
@@ -78,7 +76,7 @@ impl Filter {
     }
 }
 
-/// What a page of figures says of the organization.
+/// What a page says of the organization.
 impl Page<UserAnalytics> {
     /// Whether the organization limits what users spend; `None` if the page does not say.
     #[must_use]
@@ -86,8 +84,8 @@ impl Page<UserAnalytics> {
         self.extra.get("spendLimitsEnabled")?.as_bool()
     }
 
-    /// What a user without a cap of their own may spend, in cents, e.g. 5000; `None` for no cap, or if the page does not
-    /// say. Of which currency, and in which time, is not documented.
+    /// What a user without an own cap may spend, in cents of an undocumented currency and period, e.g. 5000; `None` for no
+    /// cap, or if the page does not say.
     #[must_use]
     pub fn default_spend_cap_cents(&self) -> Option<i64> {
         self.extra.get("defaultSpendCapCents")?.as_i64()
@@ -95,7 +93,7 @@ impl Page<UserAnalytics> {
 }
 
 impl Nomic {
-    /// Lists the users' figures. Pages hold 1000 users at the most ([`MAX_PAGE`]); each also says two things of the
+    /// Lists what each user uses and may spend. A page has at most 1000 users ([`MAX_PAGE`]), and two values of the
     /// organization: [`spend_limits_enabled`](Page::spend_limits_enabled) and
     /// [`default_spend_cap_cents`](Page::default_spend_cap_cents).
     ///

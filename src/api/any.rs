@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::{Body, Call, path_segment};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::listing::Listing;
 use crate::nomic::Nomic;
 use crate::operations::{Method, Tier};
@@ -21,25 +21,41 @@ use crate::text::excerpt;
 /// let nomic = Nomic::from_env()?;
 /// let runs: Value = nomic.call(&Request::get("/agents").segment("019abc12").segment("runs").query("limit", 5))?;
 /// let made: Value = nomic.call(&Request::post("/reports").json(&json!({"title": "Doors"})).tier(Tier::Heavy))?;
+/// for report in nomic.list::<Value>(&Request::get("/reports").query("status", "open")) {
+///     println!("{}", report?["title"]);
+/// }
 /// # Ok::<(), nomic_client::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is given to `Nomic::call`"]
 pub struct Request {
-    method: Method,
-    path: String,
-    segments: Vec<String>,
-    query: Vec<(String, String)>,
-    body: Option<Result<Vec<u8>, String>>,
-    tier: Tier,
+    call: Call<'static>,
+    /// The first reason why it cannot be sent.
+    error: Option<String>,
 }
 
 impl Request {
     /// A request of any method: a GET in the standard tier, any other in the write tier. The path is relative to the base
     /// URL, e.g. `/agents/019a/runs`, and is percent-encoded. A `?` or `#` in it is an error: see [`query`](Self::query).
     pub fn new(method: Method, path: impl Into<String>) -> Self {
+        let path = path.into();
         let tier = if method == Method::Get { Tier::Standard } else { Tier::Write };
-        Self { method, path: path.into(), segments: Vec::new(), query: Vec::new(), body: None, tier }
+        let mut request = Self { call: Call::new(format!("{method} {}", excerpt(&path)), method, tier), error: None };
+        if path.contains("://") || path.starts_with("//") {
+            return request
+                .refused("the path is a URL; the key is sent to the base URL only, give the path relative to it");
+        }
+        if path.contains(['?', '#']) {
+            return request.refused(
+                "the path contains `?` or `#`; add query parameters with `query`, encode others as %3F and %23",
+            );
+        }
+        let path = path.strip_prefix('/').unwrap_or(&path);
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if !path.is_empty() {
+            request = path.split('/').fold(request, Self::segment);
+        }
+        request
     }
 
     /// A GET in the standard tier. Retried after a transient failure.
@@ -59,70 +75,46 @@ impl Request {
 
     /// Adds one segment to the path, e.g. an id. A slash in it is encoded.
     pub fn segment(mut self, segment: impl fmt::Display) -> Self {
-        self.segments.push(segment.to_string());
+        match path_segment(&segment.to_string()) {
+            Ok(segment) => self.call.path.extend(["/", &segment]),
+            Err(reason) => return self.refused(reason),
+        }
         self
     }
 
     /// Adds a query parameter.
     pub fn query(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
-        self.query.push((name.into(), value.to_string()));
+        self.call = self.call.query(&name.into(), &value.to_string());
         self
     }
 
     /// Sets a JSON body. A value that cannot be encoded (a map whose keys are not strings) is an error of
     /// [`Nomic::call`].
     pub fn json(mut self, body: &impl Serialize) -> Self {
-        self.body = Some(serde_json::to_vec(body).map_err(|error| error.to_string()));
+        match serde_json::to_vec(body) {
+            Ok(bytes) => self.call.body = Body::Json(bytes),
+            Err(error) => return self.refused(format!("the body cannot be encoded as JSON: {error}")),
+        }
         self
     }
 
     /// Sets the rate-limit tier that it counts in.
     pub fn tier(mut self, tier: Tier) -> Self {
-        self.tier = tier;
+        self.call.tier = tier;
         self
     }
 
-    fn describe(&self) -> crate::error::Result<Call<'static>> {
-        let name = format!("{} {}", self.method, excerpt(&self.path));
-        let refused = |reason: &str| Err(Error::invalid_request(name.clone(), reason));
-        if self.path.contains("://") || self.path.starts_with("//") {
-            return refused("the path is a URL; the key is sent to the base URL only, give the path relative to it");
+    fn refused(mut self, reason: impl Into<String>) -> Self {
+        self.error.get_or_insert(reason.into());
+        self
+    }
+
+    fn checked(&self) -> Result<&Call<'static>> {
+        let no_path = self.call.path.is_empty().then_some("the path is empty");
+        match self.error.as_deref().or(no_path) {
+            Some(reason) => Err(Error::invalid_request(self.call.operation.clone(), reason)),
+            None => Ok(&self.call),
         }
-        if self.path.contains(['?', '#']) {
-            return refused(
-                "the path contains `?` or `#`; add query parameters with `query`, encode others as %3F and %23",
-            );
-        }
-        let own = self.path.strip_prefix('/').unwrap_or(&self.path);
-        let own = own.strip_suffix('/').unwrap_or(own);
-        let mut path = String::new();
-        let segments = own.split('/').filter(|_| !own.is_empty()).chain(self.segments.iter().map(String::as_str));
-        for segment in segments {
-            path.push('/');
-            path.push_str(&path_segment(&name, segment)?);
-        }
-        if path.is_empty() {
-            return refused("the path is empty");
-        }
-        let body = match &self.body {
-            None => Body::None,
-            Some(Ok(bytes)) => Body::Json(bytes.clone()),
-            Some(Err(why)) => return refused(&format!("the body cannot be encoded as JSON: {why}")),
-        };
-        let mut call = Call {
-            operation: name.into(),
-            method: self.method,
-            path,
-            query: String::new(),
-            tier: self.tier,
-            scope: None,
-            body,
-            deadline: None,
-        };
-        for (name, value) in &self.query {
-            call = call.query(name, value);
-        }
-        Ok(call)
     }
 }
 
@@ -132,46 +124,28 @@ impl Nomic {
     /// where it does not matter. With `()` a response that has a body is a
     /// [`Decode`](crate::ErrorKind::Decode) error. In a `Value` an integer beyond 64 bits becomes a float.
     ///
-    /// ```no_run
-    /// # use nomic_client::{Nomic, Request};
-    /// # let nomic = Nomic::from_env()?;
-    /// let _: serde::de::IgnoredAny = nomic.call(&Request::delete("/reports").segment("019abc12"))?;
-    /// # Ok::<(), nomic_client::Error>(())
-    /// ```
-    ///
     /// # Errors
     ///
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if the path is empty, leads elsewhere (`..`, a URL), or contains
     /// a query or control characters.
-    pub fn call<T: DeserializeOwned>(&self, request: &Request) -> crate::error::Result<T> {
-        self.fetch_or_null(&request.describe()?)
+    pub fn call<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
+        self.fetch_or_null(request.checked()?)
     }
 
     /// Lists the items of any other list as any type, with the same cursors and as lazily as the others. The page size is
     /// that of [`Listing::page_size`]; a query parameter `limit` or `cursor` is an error.
     ///
-    /// ```no_run
-    /// # use nomic_client::{Nomic, Request};
-    /// # let nomic = Nomic::from_env()?;
-    /// for report in nomic.list::<serde_json::Value>(&Request::get("/reports").query("status", "open")) {
-    ///     println!("{}", report?["title"]);
-    /// }
-    /// # Ok::<(), nomic_client::Error>(())
-    /// ```
-    ///
     /// # Errors
     ///
     /// The first item is the error if the request cannot be sent as it is: see [`call`](Self::call).
     pub fn list<T: DeserializeOwned>(&self, request: &Request) -> Listing<T> {
-        let own = ["limit", "cursor"].into_iter().find(|own| request.query.iter().any(|(name, _)| name == own));
-        let call = request.describe().and_then(|call| match own {
-            Some(name) => {
-                let hint = if name == "limit" { "Listing::page_size" } else { "Listing::starting_at" };
-                Err(Error::invalid_request(call.operation, format!("the listing sets {name} itself; use {hint}")))
+        let mut request = request.clone();
+        for (name, instead) in [("limit=", "Listing::page_size"), ("cursor=", "Listing::starting_at")] {
+            if request.call.query.split('&').any(|parameter| parameter.starts_with(name)) {
+                request = request.refused(format!("a listing has no query parameter `{name}`; use {instead}"));
             }
-            None => Ok(call),
-        });
-        Listing::new(self, call, None)
+        }
+        Listing::new(self, request.checked().cloned(), None)
     }
 }
 
@@ -179,8 +153,8 @@ impl Nomic {
 mod tests {
     use super::*;
 
-    fn target(request: Request) -> crate::error::Result<String> {
-        request.describe().map(|call| call.url(""))
+    fn target(request: Request) -> Result<String> {
+        request.checked().map(|call| call.url(""))
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! API keys: which there are, and taking one away. A full key is never shown by the service.
+//! API keys: listing and revoking them. The service never shows a full key.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -64,7 +64,7 @@ pub struct KeyOwner {
     pub extra: Map<String, Value>,
 }
 
-/// What narrows a list of keys.
+/// Which keys to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only keys of this user.
@@ -97,13 +97,10 @@ impl Nomic {
     }
 
     /// Revokes an API key. **Destructive**: it stops working at once, and cannot be brought back; its record stays
-    /// listed. Documented to exist; path and response are inferred. Never retried if its effect is unknown.
+    /// listed. 404 if the key is not known. Documented to exist; path and response are inferred. Never retried if its
+    /// effect is unknown.
     ///
     /// `POST /api-keys/{id}/revoke` · scope `admin:api-keys:write` · write tier · inferred
-    ///
-    /// # Errors
-    ///
-    /// 404 if the key is not known.
     pub fn revoke_api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>> {
         self.acknowledge(&Call::to(&REVOKE_API_KEY, &[id.as_str()])?)
     }

@@ -58,7 +58,7 @@ pub struct AuditEntry {
     pub extra: Map<String, Value>,
 }
 
-/// Somebody or something that takes part in an action.
+/// Who acted, or a target of the action.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -96,16 +96,7 @@ pub struct Context {
     pub extra: Map<String, Value>,
 }
 
-/// What narrows the audit log.
-///
-/// ```
-/// use std::time::{Duration, SystemTime};
-/// use nomic_client::audit_logs::{Action, Filter};
-///
-/// let last_hour = SystemTime::now() - Duration::from_secs(3600);
-/// let filter = Filter { since: Some(last_hour.into()), ..Filter::default() };
-/// let filter = Filter { action: Some(Action::UserDisabled), ..Filter::default() };
-/// ```
+/// Which entries to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only this action, e.g. [`Action::UserDisabled`].
@@ -115,15 +106,16 @@ pub struct Filter {
 }
 
 impl Nomic {
-    /// Lists the audit log, newest first. Pages hold 1000 entries at the most ([`MAX_PAGE`]). A `since` that is no
-    /// timestamp is refused with the first item, before anything is sent.
+    /// Lists the audit log, newest first. A page has at most 1000 entries ([`MAX_PAGE`]). A `since` that is not a timestamp
+    /// is an error as the first item, before anything is sent.
     ///
     /// `GET /audit-logs` · scope `admin:audit:read` · standard tier
     ///
     /// ```no_run
     /// # use nomic_client::{Nomic, audit_logs::Filter};
     /// # let nomic = Nomic::from_env()?;
-    /// for entry in nomic.audit_logs(&Filter::default()).page_size(1000).take(5000) {
+    /// let last_hour = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    /// for entry in nomic.audit_logs(&Filter { since: Some(last_hour.into()), ..Filter::default() }) {
     ///     let entry = entry?;
     ///     println!("{} {}", entry.occurred_at, entry.action);
     /// }
@@ -131,12 +123,11 @@ impl Nomic {
     /// ```
     #[doc(alias = "list_audit_logs")]
     pub fn audit_logs(&self, filter: &Filter) -> Listing<AuditEntry> {
-        let checked = match filter.since.as_ref().map(Timestamp::system_time) {
+        let call = match filter.since.as_ref().map(Timestamp::system_time) {
             Some(Err(error)) => Err(Error::invalid_request(LIST_AUDIT_LOGS.name, format!("since: {error}"))),
-            _ => Call::to(&LIST_AUDIT_LOGS, &[]),
+            _ => Call::to(&LIST_AUDIT_LOGS, &[])
+                .map(|call| call.query_if("action", filter.action.as_ref()).query_if("since", filter.since.as_ref())),
         };
-        let call = checked
-            .map(|call| call.query_if("action", filter.action.as_ref()).query_if("since", filter.since.as_ref()));
         Listing::new(self, call, Some(MAX_PAGE))
     }
 }

@@ -17,8 +17,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::call::Call;
-use crate::error::{Error, Result};
+use crate::call::{Call, check_bounds};
+use crate::error::Result;
+use crate::json;
 use crate::lenient;
 use crate::nomic::Nomic;
 use crate::operations::SEARCH_CODES;
@@ -26,7 +27,7 @@ use crate::operations::SEARCH_CODES;
 /// 50: the most sections that one search gives.
 pub const MAX_RESULTS: u32 = 50;
 
-/// Narrows a search. The service decides on what is `None`.
+/// Options of a search. The service decides on what is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The code's year, e.g. 2021.
@@ -48,13 +49,13 @@ pub struct CodeSection {
     /// What to cite it by, e.g. `c-chunk-uuid`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub citation_id: Option<String>,
-    /// The page that it stands on, e.g. 42.
+    /// The page that it is on, e.g. 42.
     #[serde(default, deserialize_with = "lenient::integer")]
     pub page_number: Option<u32>,
     /// Its passages.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub content: Vec<Passage>,
-    /// The document that it stands in; the service does not always say.
+    /// The document that it is in; the service does not always say.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub file: Option<CodeFile>,
     /// Fields that this version does not know.
@@ -106,7 +107,7 @@ pub struct CodeFile {
     /// The code that it holds.
     #[serde(deserialize_with = "lenient::or_default")]
     pub code: Option<Code>,
-    /// The place where it applies.
+    /// Where it applies.
     #[serde(deserialize_with = "lenient::or_default")]
     pub jurisdiction: Option<Jurisdiction>,
     /// Since when it applies there, and whether it was changed.
@@ -136,7 +137,7 @@ pub struct Code {
     pub extra: Map<String, Value>,
 }
 
-/// A place with a code of its own.
+/// Where a code applies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
@@ -152,7 +153,7 @@ pub struct Jurisdiction {
     pub extra: Map<String, Value>,
 }
 
-/// How a jurisdiction took a code over.
+/// How a jurisdiction adopted a code.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
@@ -168,7 +169,7 @@ pub struct Adoption {
     pub extra: Map<String, Value>,
 }
 
-/// What a search gives.
+/// The response to a search.
 #[derive(Deserialize)]
 struct Found {
     #[serde(deserialize_with = "lenient::list")]
@@ -176,18 +177,15 @@ struct Found {
 }
 
 impl Nomic {
-    /// Searches the codes of a jurisdiction, best first, without pages. It only reads, but is a POST on the wire and treated
-    /// as one: it is not retried if its effect is unknown.
-    ///
-    /// `jurisdiction` is a slug, e.g. `texas` ([`Jurisdiction::slug`] of what was found). `code_type` is the name of a code
-    /// discipline; Nomic's API pages list none, and `building` is a guess.
+    /// Searches the codes of a jurisdiction ([`Jurisdiction::slug`]), best first, without pages. It only reads, but is a
+    /// POST on the wire and treated as one: it is not retried if its effect is unknown.
     ///
     /// `POST /codes/search` · scope `developer:agent` · search tier
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if the limit is out of its documented bounds. 422 if the jurisdiction or the code's type is not
-    /// known.
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if the limit is out of its documented bounds. 422 if the
+    /// jurisdiction or the code type is not known.
     pub fn search_codes(
         &self,
         query: &str,
@@ -195,23 +193,17 @@ impl Nomic {
         code_type: &str,
         options: &Options,
     ) -> Result<Vec<CodeSection>> {
-        if let Some(limit) = options.limit.filter(|limit| !(1..=MAX_RESULTS).contains(limit)) {
-            return Err(Error::invalid_request(
-                SEARCH_CODES.name,
-                format!("limit is {limit}; it must be 1 to {MAX_RESULTS}"),
-            ));
-        }
-        let mut body = json!({ "query": query, "jurisdiction": jurisdiction, "codeType": code_type });
-        if let Some(year) = options.year {
-            body["year"] = year.into();
-        }
-        if let Some(limit) = options.limit {
-            body["limit"] = limit.into();
-        }
-        if !options.keywords.is_empty() {
-            body["keywords"] = json!(options.keywords);
-        }
-        let found: Found = self.fetch_data(&Call::to(&SEARCH_CODES, &[])?.json(&body))?;
+        let call = Call::to(&SEARCH_CODES, &[])?;
+        check_bounds(&call.operation, "limit", options.limit, 1..=MAX_RESULTS)?;
+        let body = json::object([
+            ("query", query.into()),
+            ("jurisdiction", jurisdiction.into()),
+            ("codeType", code_type.into()),
+            ("year", json!(options.year)),
+            ("limit", json!(options.limit)),
+            ("keywords", json!(Some(&options.keywords).filter(|keywords| !keywords.is_empty()))),
+        ]);
+        let found: Found = self.fetch_data(&call.json(&body))?;
         Ok(found.results)
     }
 }

@@ -141,8 +141,8 @@ impl Nomic {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if there are no files, or the schema is not a JSON object. 404 if a version is not known, 422 if
-    /// a file or the schema cannot be used, 501 if this instance cannot extract.
+    /// [`InvalidRequest`](ErrorKind::InvalidRequest) if there are no files, or the schema is not a JSON object. 404 if a
+    /// version is not known, 422 if a file or the schema cannot be used, 501 if this instance cannot extract.
     #[doc(alias = "submit_extract")]
     pub fn extract(&self, file_version_ids: &[FileVersionId], schema: &Value, options: &Options) -> Result<ExtractJob> {
         let refused = |reason: &str| Err(Error::invalid_request(SUBMIT_EXTRACT.name, reason));
@@ -150,9 +150,7 @@ impl Nomic {
             return refused("there is no file to extract from; give at least one file version id");
         }
         if !schema.is_object() {
-            return refused(
-                "the schema is not a JSON object; give one like {\"type\": \"object\", \"properties\": {…}}",
-            );
+            return refused(r#"the schema is not a JSON object; give one like {"type": "object", "properties": {…}}"#);
         }
         let mut body = json!({ "fileVersionIds": file_version_ids, "schema": schema });
         if options.citations {

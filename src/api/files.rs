@@ -51,25 +51,17 @@ pub const MAX_SEARCH_PAGE: u32 = 50;
 
 /// A document to upload, from a path, bytes or a reader.
 ///
-/// ```no_run
-/// use nomic_client::{Nomic, files::Upload};
-/// use std::io::Read;
+/// ```
+/// use nomic_client::files::Upload;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let nomic = Nomic::from_env()?;
 /// let plan = Upload::from_path("floor-plan.pdf").destination("Project Alpha/drawings/floor-plan.pdf");
-/// let note = Upload::from_bytes("note.md", "# Approved").progress(|sent, total| eprintln!("{sent} of {total} bytes"));
-/// let first_mib = std::fs::File::open("archive.zip")?.take(1 << 20);
-/// let part = Upload::from_reader("part.bin", first_mib, 1 << 20).content_type("application/octet-stream");
-/// for upload in [plan, note, part] {
-///     println!("{}", nomic.upload(upload)?.file_version_id);
-/// }
-/// # Ok(())
-/// # }
+/// let log = Upload::from_reader("log.bin", std::io::repeat(0), 1 << 20).content_type("application/octet-stream");
 /// ```
 #[must_use = "an upload does nothing until it is given to `Nomic::upload`"]
 pub struct Upload<'a> {
-    source: UploadSource<'a>,
+    source: Source<'a>,
+    /// `None` if only reading tells.
+    length: Option<u64>,
     name: Option<String>,
     destination: Option<String>,
     parent_id: Option<FileId>,
@@ -77,42 +69,38 @@ pub struct Upload<'a> {
     progress: Option<ProgressFn<'a>>,
 }
 
-enum UploadSource<'a> {
-    Path(PathBuf),
-    Bytes(Vec<u8>),
-    Reader(Box<dyn Read + Send + 'a>, u64),
-    Buffered(Box<dyn Read + Send + 'a>),
-}
-
 impl<'a> Upload<'a> {
-    fn new(source: UploadSource<'a>, name: Option<String>) -> Self {
-        Self { source, name, destination: None, parent_id: None, content_type: None, progress: None }
+    fn new(source: Source<'a>, length: Option<u64>, name: Option<String>) -> Self {
+        Self { source, length, name, destination: None, parent_id: None, content_type: None, progress: None }
     }
 
     /// A file on disk, with its own name. It is opened again for every attempt.
     pub fn from_path(path: impl Into<PathBuf>) -> Self {
-        Self::new(UploadSource::Path(path.into()), None)
+        Self::new(Source::Path(path.into()), None, None)
     }
 
     /// Bytes in memory, with a file name that has an extension.
     pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self::new(UploadSource::Bytes(bytes.into()), Some(name.into()))
+        let bytes = bytes.into();
+        let length = bytes.len() as u64;
+        Self::new(Source::Bytes(bytes), Some(length), Some(name.into()))
     }
 
     /// A reader of `length` bytes; what it may give beyond them is not read. It can be read only once: an upload that was
     /// throttled (429) after it began is not retried.
     ///
-    /// The upload's [deadline](crate::Builder::upload_deadline) does not bound a reader that blocks: give it a time limit
-    /// of its own, e.g. `TcpStream::set_read_timeout`.
+    /// The upload's [deadline](crate::Builder::upload_deadline) does not bound a reader that blocks: set a time
+    /// limit on it, e.g. with `TcpStream::set_read_timeout`.
     pub fn from_reader(name: impl Into<String>, reader: impl Read + Send + 'a, length: u64) -> Self {
-        Self::new(UploadSource::Reader(Box::new(reader), length), Some(name.into()))
+        // Reading a socket beyond its length would block.
+        Self::new(Source::reader(reader.take(length)), Some(length), Some(name.into()))
     }
 
     /// A reader of unknown length. It is buffered in memory first, up to 16 MiB ([`MAX_BUFFERED`]); more is an error before
     /// a connection is opened. Write a larger one to a file. As with [`from_reader`](Self::from_reader), no deadline bounds
     /// it.
     pub fn from_reader_buffered(name: impl Into<String>, reader: impl Read + Send + 'a) -> Self {
-        Self::new(UploadSource::Buffered(Box::new(reader)), Some(name.into()))
+        Self::new(Source::reader(reader), None, Some(name.into()))
     }
 
     /// The file name, instead of the path's own. `"` and control characters in it are sent as `%22`, `%0D` and the like.
@@ -152,18 +140,6 @@ impl<'a> Upload<'a> {
 
     /// As [`progress`](Self::progress), with a function that may cancel the upload: after [`ControlFlow::Break`] it ends
     /// with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), and nothing is stored.
-    ///
-    /// ```
-    /// use std::ops::ControlFlow;
-    /// use std::sync::atomic::{AtomicBool, Ordering};
-    /// use nomic_client::files::Upload;
-    ///
-    /// static STOP: AtomicBool = AtomicBool::new(false); // set by a button, say
-    /// let upload = Upload::from_path("plan.pdf").on_progress(|_, _| match STOP.load(Ordering::Relaxed) {
-    ///     true => ControlFlow::Break(()),
-    ///     false => ControlFlow::Continue(()),
-    /// });
-    /// ```
     pub fn on_progress(mut self, on_progress: impl FnMut(u64, u64) -> ControlFlow<()> + Send + 'a) -> Self {
         self.progress = Some(Box::new(on_progress));
         self
@@ -172,40 +148,34 @@ impl<'a> Upload<'a> {
     /// Checks everything that can be checked before a connection is opened.
     fn describe(self) -> Result<UploadBody<'a>> {
         let refused = |reason: String| Err(Error::invalid_request(UPLOAD_FILE.name, truncate(&reason)));
-        let label = match (&self.source, &self.name) {
-            (UploadSource::Path(path), _) => path.display().to_string(),
-            (_, name) => name.clone().unwrap_or_default(),
+        let (label, own_name) = match &self.source {
+            Source::Path(path) => (path.display().to_string(), path.file_name()),
+            Source::Bytes(_) | Source::Reader(_) => (self.name.clone().unwrap_or_default(), None),
         };
         let label = excerpt(&label);
+        let own_name = own_name.map(|name| name.to_string_lossy().into_owned());
+        let name = self.name.or(own_name).unwrap_or_default();
         let read_error = |error: io::Error| Error::document(UPLOAD_FILE.name, label.clone(), error);
-        let (source, length, own_name) = match self.source {
-            UploadSource::Path(path) => {
-                let about = std::fs::metadata(&path).map_err(read_error)?;
-                if !about.is_file() {
+        let (source, length) = match (self.source, self.length) {
+            (Source::Path(path), _) => {
+                let metadata = std::fs::metadata(&path).map_err(read_error)?;
+                if !metadata.is_file() {
                     return refused(format!("{label} is not a file"));
                 }
-                let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-                (Source::Path(path), about.len(), name)
+                (Source::Path(path), metadata.len())
             }
-            UploadSource::Bytes(bytes) => {
-                let length = bytes.len() as u64;
-                (Source::Bytes(bytes), length, None)
-            }
-            // Reading a socket beyond its length would block.
-            UploadSource::Reader(reader, length) => {
-                (Source::Reader(Mutex::new((Box::new(reader.take(length)), false))), length, None)
-            }
-            UploadSource::Buffered(reader) => {
+            (Source::Reader(reader), None) => {
                 let mut bytes = Vec::new();
                 reader.take(MAX_BUFFERED + 1).read_to_end(&mut bytes).map_err(read_error)?;
-                if bytes.len() as u64 > MAX_BUFFERED {
+                let length = bytes.len() as u64;
+                if length > MAX_BUFFERED {
                     return refused(format!(
                         "{label} has more than {MAX_BUFFERED} bytes and no known length; write it to a file, or pass its length"
                     ));
                 }
-                let length = bytes.len() as u64;
-                (Source::Bytes(bytes), length, None)
+                (Source::Bytes(bytes), length)
             }
+            (source, length) => (source, length.unwrap_or_default()),
         };
         if length == 0 {
             return refused(format!("{label} is empty (0 bytes)"));
@@ -213,32 +183,29 @@ impl<'a> Upload<'a> {
         if length > MAX_UPLOAD {
             return refused(format!("{label} has {length} bytes; the service accepts at most {MAX_UPLOAD}"));
         }
-        let Some(name) = self.name.or(own_name).filter(|name| !name.is_empty()) else {
+        if name.is_empty() {
             return refused("the document has no file name".to_owned());
-        };
-        if let Some(reason) = self.destination.as_deref().and_then(destination_error) {
-            return refused(reason);
         }
-        let content_type =
-            self.content_type.unwrap_or_else(|| media_type(self.destination.as_deref().unwrap_or(&name)).to_owned());
-        if content_type.is_empty() || content_type.chars().any(|c| c != ' ' && !c.is_ascii_graphic()) {
+        let (path, parent) = (self.destination.as_deref(), self.parent_id.as_ref().map(FileId::as_str));
+        let is_control = |text: &str| text.contains(char::is_control);
+        if let Some(path) =
+            path.filter(|path| is_control(path) || path.split('/').any(|segment| matches!(segment, "" | "." | "..")))
+        {
+            return refused(format!("the destination {path:?} has an empty segment, `.`, `..` or a control character"));
+        }
+        if parent.is_some_and(|id| id.is_empty() || is_control(id)) {
+            return refused("the parent's id is empty or contains a control character".to_owned());
+        }
+        let content_type = self.content_type.unwrap_or_else(|| media_type(path.unwrap_or(&name)).to_owned());
+        if content_type.is_empty() || content_type.contains(|c: char| c != ' ' && !c.is_ascii_graphic()) {
             return refused(format!("{content_type:?} is not a media type"));
         }
-        let mut fields = Vec::new();
-        if let Some(path) = &self.destination {
-            fields.push(("path", path.as_str()));
-        }
-        if let Some(parent) = &self.parent_id {
-            if parent.as_str().is_empty() || parent.as_str().chars().any(char::is_control) {
-                return refused("the parent's id is empty or contains a control character".to_owned());
-            }
-            fields.push(("parentId", parent.as_str()));
-        }
-        let form = Form::new(&boundary(), &fields, "file", &name, &content_type);
+        let fields = [("path", path), ("parentId", parent)];
+        let fields: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         Ok(UploadBody {
-            form,
+            form: Form::new(&boundary(), &fields, "file", &name, &content_type),
             length,
-            source,
+            source: Mutex::new(source),
             progress: self.progress.map(Mutex::new),
             cancelled: AtomicBool::new(false),
             name: label,
@@ -248,24 +215,8 @@ impl<'a> Upload<'a> {
 
 impl fmt::Debug for Upload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upload")
-            .field("name", &self.name)
-            .field("destination", &self.destination)
-            .field("parent_id", &self.parent_id)
-            .field("content_type", &self.content_type)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Why the API would refuse a destination.
-fn destination_error(path: &str) -> Option<String> {
-    let mut segments = path.split('/');
-    if path.chars().any(char::is_control) {
-        Some(format!("the destination {path:?} contains a control character"))
-    } else if segments.any(|segment| matches!(segment, "" | "." | "..")) {
-        Some(format!("the destination {path:?} has an empty segment, `.` or `..`"))
-    } else {
-        None
+        let (name, path) = (&self.name, &self.destination);
+        f.debug_struct("Upload").field("name", name).field("destination", path).finish_non_exhaustive()
     }
 }
 
@@ -372,7 +323,7 @@ impl FileHit {
     }
 }
 
-/// Narrows a search for files.
+/// Which files to search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
     /// Only files of the integration with this id.
@@ -397,15 +348,6 @@ impl Nomic {
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if it is empty or larger than 500 MiB ([`MAX_UPLOAD`]). While it
     /// is sent: [`Document`](crate::ErrorKind::Document) if its size changes. If the response is lost, the
     /// [effect](Error::effect) is unknown.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # let nomic = nomic_client::Nomic::from_env()?;
-    /// let file = nomic.upload_file("drawings/floor-plan.pdf")?;
-    /// println!("{} is {}", file.name, file.file_version_id);
-    /// # Ok::<(), nomic_client::Error>(())
-    /// ```
     pub fn upload_file(&self, path: impl AsRef<Path>) -> Result<UploadedFile> {
         self.upload(Upload::from_path(path.as_ref()))
     }
@@ -453,6 +395,15 @@ mod tests {
         assert!(reason(Upload::from_bytes("a", "x").content_type("a\r\nb")).contains("not a media type"));
         assert!(reason(Upload::from_bytes("a", "x").parent("")).contains("parent"));
         assert!(Upload::from_reader("a.txt", io::empty(), MAX_UPLOAD).describe().is_ok());
+    }
+
+    #[test]
+    fn an_upload_may_be_used_for_a_shorter_time_than_its_reader_lives() {
+        fn shortened<'short>(upload: Upload<'static>, _: &'short str) -> Upload<'short> {
+            upload
+        }
+        let told = "told".to_owned();
+        let _ = shortened(Upload::from_bytes("a", "x"), &told).progress(|_, _| assert_eq!(told, "told"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The areas of the API, one room each; none of them imports another.
+//! The areas of the API, one module each; none of them imports another.
 
 pub mod agents;
 pub mod analytics;

@@ -14,19 +14,21 @@
 //! # Ok::<(), nomic_client::Error>(())
 //! ```
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::bbox::Bbox;
-use crate::call::Call;
-use crate::error::{Error, Result};
+use crate::call::{Call, check_bounds};
+use crate::error::Result;
 use crate::ids::{FileVersionId, TaskId};
 use crate::job::task::Task;
 use crate::job::{Poll, sealed};
 use crate::job_ref::JobRef;
+use crate::json;
 use crate::lenient::{self, Found};
 use crate::nomic::Nomic;
 use crate::open_enum::open_enum;
@@ -79,7 +81,7 @@ open_enum! {
     }
 }
 
-/// How to parse. The service decides on what is `None`; two of its defaults are known: `ocr_language` is `en`, and
+/// How to parse. The service decides on what is `None`; only two of its defaults are known: `ocr_language` is `en`, and
 /// `summary_word_limit` is 100.
 ///
 /// Where summaries appear in the result is not documented: look for them in the `content` and `extra` of
@@ -88,53 +90,32 @@ open_enum! {
 pub struct Options {
     /// The script of text in images.
     pub ocr_language: Option<OcrLanguage>,
-    /// Whether to summarize figures. `None` leaves it to the service, whose default is unknown.
+    /// Whether to summarize figures.
     pub figure_summary: Option<bool>,
-    /// Whether to summarize tables. `None` leaves it to the service, whose default is unknown.
+    /// Whether to summarize tables.
     pub table_summary: Option<bool>,
     /// The maximum number of words in a summary, 10 ([`MIN_SUMMARY_WORDS`]) to 100 ([`MAX_SUMMARY_WORDS`]).
     pub summary_word_limit: Option<u32>,
-    /// Whether chunks get a text for embedding: [`Chunk::embed`]. `None` leaves it to the service, whose default is
-    /// unknown.
+    /// Whether chunks get a text for embedding: [`Chunk::embed`].
     pub embed_chunks: Option<bool>,
 }
 
 impl Options {
-    fn body(&self) -> Result<Value> {
-        let mut options = Map::new();
-        let mut put = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                options.insert(name.to_owned(), value);
-            }
-        };
-        if let Some(words) =
-            self.summary_word_limit.filter(|words| !(MIN_SUMMARY_WORDS..=MAX_SUMMARY_WORDS).contains(words))
-        {
-            return Err(Error::invalid_request(
-                SUBMIT_PARSE.name,
-                format!("summary_word_limit is {words}; it must be {MIN_SUMMARY_WORDS} to {MAX_SUMMARY_WORDS}"),
-            ));
-        }
-        let enabled = |enabled: Option<bool>| enabled.map(|enabled| json!({ "enabled": enabled }));
-        put("ocrLanguage", self.ocr_language.as_ref().map(|language| language.as_str().into()));
-        put("figureSummary", enabled(self.figure_summary));
-        put("tableSummary", enabled(self.table_summary));
-        put("summaryWordLimit", self.summary_word_limit.map(Into::into));
-        put("embedChunks", self.embed_chunks.map(Into::into));
-        Ok(Value::Object(options))
+    /// As the service reads them; `null` if it decides on all.
+    fn body(&self) -> Value {
+        let enabled = |enabled: Option<bool>| enabled.map_or(Value::Null, |enabled| json!({ "enabled": enabled }));
+        let options = json::object([
+            ("ocrLanguage", json!(self.ocr_language)),
+            ("figureSummary", enabled(self.figure_summary)),
+            ("tableSummary", enabled(self.table_summary)),
+            ("summaryWordLimit", json!(self.summary_word_limit)),
+            ("embedChunks", json!(self.embed_chunks)),
+        ]);
+        if options == json!({}) { Value::Null } else { options }
     }
 }
 
-/// A parse job. Store it, and wait for it again after a restart.
-///
-/// ```
-/// use nomic_client::parse::ParseJob;
-///
-/// let stored = r#"{"taskId":"019abc12-3456-7890-abcd-ef1234567892"}"#;
-/// let job: ParseJob = serde_json::from_str(stored)?;
-/// assert_eq!(serde_json::to_string(&job)?, stored);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
+/// A parse job. Store it, and wait for it again after a restart. In JSON e.g. `{"taskId":"019abc12"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -168,9 +149,7 @@ pub struct Chunk {
     /// The text.
     #[serde(deserialize_with = "lenient::or_default")]
     pub content: String,
-    /// A text made for embedding (as a vector, for a search by meaning), in place of `content`, e.g.
-    /// `Release is embargoed`. `None` if the service gave none: ask for it with
-    /// [`Options::embed_chunks`].
+    /// A text for embedding in place of `content`, e.g. `Release is embargoed`; see [`Options::embed_chunks`].
     #[serde(deserialize_with = "lenient::or_default")]
     pub embed: Option<String>,
     /// The blocks that it is made of.
@@ -248,14 +227,8 @@ impl Parsed {
     /// The numbers of the pages that hold a block, ascending.
     #[must_use]
     pub fn pages(&self) -> Vec<u32> {
-        let mut pages = Vec::new();
-        for page in self.blocks().filter_map(Block::page) {
-            // Mostly they come in order.
-            if let Err(place) = pages.binary_search(&page) {
-                pages.insert(place, page);
-            }
-        }
-        pages
+        let pages: BTreeSet<u32> = self.blocks().filter_map(Block::page).collect();
+        pages.into_iter().collect()
     }
 
     /// The whole text: the chunks, or the blocks if there are no chunks, with an empty line between them.
@@ -273,15 +246,8 @@ impl Parsed {
     }
 }
 
-fn join<T: AsRef<str>>(parts: impl Iterator<Item = T>, separator: &str) -> String {
-    let mut text = String::new();
-    for part in parts.filter(|part| !part.as_ref().is_empty()) {
-        if !text.is_empty() {
-            text.push_str(separator);
-        }
-        text.push_str(part.as_ref());
-    }
-    text
+fn join<T: Borrow<str>>(parts: impl Iterator<Item = T>, separator: &str) -> String {
+    parts.filter(|part| !part.borrow().is_empty()).collect::<Vec<_>>().join(separator)
 }
 
 impl Nomic {
@@ -292,16 +258,15 @@ impl Nomic {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if an option is out of its documented bounds. 404 if the version is not known, 422 if the file
-    /// cannot be parsed, 501 if this instance has no parser.
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if an option is out of its documented bounds. 404 if the version
+    /// is not known, 422 if the file cannot be parsed, 501 if this instance has no parser.
     #[doc(alias = "submit_parse")]
     pub fn parse(&self, file_version_id: &FileVersionId, options: &Options) -> Result<ParseJob> {
-        let mut body = json!({ "fileVersionId": file_version_id });
-        let options = options.body()?;
-        if options.as_object().is_some_and(|options| !options.is_empty()) {
-            body["options"] = options;
-        }
-        self.submit(&Call::to(&SUBMIT_PARSE, &[])?.json(&body), "taskId", |id| JobRef::Parse(id.into()))
+        let call = Call::to(&SUBMIT_PARSE, &[])?;
+        let (words, bounds) = (options.summary_word_limit, MIN_SUMMARY_WORDS..=MAX_SUMMARY_WORDS);
+        check_bounds(&call.operation, "summary_word_limit", words, bounds)?;
+        let body = json::object([("fileVersionId", json!(file_version_id)), ("options", options.body())]);
+        self.submit(&call.json(&body), "taskId", |id| JobRef::Parse(id.into()))
     }
 
     /// A parse job that was started earlier, by this program or another; nothing is sent.
@@ -395,12 +360,22 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_job_comes_back() {
+        let stored = r#"{"taskId":"019abc12"}"#;
+        let job: ParseJob = serde_json::from_str(stored).unwrap();
+        assert_eq!(serde_json::to_string(&job).unwrap(), stored);
+    }
+
+    #[test]
     fn an_option_out_of_bounds_is_refused() {
+        let nomic = Nomic::new("http://127.0.0.1:1", "npk_example").unwrap();
         for words in [0, 9, 101] {
             let options = Options { summary_word_limit: Some(words), ..Options::default() };
-            assert!(options.body().is_err(), "{words}");
+            let error = nomic.parse(&"v".into(), &options).unwrap_err().to_string();
+            assert!(error.contains("it must be 10 to 100"), "{error}");
         }
         let options = Options { summary_word_limit: Some(10), table_summary: Some(true), ..Options::default() };
-        assert_eq!(options.body().unwrap(), json!({"summaryWordLimit": 10, "tableSummary": {"enabled": true}}));
+        assert_eq!(options.body(), json!({"summaryWordLimit": 10, "tableSummary": {"enabled": true}}));
+        assert_eq!(Options::default().body(), Value::Null);
     }
 }

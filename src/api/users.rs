@@ -84,27 +84,19 @@ impl Nomic {
         Listing::new(self, call, None)
     }
 
-    /// Gets a user, with the counts of API keys and sessions.
+    /// Gets a user, with the counts of API keys and sessions. 404 if the user is not known.
     ///
     /// `GET /users/{id}` · scope `admin:users:read` · standard tier
-    ///
-    /// # Errors
-    ///
-    /// 404 if the user is not known.
     #[doc(alias = "get_user")]
     pub fn user(&self, id: &UserId) -> Result<User> {
         self.fetch_data(&Call::to(&GET_USER, &[id.as_str()])?)
     }
 
     /// Disables a user, for a reason that the audit log keeps. **Destructive**: the user's API keys are revoked, and
-    /// [`enable_user`](Self::enable_user) does not bring them back. Documented to exist; path, body and response are
-    /// inferred. Never retried if its effect is unknown.
+    /// [`enable_user`](Self::enable_user) does not bring them back. 404 if the user is not known. Documented to exist;
+    /// path, body and response are inferred. Never retried if its effect is unknown.
     ///
     /// `POST /users/{id}/disable` · scope `admin:users:write` · write tier · inferred
-    ///
-    /// # Errors
-    ///
-    /// 404 if the user is not known.
     pub fn disable_user(&self, id: &UserId, reason: Option<&str>) -> Result<Option<User>> {
         let call = Call::to(&DISABLE_USER, &[id.as_str()])?;
         self.acknowledge(&match reason {
@@ -113,14 +105,10 @@ impl Nomic {
         })
     }
 
-    /// Enables a user again. Revoked keys stay revoked. Documented to exist; path and response are inferred. Never
-    /// retried if its effect is unknown.
+    /// Enables a user again. Revoked keys stay revoked. 404 if the user is not known. Documented to exist; path and
+    /// response are inferred. Never retried if its effect is unknown.
     ///
     /// `POST /users/{id}/enable` · scope `admin:users:write` · write tier · inferred
-    ///
-    /// # Errors
-    ///
-    /// 404 if the user is not known.
     pub fn enable_user(&self, id: &UserId) -> Result<Option<User>> {
         self.acknowledge(&Call::to(&ENABLE_USER, &[id.as_str()])?)
     }

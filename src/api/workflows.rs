@@ -71,15 +71,6 @@ impl Nomic {
     /// Lists the workflows that can be launched.
     ///
     /// `GET /workflows` · scope `developer:agent` · standard tier · inferred
-    ///
-    /// ```no_run
-    /// # let nomic = nomic_client::Nomic::from_env()?;
-    /// for workflow in nomic.workflows() {
-    ///     let workflow = workflow?;
-    ///     println!("{} {}", workflow.id, workflow.name.unwrap_or_default());
-    /// }
-    /// # Ok::<(), nomic_client::Error>(())
-    /// ```
     #[doc(alias = "list_workflows")]
     pub fn workflows(&self) -> Listing<Workflow> {
         Listing::new(self, Call::to(&LIST_WORKFLOWS, &[]), None)

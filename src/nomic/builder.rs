@@ -275,7 +275,7 @@ impl Builder {
                  use https, no proxy, or Builder::allow_plain_http"
             ))));
         }
-        let limiters = Tier::EACH.map(|tier| RateLimiter::new(tier.per_minute(), self.rate_window));
+        let limiters = std::array::from_fn(|tier| RateLimiter::new(Tier::ALL[tier].per_minute(), self.rate_window));
         Ok(Nomic {
             deadline: None,
             inner: Arc::new(Inner {

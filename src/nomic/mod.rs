@@ -77,7 +77,7 @@ struct Inner {
     base_url: String,
     key: Key,
     http: HttpClient,
-    limiters: [RateLimiter; Tier::EACH.len()],
+    limiters: [RateLimiter; Tier::ALL.len()],
     budget: Mutex<RetryBudget>,
     pacing: bool,
     attempts: u32,

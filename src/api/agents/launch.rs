@@ -36,22 +36,10 @@ impl Prompt {
         self.images.push(image);
         self
     }
-
-    /// Why the API would refuse it.
-    pub(super) fn error(&self) -> Option<&'static str> {
-        let blank = self.text.as_ref().is_none_or(|text| text.trim().is_empty());
-        blank.then_some("the prompt has no text; say what the agent should do")
-    }
 }
 
-impl From<&str> for Prompt {
-    fn from(text: &str) -> Self {
-        Self::new(text)
-    }
-}
-
-impl From<String> for Prompt {
-    fn from(text: String) -> Self {
+impl<T: Into<String>> From<T> for Prompt {
+    fn from(text: T) -> Self {
         Self::new(text)
     }
 }
@@ -114,14 +102,7 @@ impl Image {
 
 /// What to launch an agent with: a prompt, or a workflow.
 ///
-/// ```
-/// use nomic_client::agents::Launch;
-///
-/// let simple = Launch::prompt("Summarize the report.").files(["019a"]);
-/// let workflow = Launch::workflow("019b").input("submittal", ["019c"]).project("019d");
-/// # assert_eq!(simple, Launch { file_ids: vec!["019a".into()], ..Launch::prompt("Summarize the report.") });
-/// # assert_eq!(workflow.inputs["submittal"][0].as_str(), "019c");
-/// ```
+/// `Launch::prompt("Summarize the report.").files(["019a"])`, or `Launch::workflow("019b").input("submittal", ["019c"])`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Launch {
@@ -187,8 +168,10 @@ impl Launch {
             (Some(_), Some(_)) if !self.inputs.is_empty() => {
                 Some("a workflow with inputs takes no prompt; leave one of them out")
             }
-            (Some(prompt), _) => prompt.error(),
-            (None, Some(_)) => None,
+            (Some(prompt), _) if prompt.text.as_deref().unwrap_or_default().trim().is_empty() => {
+                Some("the prompt has no text; say what the agent should do")
+            }
+            (Some(_), _) | (None, Some(_)) => None,
         }
     }
 }

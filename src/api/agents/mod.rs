@@ -235,13 +235,11 @@ impl Nomic {
     /// without [`retry_after`](Error::retry_after), or with another [`code`](Error::code) than
     /// [`RateLimited`](crate::ErrorCode::RateLimited), may be the user's spend limit: waiting seconds does not help.
     pub fn launch_agent(&self, launch: &Launch) -> Result<Agent> {
-        match launch.error() {
-            Some(reason) => Err(Error::invalid_request(LAUNCH_AGENT.name, reason)),
-            None => self.submit(&Call::to(&LAUNCH_AGENT, &[])?.json(launch), "id", |id| JobRef::Agent(id.into())),
-        }
+        self.run_agent(Call::to(&LAUNCH_AGENT, &[])?, launch)
     }
 
-    /// Lists background agents; interactive chats are not among them. Pages hold 100 at the most ([`MAX_AGENTS_PAGE`]).
+    /// Lists background agents; interactive chats are not among them. A page has at most 100
+    /// ([`MAX_AGENTS_PAGE`]).
     ///
     /// `GET /agents` · scope `developer:agent` · standard tier
     #[doc(alias = "list_agents")]
@@ -252,67 +250,47 @@ impl Nomic {
         Listing::new(self, call, Some(MAX_AGENTS_PAGE))
     }
 
-    /// Gets an agent.
+    /// Gets an agent. 404 if it is not known.
     ///
     /// `GET /agents/{id}` · scope `developer:agent` · standard tier
-    ///
-    /// # Errors
-    ///
-    /// 404 if it is not known.
     #[doc(alias = "get_agent")]
     pub fn agent(&self, id: &AgentId) -> Result<Agent> {
         self.fetch_data(&Call::to(&GET_AGENT, &[id.as_str()])?)
     }
 
-    /// Continues an agent that has ended with another prompt; it runs again.
+    /// Continues an agent that has ended with another prompt; it runs again. 409 if it has not ended (inferred).
     ///
     /// `POST /agents/{id}/followup` · scope `developer:agent` · heavy tier · inferred
-    ///
-    /// # Errors
-    ///
-    /// 409 if it has not ended (inferred).
     pub fn follow_up_agent(&self, id: &AgentId, prompt: impl Into<Prompt>) -> Result<Agent> {
-        let body = Launch::prompt(prompt);
-        match body.error() {
-            Some(reason) => Err(Error::invalid_request(FOLLOW_UP_AGENT.name, reason)),
-            None => {
-                let call = Call::to(&FOLLOW_UP_AGENT, &[id.as_str()])?.json(&body);
-                self.submit(&call, "id", |id| JobRef::Agent(id.into()))
-            }
+        self.run_agent(Call::to(&FOLLOW_UP_AGENT, &[id.as_str()])?, &Launch::prompt(prompt))
+    }
+
+    fn run_agent(&self, call: Call<'_>, launch: &Launch) -> Result<Agent> {
+        match launch.error() {
+            Some(reason) => Err(Error::invalid_request(call.operation, reason)),
+            None => self.submit(&call.json(launch), "id", |id| JobRef::Agent(id.into())),
         }
     }
 
-    /// Stops an agent. Its artifacts remain. Documented to exist; path and response are inferred. Never retried if its effect
-    /// is unknown.
+    /// Stops an agent. Its artifacts remain. 409 if it has ended already (inferred). Documented to exist; path and response
+    /// are inferred. Never retried if its effect is unknown.
     ///
     /// `POST /agents/{id}/stop` · scope `developer:agent` · write tier · inferred
-    ///
-    /// # Errors
-    ///
-    /// 409 if it has ended already (inferred).
     pub fn stop_agent(&self, id: &AgentId) -> Result<Option<Agent>> {
         self.acknowledge(&Call::to(&STOP_AGENT, &[id.as_str()])?)
     }
 
-    /// Deletes an agent, its conversation and its artifacts. **Destructive**: it cannot be undone. Documented to exist;
-    /// method, path and response are inferred. Never retried if its effect is unknown.
+    /// Deletes an agent, its conversation and its artifacts. **Destructive**: it cannot be undone. 404 if it is not known.
+    /// Documented to exist; method, path and response are inferred. Never retried if its effect is unknown.
     ///
     /// `DELETE /agents/{id}` · scope `developer:agent` · write tier · inferred
-    ///
-    /// # Errors
-    ///
-    /// 404 if it is not known.
     pub fn delete_agent(&self, id: &AgentId) -> Result<()> {
         self.acknowledge::<IgnoredAny>(&Call::to(&DELETE_AGENT, &[id.as_str()])?).map(drop)
     }
 
-    /// Gets the conversation of user and agent.
+    /// Gets the conversation of user and agent. 404 if the agent is not known.
     ///
     /// `GET /agents/{id}/conversation` · scope `developer:agent` · standard tier · observed
-    ///
-    /// # Errors
-    ///
-    /// 404 if it is not known.
     #[doc(alias = "get_agent_conversation")]
     pub fn conversation(&self, id: &AgentId) -> Result<Conversation> {
         self.fetch_data(&Call::to(&GET_AGENT_CONVERSATION, &[id.as_str()])?)
@@ -326,13 +304,9 @@ impl Nomic {
         Listing::new(self, Call::to(&LIST_ARTIFACTS, &[id.as_str()]), None)
     }
 
-    /// Gets an artifact with its content.
+    /// Gets an artifact with its content. 404 if it is not known.
     ///
     /// `GET /agents/{id}/artifacts/{artifactId}` · scope `developer:agent` · standard tier · inferred
-    ///
-    /// # Errors
-    ///
-    /// 404 if it is not known.
     #[doc(alias = "get_artifact")]
     pub fn artifact(&self, id: &AgentId, artifact_id: &ArtifactId) -> Result<Artifact> {
         self.fetch_data(&Call::to(&GET_ARTIFACT, &[id.as_str(), artifact_id.as_str()])?)
@@ -361,8 +335,32 @@ impl sealed::Pollable for AgentId {
         Ok(agent.poll())
     }
 
+    /// Reads the list until it has shown all of these agents, at most as far as they reach if the newest come first.
     fn poll_list(nomic: &Nomic, jobs: &[&Self], timeout: Duration) -> ListPoll<Agent> {
-        poll_list(nomic, jobs.iter().copied(), timeout)
+        let mut sought: HashMap<&Self, Vec<usize>> = HashMap::new();
+        for (index, id) in jobs.iter().copied().enumerate() {
+            sought.entry(id).or_default().push(index);
+        }
+        let mut list = ListPoll { found: Vec::new(), requests: 0, error: None };
+        let mut pages = nomic.agents(&Filter::default()).page_size(MAX_AGENTS_PAGE).pages();
+        let enough = sought.len().div_ceil(MAX_AGENTS_PAGE as usize) as u32 + 1;
+        let started = Instant::now();
+        while list.requests < enough && !sought.is_empty() {
+            pages.within(timeout.saturating_sub(started.elapsed()).min(POLL_TIMEOUT));
+            let Some(page) = pages.next() else { break };
+            list.requests += 1;
+            match page {
+                Ok(page) => {
+                    for agent in page.data {
+                        for index in sought.remove(&agent.id).unwrap_or_default() {
+                            list.found.push((index, agent.clone().poll()));
+                        }
+                    }
+                }
+                Err(error) => list.error = Some(error),
+            }
+        }
+        list
     }
 }
 
@@ -381,7 +379,8 @@ impl sealed::Pollable for Agent {
     }
 
     fn poll_list(nomic: &Nomic, jobs: &[&Self], timeout: Duration) -> ListPoll<Agent> {
-        poll_list(nomic, jobs.iter().map(|agent| &agent.id), timeout)
+        let ids: Vec<&AgentId> = jobs.iter().map(|agent| &agent.id).collect();
+        AgentId::poll_list(nomic, &ids, timeout)
     }
 }
 
@@ -391,44 +390,10 @@ impl Agent {
         match self.status {
             AgentStatus::Finished | AgentStatus::Stopped => Poll::Done(self),
             AgentStatus::Failed => {
-                let said = self.extra.get("error").and_then(Value::as_str).map(str::to_owned);
-                Poll::Failed { status, message: said.or(self.summary).unwrap_or_default() }
+                let message = self.extra.get("error").and_then(Value::as_str).map(str::to_owned);
+                Poll::Failed { status, message: message.or(self.summary).unwrap_or_default() }
             }
             _ => Poll::Pending { status },
         }
     }
-}
-
-/// Reads the list until it has shown all of these agents, at most as far as they reach if the newest come first.
-fn poll_list<'a>(nomic: &Nomic, ids: impl Iterator<Item = &'a AgentId>, timeout: Duration) -> ListPoll<Agent> {
-    let mut sought: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (index, id) in ids.enumerate() {
-        sought.entry(id.as_str()).or_default().push(index);
-    }
-    let mut list = ListPoll { found: Vec::new(), requests: 0, error: None };
-    let call = Call::to(&LIST_AGENTS, &[]);
-    let mut pages = Listing::<Agent>::new(nomic, call, Some(MAX_AGENTS_PAGE)).page_size(MAX_AGENTS_PAGE).pages();
-    let enough = sought.len().div_ceil(MAX_AGENTS_PAGE as usize) + 1;
-    let started = Instant::now();
-    for _ in 0..enough {
-        pages.within(timeout.saturating_sub(started.elapsed()).min(POLL_TIMEOUT));
-        let Some(page) = pages.next() else { break };
-        list.requests += 1;
-        let agents = match page {
-            Ok(page) => page.data,
-            Err(error) => {
-                list.error = Some(error);
-                break;
-            }
-        };
-        for agent in agents {
-            for index in sought.remove(agent.id.as_str()).unwrap_or_default() {
-                list.found.push((index, agent.clone().poll()));
-            }
-        }
-        if sought.is_empty() {
-            break;
-        }
-    }
-    list
 }

@@ -27,12 +27,9 @@ impl Column {
     fn read(column: &Value) -> Self {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let field = |name: &str| column.get(name).filter(|value| !value.is_null()).map(text);
-        let title = ["title", "name", "key", "id"].iter().find_map(|name| field(name));
-        let keys: Vec<String> = ["key", "id", "name", "title"].iter().filter_map(|name| field(name)).collect();
-        match title {
-            Some(title) => Self { keys, title },
-            None => Self { keys: vec![text(column)], title: text(column) },
-        }
+        let title = ["title", "name", "key", "id"].into_iter().find_map(field).unwrap_or_else(|| text(column));
+        let keys = ["key", "id", "name", "title"].into_iter().filter_map(field).chain([title.clone()]).collect();
+        Self { keys, title }
     }
 
     fn value<'a>(&self, row: &'a Map<String, Value>) -> Option<&'a Value> {
@@ -72,37 +69,21 @@ impl Table {
     /// # Errors
     ///
     /// The writer's errors.
-    ///
-    /// ```
-    /// # use nomic_client::agents::Artifact;
-    /// # use serde_json::json;
-    /// # let artifact: Artifact = serde_json::from_value(json!({"id": "a", "content":
-    /// #     {"columns": ["mark", "note"], "rows": [["D1", "36\""], ["D2", null]]}})).unwrap();
-    /// let table = artifact.table().expect("a table");
-    /// let mut csv = Vec::new();
-    /// table.write_csv(&mut csv)?;
-    /// assert_eq!(String::from_utf8_lossy(&csv), "mark,note\r\nD1,\"36\"\"\"\r\nD2,\r\n");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn write_csv(&self, mut to: impl Write) -> io::Result<()> {
-        let mut line = |cells: &mut dyn Iterator<Item = String>| -> io::Result<()> {
-            for (index, cell) in cells.enumerate() {
-                let separator = if index == 0 { "" } else { "," };
+        let titles: Vec<Value> = self.columns.iter().map(|title| title.as_str().into()).collect();
+        for row in std::iter::once(&titles).chain(&self.rows) {
+            for (index, value) in row.iter().enumerate() {
+                let mut cell = match value {
+                    Value::Null => String::new(),
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
                 if cell.contains(['"', ',', '\r', '\n']) || cell.trim() != cell {
-                    write!(to, "{separator}\"{}\"", cell.replace('"', "\"\""))?;
-                } else {
-                    write!(to, "{separator}{cell}")?;
+                    cell = format!("\"{}\"", cell.replace('"', "\"\""));
                 }
+                write!(to, "{}{cell}", if index == 0 { "" } else { "," })?;
             }
-            to.write_all(b"\r\n")
-        };
-        line(&mut self.columns.iter().cloned())?;
-        for row in &self.rows {
-            line(&mut row.iter().map(|value| match value {
-                Value::Null => String::new(),
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            }))?;
+            to.write_all(b"\r\n")?;
         }
         Ok(())
     }
@@ -135,6 +116,15 @@ mod tests {
         }
         let numbered = json!({"columns": [{"id": 1, "name": "a"}], "rows": [{"1": "x"}]});
         assert_eq!(Table::read(&numbered).unwrap().rows, [[json!("x")]]);
+    }
+
+    #[test]
+    fn a_table_is_written_as_csv() {
+        let content = json!({"columns": ["mark", "note"], "rows": [["D1", "36\""], ["D2", null], [" x", [1, "a"]]]});
+        let mut csv = Vec::new();
+        Table::read(&content).unwrap().write_csv(&mut csv).unwrap();
+        let expected = "mark,note\r\nD1,\"36\"\"\"\r\nD2,\r\n\" x\",\"[1,\"\"a\"\"]\"\r\n";
+        assert_eq!(String::from_utf8(csv).unwrap(), expected);
     }
 
     #[test]
