@@ -15,7 +15,6 @@ macro_rules! ids {
             }
 
             /// The id as the service wrote it.
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }

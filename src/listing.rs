@@ -116,14 +116,12 @@ impl<T: DeserializeOwned> Listing<T> {
 
     /// Whether everything was yielded, or an error ended the listing. [`cursor`](Self::cursor) is `None` after the
     /// end as at the beginning; this tells them apart.
-    #[must_use]
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
     }
 
     /// Where to resume after a crash: the page of the next item. Items of that page that were already yielded come again.
     /// `None` at the beginning, and after the end.
-    #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.0.cursor()
     }
@@ -151,13 +149,11 @@ impl<T: DeserializeOwned> FusedIterator for Listing<T> {}
 
 impl<T> Pages<T> {
     /// The cursor of the next page: the one that failed, after an error. `None` at the beginning, and after the end.
-    #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         if self.items.len() > 0 { self.items_cursor.as_deref() } else { self.cursor.as_deref() }
     }
 
     /// Whether the last page was yielded, or an error ended the pages.
-    #[must_use]
     pub fn is_finished(&self) -> bool {
         self.items.len() == 0 && self.call.is_none()
     }

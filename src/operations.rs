@@ -31,7 +31,6 @@ pub enum Method {
 
 impl Method {
     /// In upper case, e.g. `GET`.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -70,7 +69,6 @@ impl Tier {
     pub const ALL: &'static [Self] = &[Self::Standard, Self::Write, Self::Heavy, Self::Search, Self::Analytics];
 
     /// Requests a minute, as Nomic's API pages say. What the server says in its answers counts, not this.
-    #[must_use]
     pub const fn per_minute(self) -> u32 {
         match self {
             Self::Standard => 300,
@@ -80,7 +78,6 @@ impl Tier {
     }
 
     /// The tier's name, e.g. `standard`.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Standard => "standard",
@@ -112,7 +109,6 @@ pub enum Evidence {
 
 impl Evidence {
     /// The word, e.g. `documented`.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Documented => "documented",

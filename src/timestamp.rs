@@ -39,7 +39,6 @@ pub struct InvalidTimestamp(String);
 
 impl Timestamp {
     /// The text as the service sent it.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

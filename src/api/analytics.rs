@@ -79,14 +79,12 @@ impl Filter {
 /// What a page says of the organization.
 impl Page<UserAnalytics> {
     /// Whether the organization limits what users spend; `None` if the page does not say.
-    #[must_use]
     pub fn spend_limits_enabled(&self) -> Option<bool> {
         self.extra.get("spendLimitsEnabled")?.as_bool()
     }
 
     /// What a user without an own cap may spend, in cents of an undocumented currency and period, e.g. 5000; `None` for no
     /// cap, or if the page does not say.
-    #[must_use]
     pub fn default_spend_cap_cents(&self) -> Option<i64> {
         self.extra.get("defaultSpendCapCents")?.as_i64()
     }

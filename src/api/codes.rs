@@ -65,7 +65,6 @@ pub struct CodeSection {
 
 impl CodeSection {
     /// The passages' text, a passage a line.
-    #[must_use]
     pub fn text(&self) -> String {
         self.content.iter().map(|passage| passage.text.as_str()).collect::<Vec<_>>().join("\n")
     }

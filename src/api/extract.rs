@@ -121,7 +121,6 @@ impl Extracted {
 
     /// The positions of the value of a property (`permitNumber`, or `contractor.name` for a nested one); empty if citations
     /// were not requested, or the value is absent.
-    #[must_use]
     pub fn citations_of(&self, property: &str) -> Vec<Citation> {
         let read = |value: &Value| Citation::deserialize(value).ok();
         let steps = |citations| property.split('.').try_fold(citations, |value: &Value, step| value.get(step));

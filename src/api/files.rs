@@ -317,7 +317,6 @@ pub struct FileHit {
 impl FileHit {
     /// The path in plain text, e.g. `Project Alpha/reports/quarterly.pdf`. A slash within a name looks like one
     /// between names.
-    #[must_use]
     pub fn decoded_path(&self) -> Option<String> {
         self.path.as_ref().map(|path| percent_decode_str(path).decode_utf8_lossy().into_owned())
     }

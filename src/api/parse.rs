@@ -191,7 +191,6 @@ impl Chunk {
 
 impl Block {
     /// The page that it is on, counted from 1.
-    #[must_use]
     pub fn page(&self) -> Option<u32> {
         self.bbox.as_ref().and_then(|bbox| bbox.page)
     }
@@ -225,21 +224,18 @@ impl Parsed {
     }
 
     /// The numbers of the pages that hold a block, ascending.
-    #[must_use]
     pub fn pages(&self) -> Vec<u32> {
         let pages: BTreeSet<u32> = self.blocks().filter_map(Block::page).collect();
         pages.into_iter().collect()
     }
 
     /// The whole text: the chunks, or the blocks if there are no chunks, with an empty line between them.
-    #[must_use]
     pub fn text(&self) -> String {
         let text = join(self.chunks.iter().map(Chunk::text), "\n\n");
         if text.is_empty() { join(self.blocks().map(|block| block.content.as_str()), "\n\n") } else { text }
     }
 
     /// The text of one page, counted from 1, a block a line (or more); empty if the page has none.
-    #[must_use]
     pub fn page_text(&self, page: u32) -> String {
         let blocks = self.blocks().filter(|block| block.page() == Some(page));
         join(blocks.map(|block| block.content.as_str()), "\n")

@@ -42,7 +42,7 @@ const MAX_RESERVED: u64 = 64 << 20;
 const MAX_ERROR_BODY: u64 = 256 << 10;
 
 /// The configuration of a client.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct HttpConfig {
     pub(crate) timeouts: Timeouts,
     pub(crate) response_limit: u64,
@@ -73,8 +73,6 @@ pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
-    /// Whether the server responded without reading the whole request.
-    pub(crate) early: bool,
 }
 
 /// The headers of a response.
@@ -176,16 +174,20 @@ impl HttpClient {
             Some(error) => failure(FailureKind::Body(error), None),
             None => failure(failure_kind(error, false), None),
         })?;
-        let early = Exchange::current().write_closed;
         let (head, body) = response.into_parts();
         let status = head.status.as_u16();
+        if head.status.is_success() && Exchange::current().write_closed {
+            let message = "the server answered before it had read the whole request".to_owned();
+            let kind = FailureKind::Transport { message, timed_out: false, permanent: false, source: None };
+            return Err(failure(kind, Some(status)));
+        }
         let body = match status {
             // These have no body; one that their headers announce would be waited for, or decompressed.
             204 | 205 => Vec::new(),
             200..=299 => self.read_whole(body).map_err(|kind| failure(kind, Some(status)))?,
             _ => read_error(body),
         };
-        Ok(HttpResponse { status, headers: Headers(head.headers), body, early })
+        Ok(HttpResponse { status, headers: Headers(head.headers), body })
     }
 
     fn run(&self, request: HttpRequest<'_, '_>, body_error: &mut Option<io::Error>) -> Result<Response<Body>, Error> {

@@ -1,7 +1,6 @@
 //! Which proxy a client uses: none, the one of a URL, or the first usable one of the environment.
 
 use std::env;
-use std::fmt;
 
 use ureq::http::Uri;
 use ureq::{Proxy, ProxyProtocol};
@@ -12,18 +11,8 @@ pub(crate) enum ProxyChoice {
     None,
     /// The first usable one that the environment names, unless `NO_PROXY` excepts the host.
     Environment,
+    /// It may contain a password.
     Url(String),
-}
-
-impl fmt::Debug for ProxyChoice {
-    /// A proxy's URL may contain a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Environment => "Environment",
-            Self::Url(_) => "Url(..)",
-        })
-    }
 }
 
 /// The proxy to use for a base URL. The error is a sentence, without the proxy's URL.

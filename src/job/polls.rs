@@ -1,6 +1,5 @@
 //! Polling one job repeatedly.
 
-use std::fmt;
 use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
 
@@ -28,6 +27,7 @@ impl Nomic {
 }
 
 /// An iterator over polls of one job, made by [`Nomic::polls`].
+#[derive(Debug)]
 #[must_use = "polls are lazy: nothing is sent until they are iterated"]
 pub struct Polls<J> {
     nomic: Nomic,
@@ -37,12 +37,6 @@ pub struct Polls<J> {
     interval: Duration,
     retry_after: Duration,
     ended: bool,
-}
-
-impl<J> fmt::Debug for Polls<J> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Polls").field("options", &self.options).field("ended", &self.ended).finish_non_exhaustive()
-    }
 }
 
 impl<J: Job> Iterator for Polls<J> {

@@ -206,14 +206,7 @@ impl<J: Job> Iterator for WaitAll<J> {
             }
         }
     }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.jobs.len() + self.ready.len();
-        (left, Some(left))
-    }
 }
-
-impl<J: Job> ExactSizeIterator for WaitAll<J> {}
 
 impl<J: Job> fmt::Debug for WaitAll<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

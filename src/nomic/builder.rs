@@ -63,7 +63,7 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // An invalid base URL may be a key or contain a password.
         let base_url = endpoint::base_url(&self.base_url, true).unwrap_or_default();
-        f.debug_struct("Builder").field("base_url", &base_url).field("http", &self.http).finish_non_exhaustive()
+        f.debug_struct("Builder").field("base_url", &base_url).finish_non_exhaustive()
     }
 }
 
@@ -191,12 +191,6 @@ impl Builder {
     /// machine.
     pub fn proxy_from_env(mut self) -> Self {
         self.http.proxy = ProxyChoice::Environment;
-        self
-    }
-
-    /// No proxy, whatever the environment says.
-    pub fn no_proxy(mut self) -> Self {
-        self.http.proxy = ProxyChoice::None;
         self
     }
 

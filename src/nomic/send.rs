@@ -70,7 +70,7 @@ impl Nomic {
             };
             let result = match outcome {
                 Ok(response) if (200..300).contains(&response.status) => {
-                    self.success(call, response, sent).map_err(|error| (None, error))
+                    self.success(call, response).map_err(|error| (None, error))
                 }
                 Ok(response) => Err(self.error_response(call, response, info.retry_after)),
                 Err(failure) => Err(self.transport_error(call, failure, now - start, sent, &mut last)),
@@ -141,33 +141,18 @@ impl Nomic {
         (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// A 2xx, unless it cannot be the API's: a proxy's page, or a response to a request that was not read to its end.
-    fn success(&self, call: &Call<'_>, response: HttpResponse, attempts: u32) -> Result<Response> {
-        let status = response.status;
-        let unsure = |kind| {
-            Error::new(call.operation.clone(), kind).with(|error| {
-                (error.status, error.effect) = (Some(status), effect(call, Effect::Unknown));
-            })
-        };
-        if response.early {
-            return Err(unsure(ErrorKind::Transport(TransportError {
-                host: self.host(),
-                phase: TransportPhase::Response,
-                message: "the server answered before it had read the whole request".to_owned(),
-                timed_out: false,
-                permanent: false,
-                attempts,
-                source: None,
-            })));
-        }
-        // JSON begins with one of these. A login page with status 200 must not pass for the success of a write.
+    /// A 2xx, unless it cannot be the API's: JSON begins with one of these characters. A login page with status 200 must not
+    /// pass for the success of a write.
+    fn success(&self, call: &Call<'_>, response: HttpResponse) -> Result<Response> {
         let first = response.body.iter().find(|byte| !byte.is_ascii_whitespace());
         if first.is_some_and(|byte| !matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')) {
-            return Err(unsure(ErrorKind::UnexpectedResponse(self.unexpected(&response))));
+            let kind = ErrorKind::UnexpectedResponse(self.unexpected(&response));
+            return Err(Error::new(call.operation.clone(), kind).with(|error| {
+                (error.status, error.effect) = (Some(response.status), effect(call, Effect::Unknown));
+            }));
         }
         self.budget().record_success();
-        let request_id = self.request_id(&response);
-        Ok(Response { status, body: response.body, request_id })
+        Ok(Response { status: response.status, request_id: self.request_id(&response), body: response.body })
     }
 
     /// A response that is not a success, and what it means for a retry.

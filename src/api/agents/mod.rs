@@ -67,7 +67,6 @@ open_enum! {
 
 impl AgentStatus {
     /// Whether it has ended: finished, stopped or failed. An unknown status does not count as an end.
-    #[must_use]
     pub fn has_ended(&self) -> bool {
         matches!(self, Self::Finished | Self::Stopped | Self::Failed)
     }
@@ -170,14 +169,12 @@ pub struct Artifact {
 
 impl Artifact {
     /// The text, if the content is text.
-    #[must_use]
     pub fn markdown(&self) -> Option<&str> {
         let content = self.content.as_ref()?;
         content.as_str().or_else(|| content.get("markdown").or(content.get("text"))?.as_str())
     }
 
     /// The table, if the content is one: columns with rows of values, or of objects by the columns' keys, ids or names.
-    #[must_use]
     pub fn table(&self) -> Option<Table> {
         Table::read(self.content.as_ref()?)
     }
