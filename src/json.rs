@@ -3,7 +3,6 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::lenient;
 
@@ -24,16 +23,6 @@ impl DecodeFailure {
     fn new(path: Option<&serde_path_to_error::Path>, source: serde_json::Error) -> Self {
         let path = path.map(ToString::to_string).filter(|path| path != ".");
         Self { path: path.unwrap_or_else(|| "$".to_owned()), malformed: !source.is_data(), source }
-    }
-
-    /// The same, of a value in the field `data`.
-    fn within_data(mut self) -> Self {
-        self.path = match self.path.as_str() {
-            "$" => "data".to_owned(),
-            inner if inner.starts_with('[') => format!("data{inner}"),
-            inner => format!("data.{inner}"),
-        };
-        self
     }
 }
 
@@ -56,25 +45,17 @@ pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, DecodeFailur
 
 /// Decodes an object that comes bare or inside `{"data": …}`.
 pub(crate) fn decode_data<T: DeserializeOwned>(text: &[u8]) -> Result<T, DecodeFailure> {
-    match data(text) {
-        None => decode(text),
-        Some(inner) => {
-            decode(inner.get().as_bytes()).or_else(|failure| decode(text).map_err(|_| failure.within_data()))
-        }
-    }
-}
-
-/// The object in the field `data` of an object.
-fn data(text: &[u8]) -> Option<&RawValue> {
     #[derive(serde::Deserialize)]
-    struct Envelope<'a> {
-        #[serde(borrow)]
-        data: &'a RawValue,
+    struct Envelope<T> {
+        data: T,
     }
     // Most objects have no such field, and a large one takes time to look through.
-    let text = std::str::from_utf8(text).ok().filter(|text| text.contains("\"data\""))?;
-    let envelope: Envelope<'_> = serde_json::from_str(text).ok()?;
-    Some(envelope.data).filter(|data| data.get().starts_with('{'))
+    if !std::str::from_utf8(text).is_ok_and(|text| text.contains("\"data\"")) {
+        return decode(text);
+    }
+    decode::<Envelope<T>>(text)
+        .map(|envelope| envelope.data)
+        .or_else(|inside| decode(text).map_err(|bare| if inside.path.starts_with("data") { inside } else { bare }))
 }
 
 /// Decodes a value from a JSON value.
@@ -210,7 +191,8 @@ mod tests {
         assert_eq!(read(r#"{"id": "a", "text": "\"data\""}"#).unwrap(), "a");
         assert_eq!(read(r#"{"data": {"id": 7}}"#).unwrap_err().path, "data.id");
         assert_eq!(read(r#"{"data": {"size": 7}}"#).unwrap_err().path, "data");
-        assert_eq!(read(r#"{"data": [], "id": 7}"#).unwrap_err().path, "id");
+        assert_eq!(read(r#"{"data": [], "id": 7}"#).unwrap_err().path, "data");
+        assert_eq!(read(r#"{"more": [1, {"data": 2}], "id": 7}"#).unwrap_err().path, "id");
         for end in 0..r#"{"data": {"id": "a"}}"#.len() {
             assert!(read(&r#"{"data": {"id": "a"}}"#[..end]).unwrap_err().malformed, "{end}");
         }

@@ -4,7 +4,7 @@
 //!
 //! | look at | for |
 //! | --- | --- |
-//! | [`Nomic`] | the client: all its methods in one table, and the errors that any call may give |
+//! | [`Nomic`] | the client and all its methods |
 //! | [`Builder`] | timeouts, attempts, proxy, root certificates |
 //! | [`files`], [`parse`], [`extract`], [`agents`], [`codes`], … | one module for each area: its types, options and examples |
 //! | [`Listing`] | lists: by item, by page, and from a stored cursor |
@@ -24,24 +24,26 @@
 //   4  listing  job                                                              iteration and waiting
 //   5  api  guide                                                                the areas of the API
 
+// In this order rustdoc shows the methods of `Nomic`.
+mod nomic;
 mod api;
+pub mod job;
+mod listing;
+mod error;
+pub mod operations;
+pub mod guide;
+
 mod bbox;
 mod call;
 mod endpoint;
-mod error;
-pub mod guide;
 mod http;
 mod ids;
 mod image;
-pub mod job;
 mod job_ref;
 mod json;
 mod lenient;
-mod listing;
 mod multipart;
-mod nomic;
 mod open_enum;
-pub mod operations;
 mod rate_limit;
 mod retry;
 mod text;

@@ -29,25 +29,6 @@ pub enum Method {
     Delete,
 }
 
-impl Method {
-    /// In upper case, e.g. `GET`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// A rate-limit tier: operations of one tier share one quota of the key's owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -76,23 +57,6 @@ impl Tier {
             Self::Heavy | Self::Analytics => 30,
         }
     }
-
-    /// The tier's name, e.g. `standard`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Write => "write",
-            Self::Heavy => "heavy",
-            Self::Search => "search",
-            Self::Analytics => "analytics",
-        }
-    }
-}
-
-impl fmt::Display for Tier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// How well an operation is known.
@@ -107,21 +71,30 @@ pub enum Evidence {
     Inferred,
 }
 
-impl Evidence {
-    /// The word, e.g. `documented`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Documented => "documented",
-            Self::Observed => "observed",
-            Self::Inferred => "inferred",
+/// Gives the variants of an enum their names.
+macro_rules! names {
+    ($($enum:ident { $($variant:ident = $name:literal),* })*) => {$(
+        impl $enum {
+            /// Its name, as `Display` writes it.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),*
+                }
+            }
         }
-    }
+
+        impl fmt::Display for $enum {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    )*};
 }
 
-impl fmt::Display for Evidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+names! {
+    Method { Get = "GET", Post = "POST", Put = "PUT", Patch = "PATCH", Delete = "DELETE" }
+    Tier { Standard = "standard", Write = "write", Heavy = "heavy", Search = "search", Analytics = "analytics" }
+    Evidence { Documented = "documented", Observed = "observed", Inferred = "inferred" }
 }
 
 /// One operation of the API.

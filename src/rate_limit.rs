@@ -50,15 +50,6 @@ pub(crate) struct Permit {
     acquired_at: Instant,
 }
 
-/// The result of [`Bucket::acquire`].
-#[derive(Debug, PartialEq)]
-pub(crate) enum Acquire {
-    /// Send now.
-    Ready(Permit),
-    /// Ask again after this time.
-    Wait(Duration),
-}
-
 /// The state of one tier.
 #[derive(Debug)]
 pub(crate) struct Bucket {
@@ -89,13 +80,13 @@ impl Bucket {
     }
 
     /// Takes a token, or returns the time until one is there.
-    pub(crate) fn acquire(&mut self, now: Instant) -> Acquire {
+    pub(crate) fn acquire(&mut self, now: Instant) -> Result<Permit, Duration> {
         let wait = self.ready_in(now);
         if !wait.is_zero() {
-            return Acquire::Wait(wait);
+            return Err(wait);
         }
         self.tokens -= 1.0;
-        Acquire::Ready(Permit { acquired_at: now })
+        Ok(Permit { acquired_at: now })
     }
 
     /// Learns from a response.
@@ -176,8 +167,8 @@ mod tests {
 
     fn take(bucket: &mut Bucket, now: Instant) -> Option<Permit> {
         match bucket.acquire(now) {
-            Acquire::Ready(permit) => Some(permit),
-            Acquire::Wait(_) => None,
+            Ok(permit) => Some(permit),
+            Err(_) => None,
         }
     }
 
@@ -211,7 +202,7 @@ mod tests {
         assert_eq!(drain(&mut bucket, now), 30);
         let interval = bucket.interval();
         assert!(interval > secs(2.01) && interval < secs(2.03), "{interval:?}");
-        assert_eq!(bucket.acquire(now + interval / 2), Acquire::Wait(bucket.ready_in(now + interval / 2)));
+        assert_eq!(bucket.acquire(now + interval / 2), Err(bucket.ready_in(now + interval / 2)));
         assert_eq!(drain(&mut bucket, now + interval), 1);
         assert_eq!(drain(&mut bucket, now + interval + MINUTE), 29);
         assert_eq!(drain(&mut bucket, now + MINUTE * 10), 30);
@@ -511,11 +502,11 @@ mod tests {
                 for (index, (bucket, waiting, _)) in processes.iter_mut().enumerate() {
                     while *waiting > 0 && next > clock {
                         match bucket.acquire(start + secs(clock)) {
-                            Acquire::Ready(permit) => {
+                            Ok(permit) => {
                                 (sent, *waiting) = (sent + 1, *waiting - 1);
                                 events.push((clock + trip(), index, permit, None));
                             }
-                            Acquire::Wait(wait) => {
+                            Err(wait) => {
                                 next = next.min(clock + wait.as_secs_f64() + 1e-6);
                                 break;
                             }

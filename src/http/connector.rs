@@ -9,11 +9,13 @@ use ureq::unversioned::transport::{
 
 use super::exchange::Exchange;
 use super::tcp::{Tcp, has_response};
-use super::tls::TlsConnector;
 
 /// The whole chain: through a proxy if there is one, TCP, and TLS where the URL asks for it.
 pub(super) fn connector(tcp: Tcp) -> impl Connector {
-    TrackingConnector(().chain(ConnectProxyConnector::default()).chain(tcp).chain(TlsConnector::default()))
+    let chain = ().chain(ConnectProxyConnector::default()).chain(tcp);
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    let chain = chain.chain(super::tls::TlsConnector::default());
+    TrackingConnector(chain)
 }
 
 /// Notes when a connection is being made, when a request is handed to it, and when the response starts.

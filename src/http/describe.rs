@@ -6,7 +6,6 @@ use ureq::Error;
 
 use super::FailureKind;
 use super::exchange::{Exchange, TimedOut};
-use super::tls;
 use crate::text::truncate;
 
 /// Sorts what ended the exchange of this thread; `responded` if the head of a response had come.
@@ -51,13 +50,17 @@ fn timed_out(limit: TimedOut, exchange: &Exchange) -> FailureKind {
 
 /// An error in words, and whether it is permanent.
 fn describe(error: &Error) -> (String, bool) {
-    let (message, permanent) = tls::describe(error).unwrap_or_else(|| match error {
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    if let Some((message, permanent)) = super::tls::describe(error) {
+        return (truncate(&message), permanent);
+    }
+    let (message, permanent) = match error {
         Error::Io(error) => (describe_io(error), false),
         Error::ConnectProxyFailed(reason) => describe_proxy(reason),
         Error::Protocol(error) => (format!("the response is not valid HTTP: {error}"), true),
         Error::LargeResponseHeader(..) => ("the headers of the response are too large".to_owned(), true),
         other => (other.to_string(), false),
-    });
+    };
     (truncate(&message), permanent)
 }
 

@@ -8,9 +8,6 @@ mod proxy;
 mod tcp;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
-#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-#[path = "no_tls.rs"]
-mod tls;
 
 use std::io::{self, ErrorKind, Read};
 use std::time::Instant;
@@ -126,9 +123,6 @@ impl HttpClient {
             base_url.parse().map_err(|error| format!("the base URL {base_url:?} cannot be sent: {error}"))?;
         let proxy = proxy::proxy(&config.proxy, &base)?;
         let urls = [Some(&base), proxy.as_ref().map(Proxy::uri)];
-        if let Some(reason) = urls.into_iter().flatten().find_map(tls::unsupported) {
-            return Err(reason.to_owned());
-        }
         let tls = urls.into_iter().flatten().any(|url| url.scheme_str() == Some("https"));
         let proxy_address = proxy.as_ref().map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
         // The connector keeps all time limits: ureq's own start a thread for every request.
@@ -144,9 +138,13 @@ impl HttpClient {
             .user_agent(config.user_agent.as_str())
             .accept("application/json")
             .proxy(proxy);
-        let agent = tls::configure(agent, config.roots.as_deref())?.build();
+        #[cfg(any(feature = "rustls", feature = "native-tls"))]
+        let agent = tls::configure(agent, config.roots.as_deref())?;
+        if cfg!(not(any(feature = "rustls", feature = "native-tls"))) && (tls || config.roots.is_some()) {
+            return Err("this build has no TLS: turn on a feature of nomic-client, rustls or native-tls".to_owned());
+        }
         Ok(Self {
-            agent: Agent::with_parts(agent, connector(Tcp { buffer: BUFFER, tls }), NoResolver),
+            agent: Agent::with_parts(agent.build(), connector(Tcp { buffer: BUFFER, tls }), NoResolver),
             timeouts: config.timeouts,
             response_limit: config.response_limit,
             proxy: proxy_address,

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use ureq::Error;
 use ureq::config::ConfigBuilder;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::typestate::AgentScope;
@@ -9,7 +10,6 @@ use ureq::typestate::AgentScope;
 pub(super) use ureq::unversioned::transport::NativeTlsConnector as TlsConnector;
 #[cfg(not(feature = "native-tls"))]
 pub(super) use ureq::unversioned::transport::RustlsConnector as TlsConnector;
-use ureq::{Error, http::Uri};
 
 // A program that turns the system's TLS on wants it, although rustls is on by default.
 #[cfg(feature = "native-tls")]
@@ -43,11 +43,6 @@ fn certificates(pem: &[u8]) -> Result<RootCerts, String> {
         return Err("the root certificates contain no certificate".to_owned());
     }
     Ok(RootCerts::new_with_certs(&certificates))
-}
-
-/// Why this build cannot connect to a URL.
-pub(super) fn unsupported(_url: &Uri) -> Option<&'static str> {
-    None
 }
 
 /// An error of TLS in words, and whether it is permanent: what this side does not accept is; an alert of the other side

@@ -258,13 +258,9 @@ impl Nomic {
     /// | [`ExtractJob`](crate::extract::ExtractJob) | [`Extracted`](crate::extract::Extracted), at `COMPLETED` | at `FAILED` |
     /// | [`Agent`](crate::agents::Agent), [`AgentId`](crate::AgentId) | the [`Agent`](crate::agents::Agent), at `finished` **or `stopped`**: check its `status` | at `failed` |
     ///
-    /// A poll is one of
-    ///
-    /// - `GET /parse/{taskId}` · scope `developer:parse` · standard tier · inferred
-    /// - `GET /extract/{taskId}` · scope `developer:parse` · standard tier · inferred
-    /// - `GET /agents/{id}` · scope `developer:agent` · standard tier
-    ///
-    /// and may take up to 60 seconds ([`POLL_TIMEOUT`]), reading the result included.
+    /// A poll is `GET /parse/{taskId}` or `GET /extract/{taskId}` (both scope `developer:parse`, inferred) or
+    /// `GET /agents/{id}` (scope `developer:agent`), in the standard tier. It may take up to 60 seconds ([`POLL_TIMEOUT`]),
+    /// reading the result included.
     ///
     /// # Errors
     ///
@@ -275,9 +271,7 @@ impl Nomic {
     ///   longer than the timeout allows, this error comes at once, and [`Error::retry_after`] says how long.
     /// - [`PollFailed`](JobFailure::PollFailed): a poll failed with a permanent error (401 for an invalid key, 404 for an unknown job,
     ///   an unreadable answer), or the server was never reached within 60 seconds ([`UNREACHABLE_TIMEOUT`]).
-    #[doc(alias = "get_parse")]
-    #[doc(alias = "get_extract")]
-    #[doc(alias = "get_agent")]
+    #[doc(alias("get_parse", "get_extract", "get_agent"))]
     pub fn wait<J: Job>(&self, job: &J) -> Result<J::Output> {
         self.wait_with(job, &WaitOptions::default())
     }
@@ -303,9 +297,7 @@ impl Nomic {
     /// # Errors
     ///
     /// 404 if the job is unknown. A failed job is not an error here, but [`Poll::Failed`].
-    #[doc(alias = "get_parse")]
-    #[doc(alias = "get_extract")]
-    #[doc(alias = "get_agent")]
+    #[doc(alias("get_parse", "get_extract", "get_agent"))]
     pub fn poll<J: Job>(&self, job: &J) -> Result<Poll<J::Output>> {
         job.poll_once(self, Duration::MAX).map(|poll| poll.redacted(self))
     }

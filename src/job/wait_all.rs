@@ -196,7 +196,7 @@ impl<J: Job> Iterator for WaitAll<J> {
             }
             let left = self.scheduler.time_left(now);
             let action = match retry_after {
-                Duration::ZERO => self.scheduler.next(now, self.nomic.interval(J::OPERATION.tier)),
+                Duration::ZERO => self.scheduler.next(now, self.nomic.limiter(J::OPERATION.tier).interval()),
                 _ => Action::Wait(retry_after),
             };
             match action {

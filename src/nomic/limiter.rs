@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::rate_limit::{Acquire, Bucket, Permit, RateLimitInfo};
+use crate::rate_limit::{Bucket, Permit, RateLimitInfo};
 
 /// The limiter of one tier. No lock is held while a thread sleeps.
 pub(crate) struct RateLimiter {
@@ -55,12 +55,12 @@ impl RateLimiter {
                 state.bucket.ready_in(now)
             } else {
                 match state.bucket.acquire(now) {
-                    Acquire::Ready(permit) => {
+                    Ok(permit) => {
                         state.leave(waiter);
                         self.notify(state);
                         return Ok(RatePermit { limiter: self, permit });
                     }
-                    Acquire::Wait(wait) => wait,
+                    Err(wait) => wait,
                 }
             };
             if left.is_zero() || ready_in > left {

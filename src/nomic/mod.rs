@@ -36,20 +36,6 @@ pub use self::builder::{
 /// # Ok::<(), nomic_client::Error>(())
 /// ```
 ///
-/// # Methods
-///
-/// | for | methods |
-/// | --- | --- |
-/// | making a client | [`new`](Self::new), [`from_env`](Self::from_env), [`builder`](Self::builder), [`with_deadline`](Self::with_deadline); [`base_url`](Self::base_url) |
-/// | [files](crate::files) | [`upload_file`](Self::upload_file), [`upload`](Self::upload), [`search_files`](Self::search_files) |
-/// | [parsing](crate::parse), [extraction](crate::extract) | [`parse`](Self::parse), [`extract`](Self::extract); from a stored id [`parse_job`](Self::parse_job), [`extract_job`](Self::extract_job) |
-/// | [jobs](crate::job) | [`wait`](Self::wait), [`wait_with`](Self::wait_with), [`poll`](Self::poll), [`polls`](Self::polls); for many at once [`wait_all`](Self::wait_all), [`wait_all_with`](Self::wait_all_with) |
-/// | [agents](crate::agents) | [`launch_agent`](Self::launch_agent), [`follow_up_agent`](Self::follow_up_agent), [`stop_agent`](Self::stop_agent), [`delete_agent`](Self::delete_agent), [`agent`](Self::agent), [`agents`](Self::agents), [`conversation`](Self::conversation), [`artifacts`](Self::artifacts), [`artifact`](Self::artifact) |
-/// | inputs of agents | [`workflows`](Self::workflows), [`projects`](Self::projects) |
-/// | [building codes](crate::codes) | [`search_codes`](Self::search_codes) |
-/// | administration | [`users`](Self::users), [`user`](Self::user), [`disable_user`](Self::disable_user), [`enable_user`](Self::enable_user), [`api_keys`](Self::api_keys), [`revoke_api_key`](Self::revoke_api_key), [`audit_logs`](Self::audit_logs), [`user_analytics`](Self::user_analytics) |
-/// | any other request | [`call`](Self::call), [`list`](Self::list) |
-///
 /// The docs of a method say which request it sends, which scope that needs, which rate-limit
 /// [tier](crate::operations::Tier) it counts in, and how well it is known: `inferred` and `observed` are explained at
 /// [`Evidence`](crate::operations::Evidence); without either it is documented.
@@ -153,11 +139,6 @@ impl Nomic {
     /// The rate limiter of a tier.
     pub(crate) fn limiter(&self, tier: Tier) -> &RateLimiter {
         &self.inner.limiters[tier as usize]
-    }
-
-    /// The time between two requests of a tier at its sustained rate.
-    pub(crate) fn interval(&self, tier: Tier) -> Duration {
-        self.limiter(tier).interval()
     }
 
     /// A text of the server, without the key.

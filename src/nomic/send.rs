@@ -23,16 +23,9 @@ use crate::rate_limit::{FAR_FUTURE, RateLimitInfo};
 use crate::retry::{self, Attempt, Decision, RetryBudget};
 use crate::text::{HumanDuration, truncate};
 
-/// A successful response.
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) body: Vec<u8>,
-    pub(crate) request_id: Option<String>,
-}
-
 impl Nomic {
     /// Sends a request until there is a response or a reason to stop.
-    pub(crate) fn send(&self, call: &Call<'_>) -> Result<Response> {
+    pub(crate) fn send(&self, call: &Call<'_>) -> Result<HttpResponse> {
         let inner = &*self.inner;
         let start = Instant::now();
         let own_limit = self.deadline.unwrap_or(match call.body {
@@ -143,7 +136,7 @@ impl Nomic {
 
     /// A 2xx, unless it cannot be the API's: JSON begins with one of these characters. A login page with status 200 must not
     /// pass for the success of a write.
-    fn success(&self, call: &Call<'_>, response: HttpResponse) -> Result<Response> {
+    fn success(&self, call: &Call<'_>, response: HttpResponse) -> Result<HttpResponse> {
         let first = response.body.iter().find(|byte| !byte.is_ascii_whitespace());
         if first.is_some_and(|byte| !matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')) {
             let kind = ErrorKind::UnexpectedResponse(self.unexpected(&response));
@@ -152,7 +145,7 @@ impl Nomic {
             }));
         }
         self.budget().record_success();
-        Ok(Response { status: response.status, request_id: self.request_id(&response), body: response.body })
+        Ok(response)
     }
 
     /// A response that is not a success, and what it means for a retry.
@@ -261,7 +254,7 @@ impl Nomic {
     }
 
     /// A successful response that cannot be decoded.
-    pub(crate) fn decode_error(&self, call: &Call<'_>, response: &Response, failure: DecodeFailure) -> Error {
+    pub(crate) fn decode_error(&self, call: &Call<'_>, response: &HttpResponse, failure: DecodeFailure) -> Error {
         let DecodeFailure { path, malformed, source } = failure;
         let key = &self.inner.key;
         // A message of serde may quote the response.
@@ -273,8 +266,7 @@ impl Nomic {
         let body = key.excerpt(&response.body);
         let kind = ErrorKind::Decode(DecodeError { path: truncate(&key.redact(&path)), malformed, body, source });
         Error::new(call.operation.clone(), kind).with(|error| {
-            error.status = Some(response.status);
-            error.request_id.clone_from(&response.request_id);
+            (error.status, error.request_id) = (Some(response.status), self.request_id(response));
             // JSON of another shape is the API's all the same; malformed it may be anybody's.
             error.effect = effect(call, if malformed { Effect::Unknown } else { Effect::Executed });
         })
