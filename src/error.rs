@@ -526,11 +526,6 @@ impl Error {
         }
     }
 
-    /// Whether the program cancelled the call: [`Upload::on_progress`](crate::files::Upload::on_progress).
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self.kind(), ErrorKind::Cancelled)
-    }
-
     /// Whether a job failed on the server, so that waiting again cannot help.
     pub fn is_job_failed(&self) -> bool {
         matches!(self.kind(), ErrorKind::Job(JobError { failure: JobFailure::Failed, .. }))

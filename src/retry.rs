@@ -29,35 +29,29 @@ pub(crate) enum Attempt {
     },
 }
 
-/// What to do next.
+/// One more attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Decision {
-    /// The caller gets the error.
-    Stop,
-    /// Send it again after a pause.
-    Retry {
-        /// How long to wait before.
-        pause: Duration,
-        /// Whether it counts against the retry budget. A retry that the server asked for does not.
-        uses_budget: bool,
-    },
+pub(crate) struct Retry {
+    /// How long to wait before.
+    pub(crate) pause: Duration,
+    /// Whether it counts against the retry budget. A retry that the server asked for does not.
+    pub(crate) uses_budget: bool,
 }
 
-/// Decides. `tries` counts the attempts so far, with this one; `random` is in 0..1.
-pub(crate) fn decide(idempotent: bool, attempt: Attempt, tries: u32, random: f64) -> Decision {
-    let retry = |asked: Option<Duration>, uses_budget| Decision::Retry {
-        pause: asked.unwrap_or_default().max(pause(tries, random)),
-        uses_budget,
+/// Decides whether to retry. `tries` counts the attempts so far, with this one; `random` is in 0..1.
+pub(crate) fn decide(idempotent: bool, attempt: Attempt, tries: u32, random: f64) -> Option<Retry> {
+    let retry = |asked: Option<Duration>, uses_budget| {
+        Some(Retry { pause: asked.unwrap_or_default().max(pause(tries, random)), uses_budget })
     };
     match attempt {
         Attempt::NotSent => retry(None, true),
         Attempt::Response { status: 429, retry_after: Some(asked), .. } => retry(Some(asked), false),
-        _ if !idempotent => Decision::Stop,
+        _ if !idempotent => None,
         Attempt::NoResponse => retry(None, true),
         // The API's own 503 means "not on this instance"; with a delay it means "later".
-        Attempt::Response { status: 503, from_api: true, retry_after: None } => Decision::Stop,
+        Attempt::Response { status: 503, from_api: true, retry_after: None } => None,
         Attempt::Response { status: 408 | 500 | 502..=504 | 520..=529, retry_after, .. } => retry(retry_after, true),
-        Attempt::Response { .. } => Decision::Stop,
+        Attempt::Response { .. } => None,
     }
 }
 
@@ -147,7 +141,7 @@ mod tests {
     }
 
     fn retries(idempotent: bool, attempt: Attempt) -> bool {
-        matches!(decide(idempotent, attempt, 1, 0.5), Decision::Retry { .. })
+        decide(idempotent, attempt, 1, 0.5).is_some()
     }
 
     #[test]
@@ -193,10 +187,10 @@ mod tests {
             assert!(!retries(idempotent, response(429, true, None)));
         }
         let asked = decide(false, response(429, true, Some(2)), 1, 0.5);
-        assert_eq!(asked, Decision::Retry { pause: Duration::from_secs(2), uses_budget: false });
+        assert_eq!(asked, Some(Retry { pause: Duration::from_secs(2), uses_budget: false }));
         // A server that keeps saying "now" is not flooded.
         let pause = |tries| decide(false, response(429, true, Some(0)), tries, 1.0);
-        assert_eq!(pause(3), Decision::Retry { pause: Duration::from_secs(1), uses_budget: false });
+        assert_eq!(pause(3), Some(Retry { pause: Duration::from_secs(1), uses_budget: false }));
     }
 
     #[test]
@@ -206,7 +200,7 @@ mod tests {
         assert_eq!(pauses[18], MAX_PAUSE.as_millis());
         assert_eq!(pause(1, 0.0), Duration::from_millis(125));
         let asked = decide(true, response(503, false, Some(30)), 1, 0.5);
-        assert_eq!(asked, Decision::Retry { pause: Duration::from_secs(30), uses_budget: true });
+        assert_eq!(asked, Some(Retry { pause: Duration::from_secs(30), uses_budget: true }));
     }
 
     #[test]

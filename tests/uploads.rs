@@ -136,7 +136,9 @@ fn an_upload_that_is_given_up_ends_at_once_and_stores_nothing() {
         });
         let error = nomic.upload(upload).unwrap_err();
         assert_eq!(error.to_string(), "upload_file: cancelled before the upload completed; nothing was stored");
-        assert!(error.is_cancelled() && error.effect() == Effect::None && !error.is_transient());
+        assert!(
+            matches!(error.kind(), ErrorKind::Cancelled) && error.effect() == Effect::None && !error.is_transient()
+        );
         assert_eq!(error.operation(), Some("upload_file"));
     }
     assert_eq!(emulator.accepted("upload_file"), 0);

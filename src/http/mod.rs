@@ -27,9 +27,8 @@ use self::tcp::Tcp;
 const MAX_IDLE_CONNECTIONS: usize = 32;
 /// The size of each buffer, in bytes. TCP has one for each direction; TLS over it two more, and so has TLS to a proxy.
 const BUFFER: usize = 40 << 10;
-/// The most that the buffers of all idle connections take, in bytes.
-const MAX_IDLE_BUFFERS: usize = 8 << 20;
-const _: () = assert!(MAX_IDLE_CONNECTIONS * 3 * 2 * BUFFER <= MAX_IDLE_BUFFERS);
+const _: () =
+    assert!(MAX_IDLE_CONNECTIONS * 3 * 2 * BUFFER <= 8 << 20, "idle connections hold 8 MiB of buffers at most");
 /// How large the head of a response may be, in bytes; a larger one would not fit into a buffer.
 const MAX_RESPONSE_HEAD: usize = 32 << 10;
 const _: () = assert!(MAX_RESPONSE_HEAD < BUFFER);

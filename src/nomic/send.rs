@@ -20,7 +20,7 @@ use crate::http::{FailureKind, HttpRequest, HttpResponse, RequestBody, Transport
 use crate::json::{self, DecodeFailure};
 use crate::operations::{FOLLOW_UP_AGENT, LAUNCH_AGENT, Method};
 use crate::rate_limit::{FAR_FUTURE, RateLimitInfo};
-use crate::retry::{self, Attempt, Decision, RetryBudget};
+use crate::retry::{self, Attempt, Retry, RetryBudget};
 use crate::text::{HumanDuration, truncate};
 
 impl Nomic {
@@ -78,10 +78,9 @@ impl Nomic {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
-            let decision = attempt.map_or(Decision::Stop, |attempt| {
-                retry::decide(call.method == Method::Get, attempt, sent, Self::random())
-            });
-            let Decision::Retry { pause, uses_budget } = decision else {
+            let is_read = call.method == Method::Get;
+            let retry = attempt.and_then(|attempt| retry::decide(is_read, attempt, sent, Self::random()));
+            let Some(Retry { pause, uses_budget }) = retry else {
                 return Err(error);
             };
             throttled += u32::from(is_throttled);
