@@ -166,10 +166,7 @@ mod tests {
     }
 
     fn take(bucket: &mut Bucket, now: Instant) -> Option<Permit> {
-        match bucket.acquire(now) {
-            Ok(permit) => Some(permit),
-            Err(_) => None,
-        }
+        bucket.acquire(now).ok()
     }
 
     /// Takes all tokens and counts them.

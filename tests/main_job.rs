@@ -361,3 +361,60 @@ fn statuses_in_upper_case_and_unknown_ones_do_not_end_a_wait() {
         assert!(nomic.wait_with(&job, &options).unwrap().text().contains("OG-2026-114"));
     }
 }
+
+/// Every number of an extracted value, of a block's unknown field and of any other call is the server's: doubles to the
+/// last bit, also those that are whole.
+#[test]
+fn numbers_come_through_to_the_last_bit() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    // Mantissas and exponents of all kinds, as text with the 17 digits that identify a double.
+    let mut seed = 1_u64;
+    let mut random = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed
+    };
+    let mut texts: Vec<String> = std::iter::repeat_with(|| f64::from_bits(random()))
+        .filter(|number| number.is_finite())
+        .map(|number| format!("{number:.16e}"))
+        .take(2000)
+        .collect();
+    texts.extend((0..200).map(|_| format!("{}.0", random() >> 11)));
+    texts.extend(["0.9215686321258545", "8128821037267345.0", "-0.0", "1.0"].map(str::to_owned));
+    let sent: Vec<u64> = texts.iter().map(|text| text.parse::<f64>().unwrap().to_bits()).collect();
+    let numbers = format!("[{},18446744073709551615,18446744073709551616]", texts.join(","));
+    let answer = |body: String| {
+        let (content_type, headers) = ("application/json".to_owned(), Vec::new());
+        emulator.fault(Fault::any(FaultKind::Status { status: 200, body, content_type, headers, acted: false }));
+    };
+    let check = |numbers: &serde_json::Value| {
+        let numbers = numbers.as_array().unwrap();
+        let (integers, doubles) = (&numbers[sent.len()..], &numbers[..sent.len()]);
+        assert!(
+            doubles
+                .iter()
+                .zip(&sent)
+                .all(|(number, bits)| number.is_f64() && number.as_f64().unwrap().to_bits() == *bits)
+        );
+        assert_eq!(integers, [json!(u64::MAX), json!(18_446_744_073_709_551_616.0)], "beyond 64 bits it is a double");
+    };
+
+    answer(format!(r#"{{"status":"COMPLETED","result":{{"numbers":{numbers}}}}}"#));
+    let extracted = nomic.wait(&nomic.extract_job("a")).unwrap();
+    check(&extracted.value["numbers"]);
+    #[derive(Deserialize)]
+    struct Own {
+        numbers: Vec<f64>,
+    }
+    let own: Own = extracted.deserialize().unwrap();
+    assert!(own.numbers.iter().zip(&sent).all(|(number, bits)| number.to_bits() == *bits));
+
+    answer(format!(
+        r#"{{"status":"COMPLETED","result":{{"chunks":[{{"content":"","blocks":[{{"content":"","numbers":{numbers}}}]}}]}}}}"#
+    ));
+    let parsed = nomic.wait(&nomic.parse_job("a")).unwrap();
+    check(&parsed.chunks[0].blocks[0].extra["numbers"]);
+
+    answer(numbers);
+    check(&nomic.call(&nomic_client::Request::get("/numbers")).unwrap());
+}
