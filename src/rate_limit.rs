@@ -48,6 +48,8 @@ pub(crate) struct RateLimitInfo {
 #[must_use]
 pub(crate) struct Permit {
     acquired_at: Instant,
+    /// Whether the bucket was full.
+    was_full: bool,
 }
 
 /// The state of one tier.
@@ -85,13 +87,19 @@ impl Bucket {
         if !wait.is_zero() {
             return Err(wait);
         }
+        let was_full = self.tokens >= self.quota;
         self.tokens -= 1.0;
-        Ok(Permit { acquired_at: now })
+        Ok(Permit { acquired_at: now, was_full })
     }
 
     /// Learns from a response.
     pub(crate) fn observe(&mut self, permit: Permit, now: Instant, info: RateLimitInfo) {
         self.refill(now);
+        let since = now.saturating_duration_since(permit.acquired_at);
+        if permit.was_full {
+            // The server's full bucket refills from the arrival of this request on, which may have been as late as now.
+            self.tokens -= since.div_duration_f64(self.interval());
+        }
         if let Some(limit) = info.limit {
             self.quota = f64::from(limit.max(1));
         }
@@ -103,9 +111,10 @@ impl Bucket {
             return;
         }
         self.share = (self.share + INCREASE).min(1.0);
-        // Requests in flight are not subtracted: responses overtake each other, and that would cost tokens.
+        // What remained when the server counted this request, and the refill since. Requests in flight are not subtracted:
+        // responses overtake each other, and that would cost tokens.
         if let Some(remaining) = info.remaining {
-            self.tokens = self.tokens.min(f64::from(remaining) + self.tokens.fract());
+            self.tokens = self.tokens.min(f64::from(remaining) + since.div_duration_f64(self.interval()));
         }
     }
 
@@ -250,16 +259,33 @@ mod tests {
     }
 
     #[test]
-    fn remaining_adds_nothing_and_keeps_the_fraction_of_a_token() {
+    fn remaining_caps_the_tokens_at_what_the_server_counted_and_the_refill_since() {
+        let (mut bucket, now) = bucket();
+        drain(&mut bucket, now);
+        let late = now + bucket.interval().mul_f64(3.5);
+        let (permit, other) = (take(&mut bucket, late).unwrap(), take(&mut bucket, late).unwrap());
+        let response = late + bucket.interval().mul_f64(0.75);
+        bucket.observe(permit, response, remaining(29));
+        assert_eq!(drain(&mut bucket, response), 2, "it adds nothing");
+        let response = response + bucket.interval().mul_f64(2.0);
+        bucket.observe(other, response, remaining(0));
+        assert_eq!(drain(&mut bucket, response), 2, "and takes nothing that was refilled since");
+        let next = late + bucket.interval().mul_f64(6.5);
+        let permit = take(&mut bucket, next).unwrap();
+        let response = late + bucket.interval().mul_f64(6.75);
+        bucket.observe(permit, response, remaining(0));
+        let wait = bucket.ready_in(response);
+        assert!(wait > bucket.interval().mul_f64(0.74) && wait < bucket.interval().mul_f64(0.76), "{wait:?}");
+    }
+
+    #[test]
+    fn a_full_bucket_refills_from_the_first_response_on() {
         let (mut bucket, now) = bucket();
         let permit = take(&mut bucket, now).unwrap();
         drain(&mut bucket, now);
-        let later = now + bucket.interval().mul_f64(1.5);
-        bucket.observe(permit, later, remaining(29));
-        assert_eq!(drain(&mut bucket, later), 1);
-        let (permit, later) = (Permit { acquired_at: later }, later + bucket.interval());
-        bucket.observe(permit, later, remaining(0));
-        assert!(bucket.ready_in(later) < bucket.interval().mul_f64(0.51));
+        let response = now + bucket.interval().mul_f64(0.5);
+        bucket.observe(permit, response, RateLimitInfo::default());
+        assert!(bucket.ready_in(response) > bucket.interval().mul_f64(0.99));
     }
 
     #[test]
@@ -317,7 +343,8 @@ mod tests {
         let _ = bucket.ready_in(now + MINUTE * 2);
         assert_eq!(bucket.interval(), even);
         observe(&mut bucket, now + MINUTE * 2, refusal(2.0));
-        (0..20).for_each(|_| bucket.observe(Permit { acquired_at: now }, now, RateLimitInfo::default()));
+        (0..20)
+            .for_each(|_| bucket.observe(Permit { acquired_at: now, was_full: false }, now, RateLimitInfo::default()));
         assert_eq!(bucket.interval(), even);
     }
 
@@ -356,7 +383,7 @@ mod tests {
             for number in [0, 1, u32::MAX] {
                 for throttled in [false, true] {
                     for delay in [None, Some(Duration::ZERO), Some(Duration::MAX)] {
-                        let permit = Permit { acquired_at: now };
+                        let permit = Permit { acquired_at: now, was_full: false };
                         let (limit, remaining) = (Some(number), Some(number));
                         bucket.observe(permit, now, RateLimitInfo { limit, remaining, throttled, retry_after: delay });
                         assert!(bucket.interval() < FAR_FUTURE);

@@ -35,7 +35,6 @@ pub(super) fn look_up(uri: &Uri, limit: Limit) -> io::Result<Vec<SocketAddr>> {
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::Builder::new().name("nomic-dns".to_owned()).spawn(move || {
         let found = (host, port).to_socket_addrs().map(|addresses| addresses.collect::<Vec<_>>());
-        // Nobody waits any more once the time is over.
         let _ = sender.send(found);
     })?;
     match receiver.recv_timeout(remaining(limit)?.unwrap_or(Duration::MAX)) {

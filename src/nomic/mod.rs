@@ -46,12 +46,6 @@ pub use self::builder::{
 /// a method lists those particular to it. [`Api`](crate::ErrorKind::Api) comes with the status 401 (the key was rejected),
 /// 403 (the key lacks the scope that the error names), 429 (the rate limit) or 5xx (the service has a problem). Transient
 /// errors were retried before, where nothing can be executed twice: see [`Builder::attempts`].
-///
-/// # Log records
-///
-/// They go to the target `nomic_client` of the crate `log`: at debug level one for each request, with its operation, status
-/// and times, and one for each value of an unexpected type that was ignored; at warn level failed polls that do not end a
-/// wait, and completed jobs without a result. None contains the key.
 #[derive(Clone)]
 pub struct Nomic {
     inner: Arc<Inner>,

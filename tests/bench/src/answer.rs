@@ -18,7 +18,13 @@ use crate::table::{in_turns, median, peak_memory, ratio};
 
 const ROUNDS: usize = 15;
 const MEGABYTES: &str = "100";
-const WAYS: [&str; 4] = ["from_slice alone", "read, then from_slice", "from_reader off the socket", "nomic-client"];
+const WAYS: [&str; 5] = [
+    "from_slice alone",
+    "read, then from_slice",
+    "ureq's read, then from_slice",
+    "from_reader off the socket",
+    "nomic-client",
+];
 
 /// What a parse job's answer is read into.
 #[derive(Deserialize)]
@@ -35,6 +41,7 @@ pub fn run() -> ExitCode {
     let address = server.address.to_string();
     let measured = in_turns(&WAYS, ROUNDS, |way| ["answer-by", way, &address].map(str::to_owned).into());
     println!("a parse result of {MEGABYTES} MB, median of {ROUNDS} rounds");
+    let of_ureq = ratio(&measured[4].0, &measured[2].0);
     println!("{:28} {:>10} {:>7} {:>12} {:>7}", "", "time", "", "peak memory", "");
     for (name, (times, peaks)) in WAYS.iter().zip(&measured) {
         println!(
@@ -45,6 +52,7 @@ pub fn run() -> ExitCode {
             median(peaks) as f64 / median(&measured[0].1) as f64,
         );
     }
+    println!("nomic-client: {of_ureq:.3} of ureq's read and from_slice");
     ExitCode::SUCCESS
 }
 
@@ -57,6 +65,14 @@ pub fn by(way: &str, address: &str) -> ExitCode {
             let began = Instant::now();
             let Ok(Poll::Done(parsed)) = nomic.poll(&nomic.parse_job("t")) else { return ExitCode::FAILURE };
             (began.elapsed(), parsed.chunks.len())
+        }
+        "ureq's read, then from_slice" => {
+            let began = Instant::now();
+            let url = format!("http://{address}/api/v0/parse/t");
+            let response = ureq::Agent::new_with_defaults().get(&url).call().expect("a response");
+            let body = response.into_body().into_with_config().limit(u64::MAX).read_to_vec().expect("a body");
+            let task: Task = serde_json::from_slice(&body).expect("a task");
+            (began.elapsed(), chunks(&task))
         }
         "from_reader off the socket" => {
             let began = Instant::now();
