@@ -1,18 +1,4 @@
-#![doc = include_str!("../README.md")]
-//!
-//! # Map of the crate
-//!
-//! | look at | for |
-//! | --- | --- |
-//! | [`Nomic`] | the client and all its methods |
-//! | [`Builder`] | timeouts, attempts, proxy, root certificates |
-//! | [`files`], [`parse`], [`extract`], [`agents`], [`codes`], … | one module for each area: its types, options and examples |
-//! | [`Listing`] | lists: by item, by page, and from a stored cursor |
-//! | [`job`] | waiting for one job or many |
-//! | [`Error`] | what failed, and what to do next |
-//! | [`Request`] | calls that have no method here |
-//! | [`operations`] | the table of all operations: path, rate-limit tier, scope, evidence |
-//! | [`guide::coming_from_python`] | the calls of the official Python package, and what they are here |
+#![doc = include_str!("front.md")]
 
 // The layers, from the ground up. A module imports from lower layers, and never from another area of `api`.
 //
@@ -67,3 +53,8 @@ pub use crate::nomic::{
     DEFAULT_STALL_TIMEOUT, DEFAULT_UPLOAD_DEADLINE, Nomic,
 };
 pub use crate::timestamp::{InvalidTimestamp, Timestamp};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

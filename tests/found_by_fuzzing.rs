@@ -1,4 +1,4 @@
-//! What fuzzing found: lines that are none, lines without an end, and keys in them.
+//! What fuzzing found: errors of more than one line, of unbounded length, or with the key in them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;

@@ -1,4 +1,4 @@
-//! A thousand documents, each through troubles of its own: nothing is done twice, nothing is lost, nothing is mixed up.
+//! A thousand documents, each with random faults: nothing is done twice, nothing is lost, nothing is mixed up.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 #[path = "common/careful.rs"]

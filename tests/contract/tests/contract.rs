@@ -64,6 +64,18 @@ fn the_readme_counts_the_operations_of_the_contract() {
 }
 
 #[test]
+fn the_readme_has_every_operation_as_the_contract_has_it() {
+    let contract = contract();
+    let operations = contract.operations();
+    let rows = |path: &str| README.lines().filter(|line| line.starts_with("| `") && line.contains(path)).count();
+    assert_eq!(rows(" /"), operations.len());
+    for one in operations {
+        let row = format!("| `{} {}` | {} | {} |", one.method, one.path, one.tier, one.evidence);
+        assert_eq!(rows(&row), 1, "{row}");
+    }
+}
+
+#[test]
 fn the_errors_that_the_readme_shows_are_printed_so() {
     let emulator = Emulator::start().unwrap();
     let nomic = Nomic::new(emulator.url(), emulator.key()).unwrap();
