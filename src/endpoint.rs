@@ -116,8 +116,10 @@ impl Key {
 
     /// Checks a key. The error is a sentence, without the key.
     pub(crate) fn new(key: &str) -> Result<Self, String> {
-        let what = if key.trim().is_empty() {
+        let what = if key.is_empty() {
             "is empty"
+        } else if key.trim().is_empty() {
+            "is nothing but white space"
         } else if key.trim() != key {
             "has white space around it (a line break from a file?)"
         } else if key.starts_with(['"', '\'']) || key.ends_with(['"', '\'']) {
