@@ -65,7 +65,7 @@ fn run(arguments: Vec<OsString>) -> Result {
 fn disable(nomic: &Nomic, user: &users::User, reason: &str, report: &mut Vec<String>) -> Result {
     let state = nomic.disable_user(&user.id, Some(reason))?;
     let revoked = state.and_then(|state| state.revoked_api_keys).unwrap_or_default();
-    report.push(format!("{} is disabled; {revoked} API keys were revoked", user.email));
+    report.push(format!("{} is disabled; API keys revoked: {revoked}", user.email));
     let keys = api_keys::Filter { user_id: Some(user.id.clone()), include_revoked: true };
     for key in nomic.api_keys(&keys) {
         let key = key?;

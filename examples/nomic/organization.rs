@@ -45,7 +45,7 @@ pub(crate) fn users(session: &Session, arguments: Users) -> Result<(), Failure> 
             let state = session.write("disabling the user", &check, || nomic.disable_user(&id, reason.as_deref()))?;
             let revoked = state.as_ref().and_then(|state| state.revoked_api_keys);
             session.output.value(&state, || match revoked {
-                Some(revoked) => format!("{user} is disabled; {revoked} API keys were revoked"),
+                Some(revoked) => format!("{user} is disabled; API keys revoked: {revoked}"),
                 None => format!("{user} is disabled"),
             })
         }

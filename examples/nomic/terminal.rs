@@ -109,7 +109,7 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
         return Ok(());
     }
     if !is_interactive() {
-        return Err(Failure::Usage(format!("{question} There is no terminal to confirm on; pass --yes to confirm")));
+        return Err(Failure::Usage(format!("{question} Not a terminal: pass --yes to confirm")));
     }
     let _ = write!(io::stderr(), "{} [y/N] ", plain(question));
     let mut answer = String::new();
