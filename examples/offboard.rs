@@ -1,6 +1,6 @@
-//! Shuts a user out and shows the proof: `cargo run --example offboard -- bob@example.com "left the company"`.
+//! Disables a user and shows the evidence: `cargo run --example offboard -- bob@example.com "left the company"`.
 //!
-//! Disables the user, revokes every key that is still alive, and shows the entries of the audit log that say so.
+//! Revokes every API key of the user that is still active, and prints the matching entries of the audit log.
 
 mod instance;
 
@@ -8,71 +8,71 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use instance::{Outcome, misuse, say};
+use instance::{Result, outln, usage_error};
 use nomic_client::{Nomic, api_keys, audit_logs, users};
 
 const USAGE: &str = "\
-usage: offboard ADDRESS [REASON]
-Disables the user of this e-mail address and revokes all keys, and shows what the audit log says of it.";
+usage: offboard EMAIL [REASON]
+Disables the user with this e-mail address, revokes all of the user's API keys, and prints the audit log entries.";
 
 fn main() -> ExitCode {
-    instance::program("offboard", USAGE, run)
+    instance::run_example("offboard", USAGE, run)
 }
 
-fn run(arguments: Vec<OsString>) -> Outcome {
+fn run(arguments: Vec<OsString>) -> Result {
     let mut arguments = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned());
     let (nomic, emulator) = instance::connect()?;
     let email = match (arguments.next(), &emulator) {
         (Some(email), _) => email,
-        // In the box somebody is there to be shut out.
+        // The emulator has users to try this on.
         (None, Some(_)) => nomic.users(&users::Filter::default()).nth(1).ok_or("no users")??.email,
-        (None, None) => return Err(misuse("say whom")),
+        (None, None) => return Err(usage_error("EMAIL is missing")),
     };
     let reason = arguments.next().unwrap_or_else(|| "offboarding".to_owned());
     if arguments.next().is_some() {
-        return Err(misuse("the reason is one argument: put it in quotes"));
+        return Err(usage_error("too many arguments: quote a REASON of several words"));
     }
 
-    // The filter finds parts of addresses too; only the very address is meant.
+    // The filter also matches parts of an address; only the exact address counts.
     let user = nomic
         .users(&users::Filter { email: Some(email.clone()) })
         .find(|user| user.as_ref().map_or(true, |user| user.email.eq_ignore_ascii_case(&email)))
-        .ok_or_else(|| format!("nobody has the address {email}"))??;
-    // The two clocks need not agree to the second.
-    let before = SystemTime::now() - Duration::from_secs(60);
+        .ok_or_else(|| format!("no user has the address {email}"))??;
+    // A margin for clock skew between this machine and the server.
+    let start = SystemTime::now() - Duration::from_secs(60);
 
-    // A reader who is gone must keep no key alive: all is done before anything is said of it.
-    let mut done = Vec::new();
-    let ended = shut_out(&nomic, &user, &reason, &mut done);
-    let shown = done.iter().try_for_each(|line| say!("{line}"));
-    ended?;
-    shown?;
+    // Nothing is printed until everything is done: a closed pipe must not leave a key active.
+    let mut report = Vec::new();
+    let result = disable(&nomic, &user, &reason, &mut report);
+    let printed = report.iter().try_for_each(|line| outln!("{line}"));
+    result?;
+    printed?;
 
-    say!("\nthe audit log says:")?;
-    let since = audit_logs::Filter { since: Some(before.into()), ..audit_logs::Filter::default() };
+    outln!("\naudit log:")?;
+    let since = audit_logs::Filter { since: Some(start.into()), ..audit_logs::Filter::default() };
     for entry in nomic.audit_logs(&since) {
         let entry = entry?;
-        let concerned = entry.targets.iter().any(|target| target.id == user.id.as_str());
-        if concerned || entry.action == audit_logs::Action::ApiKeyRevoked {
-            let actor = entry.actor.and_then(|actor| actor.name).unwrap_or_else(|| "somebody".to_owned());
-            say!("{} {} by {actor}: {}", entry.occurred_at, entry.action, serde_json::to_string(&entry.metadata)?)?;
+        let is_target = entry.targets.iter().any(|target| target.id == user.id.as_str());
+        if is_target || entry.action == audit_logs::Action::ApiKeyRevoked {
+            let actor = entry.actor.and_then(|actor| actor.name).unwrap_or_else(|| "unknown".to_owned());
+            outln!("{} {} by {actor}: {}", entry.occurred_at, entry.action, serde_json::to_string(&entry.metadata)?)?;
         }
     }
     Ok(())
 }
 
-/// Disables a user and revokes the keys; `done` holds what was done, also if not all could be.
-fn shut_out(nomic: &Nomic, user: &users::User, reason: &str, done: &mut Vec<String>) -> Outcome {
-    let said = nomic.disable_user(&user.id, Some(reason))?;
-    let revoked = said.and_then(|state| state.revoked_api_keys).unwrap_or_default();
-    done.push(format!("{} is disabled; {revoked} API keys went with it", user.email));
+/// Disables a user and revokes the user's API keys. `report` lists what was done, even after an error.
+fn disable(nomic: &Nomic, user: &users::User, reason: &str, report: &mut Vec<String>) -> Result {
+    let state = nomic.disable_user(&user.id, Some(reason))?;
+    let revoked = state.and_then(|state| state.revoked_api_keys).unwrap_or_default();
+    report.push(format!("{} is disabled; API keys revoked: {revoked}", user.email));
     let keys = api_keys::Filter { user_id: Some(user.id.clone()), include_revoked: true };
     for key in nomic.api_keys(&keys) {
         let key = key?;
         if key.revoked_at.is_none() {
             nomic.revoke_api_key(&key.id)?;
         }
-        done.push(format!("key {}… {:?} is revoked", key.key_prefix, key.name.unwrap_or_default()));
+        report.push(format!("key {}… {:?} is revoked", key.key_prefix, key.name.unwrap_or_default()));
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! The main job, end to end: upload, parse, extract, an agent with a follow-up, its results.
+//! The API end to end: uploads a document, parses it, extracts values from it, and runs an agent with a follow-up.
 //!
-//! `cargo run --example quickstart` needs no account: without `NOMIC_API_KEY` it starts a Nomic in a box of its own.
-//! With `NOMIC_API_KEY` and `NOMIC_DOMAIN` (or `NOMIC_BASE_URL`) it does the same on the real service.
-//! `cargo run --example quickstart -- my.pdf` takes your document.
+//! `cargo run --example quickstart` needs no account: without `NOMIC_API_KEY` it starts an emulator.
+//! With `NOMIC_API_KEY` and `NOMIC_DOMAIN` (or `NOMIC_BASE_URL`) it uses the real service.
+//! `cargo run --example quickstart -- my.pdf` uses your own document.
 
 mod instance;
 
@@ -12,7 +12,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use instance::{Outcome, Unsaid, say};
+use instance::{Result, StdoutError, outln};
 use nomic_client::agents::{ArtifactKind, Launch};
 use nomic_client::files::Upload;
 use nomic_client::{AgentId, ArtifactId, Nomic, extract, parse};
@@ -21,9 +21,9 @@ use serde_json::json;
 
 const USAGE: &str = "\
 usage: quickstart [DOCUMENT]
-Uploads a document, parses it, extracts from it, and runs an agent on it twice, which your organization pays for.";
+Uploads a document, parses it, extracts values from it, and runs an agent on it twice. Your organization is billed.";
 
-/// What is to be found in the document. What it lacks is `None`.
+/// The values to extract. A value that the document lacks is `None`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Permit {
@@ -36,33 +36,33 @@ struct Permit {
 }
 
 fn main() -> ExitCode {
-    instance::program("quickstart", USAGE, run)
+    instance::run_example("quickstart", USAGE, run)
 }
 
-fn run(arguments: Vec<OsString>) -> Outcome {
+fn run(arguments: Vec<OsString>) -> Result {
     let (nomic, _emulator) = instance::connect()?;
-    say!("# Instance\n{}\n", nomic.base_url())?;
+    outln!("# Instance\n{}\n", nomic.base_url())?;
 
     let path = arguments
         .first()
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/permit.pdf")), PathBuf::from);
-    let terminal = std::io::stderr().is_terminal();
+    let is_terminal = std::io::stderr().is_terminal();
     let file = nomic.upload(Upload::from_path(&path).progress(move |sent, total| {
-        if terminal {
+        if is_terminal {
             let end = if sent == total { "\n" } else { "" };
             let _ = write!(std::io::stderr(), "\ruploading: {sent} of {total} bytes{end}");
         }
     }))?;
-    say!("# Upload\n{} is {}, version {}\n", file.name, file.id, file.file_version_id)?;
+    outln!("# Upload\n{} is {}, version {}\n", file.name, file.id, file.file_version_id)?;
 
     let job = nomic.parse(&file.file_version_id, &parse::Options::default())?;
     let parsed = nomic.wait(&job)?;
-    say!("# Outline")?;
+    outln!("# Outline")?;
     for heading in parsed.headings() {
-        say!("page {}: {}", heading.page().unwrap_or_default(), heading.content)?;
+        outln!("page {}: {}", heading.page().unwrap_or_default(), heading.content)?;
     }
     for page in parsed.pages() {
-        say!("\n# Text of page {page}\n{}", parsed.page_text(page))?;
+        outln!("\n# Text of page {page}\n{}", parsed.page_text(page))?;
     }
 
     let schema = json!({"type": "object", "properties": {
@@ -76,44 +76,44 @@ fn run(arguments: Vec<OsString>) -> Outcome {
     let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options::with_citations())?;
     let extracted = nomic.wait(&job)?;
     let permit: Permit = extracted.deserialize()?;
-    say!("\n# Extracted")?;
-    let show = |label: &str, property: &str, value: Option<String>| {
-        let place = extracted.citations_of(property).first().and_then(|citation| citation.page);
-        let place = place.map(|page| format!(" (page {page})")).unwrap_or_default();
-        say!("{label}: {}{place}", value.unwrap_or_else(|| "absent".to_owned()))
+    outln!("\n# Extracted")?;
+    let print = |label: &str, property: &str, value: Option<String>| {
+        let page = extracted.citations_of(property).first().and_then(|citation| citation.page);
+        let page = page.map(|page| format!(" (page {page})")).unwrap_or_default();
+        outln!("{label}: {}{page}", value.unwrap_or_else(|| "not found".to_owned()))
     };
-    show("permit number", "permitNumber", permit.permit_number)?;
-    show("applicant", "applicant", permit.applicant)?;
-    show("site address", "siteAddress", permit.site_address)?;
-    show("storeys", "numberOfStoreys", permit.number_of_storeys.map(|storeys| storeys.to_string()))?;
-    show("sprinklered", "sprinklered", permit.sprinklered.map(|yes| if yes { "yes" } else { "no" }.to_owned()))?;
-    show("expiry date", "expiryDate", permit.expiry_date)?;
+    print("permit number", "permitNumber", permit.permit_number)?;
+    print("applicant", "applicant", permit.applicant)?;
+    print("site address", "siteAddress", permit.site_address)?;
+    print("storeys", "numberOfStoreys", permit.number_of_storeys.map(|storeys| storeys.to_string()))?;
+    print("sprinklered", "sprinklered", permit.sprinklered.map(|yes| if yes { "yes" } else { "no" }.to_owned()))?;
+    print("expiry date", "expiryDate", permit.expiry_date)?;
 
     let launch = Launch::prompt("Summarize the permit and its conditions.").files([file.id]);
     let agent = nomic.launch_agent(&launch)?;
     let agent = nomic.wait(&agent)?;
-    say!("\n# Agent {}: {}", agent.id, agent.status)?;
-    let mut shown = HashSet::new();
-    show_new_artifacts(&nomic, &agent.id, &mut shown)?;
+    outln!("\n# Agent {}: {}", agent.id, agent.status)?;
+    let mut printed = HashSet::new();
+    print_new_artifacts(&nomic, &agent.id, &mut printed)?;
 
     nomic.follow_up_agent(&agent.id, "Now list the doors and their fire ratings as a table.")?;
     let agent = nomic.wait(&agent)?;
-    say!("\n# After the follow-up: {}", agent.status)?;
-    show_new_artifacts(&nomic, &agent.id, &mut shown)
+    outln!("\n# After the follow-up: {}", agent.status)?;
+    print_new_artifacts(&nomic, &agent.id, &mut printed)
 }
 
-fn show_new_artifacts(nomic: &Nomic, agent: &AgentId, shown: &mut HashSet<ArtifactId>) -> Outcome {
+fn print_new_artifacts(nomic: &Nomic, agent: &AgentId, printed: &mut HashSet<ArtifactId>) -> Result {
     for artifact in nomic.artifacts(agent) {
         let id = artifact?.id;
-        if !shown.insert(id.clone()) {
+        if !printed.insert(id.clone()) {
             continue;
         }
         let artifact = nomic.artifact(agent, &id)?;
-        say!("\n## {} ({})", artifact.title.as_deref().unwrap_or("untitled"), artifact.id)?;
+        outln!("\n## {} ({})", artifact.title.as_deref().unwrap_or("untitled"), artifact.id)?;
         if artifact.kind == Some(ArtifactKind::Markdown) {
-            say!("{}", artifact.markdown().unwrap_or_default())?;
+            outln!("{}", artifact.markdown().unwrap_or_default())?;
         } else if let Some(table) = artifact.table() {
-            table.write_csv(std::io::stdout()).map_err(Unsaid)?;
+            table.write_csv(std::io::stdout()).map_err(StdoutError)?;
         }
     }
     Ok(())

@@ -205,7 +205,7 @@ fn exit_codes_say_what_to_do() {
     assert_eq!(code(&["audit", "--since", "yesterday"], "90m, 24h, 7d"), 2);
     assert_eq!(code(&["agent", "run", "--workflow", "w", "--file", "a.pdf"], "cannot be used with"), 2);
     assert_eq!(code(&["agent", "show", "01a20aec-c811-7006-be54-40a4e414d1d6"], "404"), 4);
-    assert_eq!(code(&["users", "show", "ob@example.com"], "nobody has the address"), 4);
+    assert_eq!(code(&["users", "show", "ob@example.com"], "no user has the address"), 4);
     assert_eq!(code(&["wait", "parse", "01a20aec-c811-7006-be54-40a4e414d1d6"], "404"), 4);
 
     emulator.fault(Fault::on("submit_parse", FaultKind::RateLimited { retry_after: None }));
@@ -331,7 +331,7 @@ fn a_name_that_is_not_known_stops_a_script_that_tries_again() {
         command.env("NOMIC_BASE_URL", "https://nobody.invalid").env("NOMIC_API_KEY", "npk_x").args(arguments);
         let said = Said::from(command.output().unwrap());
         assert!(said.code == 2 && said.error.contains("the name is not known"), "{said:?}");
-        assert!(!said.error.contains("still runs"), "{said:?}");
+        assert!(!said.error.contains("still running"), "{said:?}");
     }
     // A server that is down may come back.
     let mut command = without_account(Command::new(program()));
@@ -378,8 +378,8 @@ fn json_of_a_task_holds_its_id_once() {
 fn a_word_that_is_not_known_is_named_where_nothing_was_found() {
     let emulator = emulator();
     for (arguments, words) in [
-        (["agents", "--status", "rnning"], "\"rnning\", which is not one of waiting, running"),
-        (["audit", "--action", "user.disbled"], "\"user.disbled\", which is not one of user.disabled"),
+        (["agents", "--status", "rnning"], "\"rnning\"; known statuses: waiting, running"),
+        (["audit", "--action", "user.disbled"], "\"user.disbled\"; known actions: user.disabled"),
     ] {
         let said = run(&emulator, &arguments);
         assert!(said.code == 0 && said.out.is_empty() && said.error.contains(words), "{said:?}");
@@ -406,9 +406,9 @@ fn a_follow_up_says_what_it_did() {
     let agent = nomic(&emulator).launch_agent(&agents::Launch::prompt("Go.")).unwrap().id;
     nomic(&emulator).wait(&agent).unwrap();
     let said = run(&emulator, &["agents", "follow-up", agent.as_str(), "And the rooms?"]);
-    assert!(said.error.contains("was asked for more, and runs again"), "{said:?}");
+    assert!(said.error.contains("received the follow-up and is running again"), "{said:?}");
     let said = run(&emulator, &["agents", "run", "Go."]);
-    assert!(said.error.contains("is launched") && !said.error.contains("asked for more"), "{said:?}");
+    assert!(said.error.contains("was launched") && !said.error.contains("follow-up"), "{said:?}");
 }
 
 #[test]
@@ -421,7 +421,7 @@ fn the_settings_that_count_are_named() {
         said.error
     };
     let said = note("acme");
-    assert!(said.contains("NOMIC_BASE_URL counts: ") && said.contains(emulator.url()), "{said}");
+    assert!(said.contains("using NOMIC_BASE_URL: ") && said.contains(emulator.url()), "{said}");
     // A key in the wrong place is not shown.
     assert!(!note("npk_0123").contains("npk_"));
     assert_eq!(note(emulator.url()), "");
@@ -436,7 +436,7 @@ fn the_settings_that_count_are_named() {
 fn a_job_of_the_demo_is_not_said_to_go_on() {
     let mut command = without_account(Command::new(program()));
     let said = Said::from(command.args(["agents", "run", "Go.", "--demo", "--timeout", "0"]).output().unwrap());
-    assert!(said.code == 1 && said.error.contains("is gone with the Nomic in a box"), "{said:?}");
+    assert!(said.code == 1 && said.error.contains("did not end within 0 s, and ends with the emulator"), "{said:?}");
     assert!(!said.error.contains("it continues"), "{said:?}");
 }
 
@@ -496,7 +496,7 @@ fn what_destroys_is_not_done_without_a_yes() {
         [&["users", "disable", "bob@example.com"] as &[&str], &["keys", "revoke", "k"], &["agents", "delete", "a"]]
     {
         let said = run(&emulator, arguments);
-        assert!(said.code == 2 && said.error.contains("give --yes"), "{said:?}");
+        assert!(said.code == 2 && said.error.contains("pass --yes"), "{said:?}");
     }
     assert!(emulator.requests().is_empty());
 }
@@ -560,7 +560,7 @@ mod signals {
         let version = never_ending(&emulator, "submit_parse");
         let said = interrupt_the_wait(&emulator, &["parse", "--file-version", version.as_str()], "get_parse");
         assert_eq!((said.code, said.out.as_str()), (130, ""), "{said:?}");
-        assert!(said.error.contains("interrupted; parse job ") && said.error.contains("still runs"), "{said:?}");
+        assert!(said.error.contains("interrupted; parse job ") && said.error.contains("still running"), "{said:?}");
         let again = type_again(&emulator, &said, "--timeout 0");
         assert!(again.code == 8 && again.error.ends_with("it continues, wait for it again\n"), "{again:?}");
         assert_eq!(emulator.accepted("submit_parse"), 1);
@@ -596,7 +596,7 @@ mod signals {
         until(|| emulator.connections() > 0);
         let said = interrupt(child);
         assert_eq!(said.code, 130);
-        assert!(said.error.contains("was broken off: it is not stored, and nothing was submitted"), "{said:?}");
+        assert!(said.error.contains("is incomplete: it is not stored, and nothing was submitted"), "{said:?}");
         assert!(emulator.uploads().is_empty() && emulator.received("submit_parse") == 0);
     }
 
@@ -645,7 +645,7 @@ mod signals {
         let said = on_a_terminal(&emulator, &format!("parse --file-version {version}"), "");
         assert!(said.contains("waiting for parse job") && said.contains("Gulf Star"), "{said:?}");
         assert!(on_a_terminal(&emulator, "users --limit 1", "").starts_with("ID  "));
-        assert!(on_a_terminal(&emulator, "users disable bob@example.com", "n\n").contains("nothing was done"));
+        assert!(on_a_terminal(&emulator, "users disable bob@example.com", "n\n").contains("nothing was changed"));
         assert_eq!(emulator.received("disable_user"), 0);
         assert!(on_a_terminal(&emulator, "users disable bob@example.com", "y\n").contains("is disabled"));
         assert!(run(&emulator, &["users", "show", "bob@example.com"]).out.contains("disabled"));
@@ -664,7 +664,7 @@ mod signals {
             for words in [&format!("{}…", key.key_prefix), key.name.as_ref().unwrap(), owner] {
                 assert!(said.contains(words), "{words}: {said:?}");
             }
-            assert_eq!(said.contains("is in use here"), own, "{said:?}");
+            assert_eq!(said.contains("this command uses this key"), own, "{said:?}");
         }
         assert!(on_a_terminal(&emulator, "keys revoke nobody", "y\n").contains("there is no API key nobody"));
         assert_eq!(emulator.received("revoke_api_key"), 0);

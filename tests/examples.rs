@@ -100,7 +100,7 @@ fn an_export_goes_on_at_its_own_instance_only_and_leaves_what_is_not_its_own_alo
     let run = |emulator: &Emulator| on(emulator, example("audit_export")).arg(&file).output().unwrap();
     std::fs::write(&file, "my own\n").unwrap();
     let output = run(&one);
-    assert!(!output.status.success() && text(&output).contains("is no export of this program's"), "{}", text(&output));
+    assert!(!output.status.success() && text(&output).contains("exists and is not an export"), "{}", text(&output));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "my own\n");
     std::fs::remove_file(&file).unwrap();
 
@@ -109,20 +109,20 @@ fn an_export_goes_on_at_its_own_instance_only_and_leaves_what_is_not_its_own_alo
     let output = run(&other);
     let said = text(&output);
     assert!(
-        !output.status.success() && said.contains(one.url()) && said.contains("to begin anew, remove it"),
+        !output.status.success() && said.contains(one.url()) && said.contains("to start over, remove it"),
         "{said}"
     );
     std::fs::write(&file, "").unwrap();
-    assert!(text(&run(&one)).contains("has lost what was exported"));
+    assert!(text(&run(&one)).contains("is shorter than its checkpoint"));
 
     let boxed = folder.0.join("boxed.jsonl");
-    let in_a_box = || example("audit_export").arg(&boxed).output().unwrap();
-    let output = in_a_box();
-    assert!(output.status.success() && text(&output).contains("on a Nomic in a box at http://"), "{}", text(&output));
-    assert!(text(&in_a_box()).contains("is of the Nomic in a box at http://127.0.0.1:"));
+    let on_emulator = || example("audit_export").arg(&boxed).output().unwrap();
+    let output = on_emulator();
+    assert!(output.status.success() && text(&output).contains("using an emulator at http://"), "{}", text(&output));
+    assert!(text(&on_emulator()).contains("belongs to the emulator at http://127.0.0.1:"));
     assert_eq!(
         text(&example("audit_export").arg(&boxed).arg("many").output().unwrap()).lines().next(),
-        Some("audit_export: PAGE-SIZE is a number")
+        Some("audit_export: PAGE-SIZE must be a number")
     );
 }
 
@@ -136,7 +136,7 @@ fn every_example_says_how_it_is_used_and_takes_no_option_for_data() {
             assert!(usage.starts_with(&format!("usage: {name} ")), "{usage}");
         }
         let output = example(name).arg("--hepl").output().unwrap();
-        assert!(output.status.code() == Some(2) && text(&output).contains("--hepl is no option\nusage: "));
+        assert!(output.status.code() == Some(2) && text(&output).contains("unknown option --hepl\nusage: "));
     }
 }
 
@@ -146,7 +146,7 @@ fn advice_fits_the_error() {
     for (name, arguments) in [("search_codes", &["atlantis"][..]), ("audit_export", &["audit.jsonl", "100000"])] {
         let output = example(name).args(arguments).current_dir(&folder.0).output().unwrap();
         let said = text(&output);
-        assert!(!said.contains("another document") && !said.contains("give a document"), "{said}");
+        assert!(!said.contains("another document") && !said.contains("readable document"), "{said}");
     }
 }
 
@@ -185,7 +185,7 @@ fn a_hundred_documents_are_parsed_in_one_run_and_none_again_in_the_next() {
     assert!((0..100).all(|number| has_result(&results, number)));
     assert!(output.stderr.is_empty(), "no bars in a pipe: {}", text(&output));
     let output = run();
-    assert!(output.status.success() && text(&output).contains("done before"), "{}", text(&output));
+    assert!(output.status.success() && text(&output).contains("already done"), "{}", text(&output));
     assert_eq!((emulator.accepted("upload_file"), emulator.accepted("submit_parse")), (100, 100));
 }
 
@@ -275,7 +275,7 @@ fn a_manifest_that_was_cut_inside_of_a_letter_is_read_to_its_end() {
     // What is JSON, but says nothing that is understood, may have been paid for.
     add(&results, "{\"document\":\"000.txt\",\"postponed\":null}\n");
     let output = batch(&emulator, &documents, &results);
-    assert!(!output.status.success() && text(&output).contains("cannot make sense of"), "{}", text(&output));
+    assert!(!output.status.success() && text(&output).contains("cannot understand"), "{}", text(&output));
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn two_batches_at_once_do_not_share_a_folder_of_results() {
     let mut first = command.arg(&documents).arg(&results).stdout(Stdio::null()).spawn().unwrap();
     until(|| submitted(&emulator) > 0);
     let second = batch(&emulator, &documents, &results);
-    assert!(!second.status.success() && text(&second).contains("another run is at work"), "{}", text(&second));
+    assert!(!second.status.success() && text(&second).contains("another run is using it"), "{}", text(&second));
     assert!(first.wait().unwrap().success());
     assert_eq!((emulator.accepted("upload_file"), submitted(&emulator)), (4, 4));
 }
@@ -313,7 +313,7 @@ fn a_document_that_changed_is_done_anew_and_a_result_that_is_gone_is_fetched_aga
     std::fs::remove_file(results.join("002.txt.json")).unwrap();
     let output = batch(&emulator, &documents, &results);
     assert!(output.status.success(), "{}", text(&output));
-    assert!(line_of(&output, "001.txt").contains("done before"));
+    assert!(line_of(&output, "001.txt").contains("already done"));
     assert_eq!((emulator.accepted("upload_file"), submitted(&emulator)), (4, 4));
     assert!(has_result(&results, 2));
     assert!(std::fs::read_to_string(results.join("000.txt.json")).unwrap().contains(&paragraph(7)));
@@ -328,16 +328,16 @@ fn the_manifest_of_another_instance_is_refused() {
     let output = batch(&other, &documents, &results);
     let said = text(&output);
     assert!(!output.status.success() && said.contains(one.url()) && said.contains(other.url()), "{said}");
-    assert!(said.contains("give another folder for the results"), "{said}");
+    assert!(said.contains("pass another folder for the results"), "{said}");
     assert_eq!(other.received("upload_file"), 0);
 
     let boxed = folder.0.join("boxed");
-    let in_a_box = || example("batch").arg(&documents).arg(&boxed).output().unwrap();
-    let output = in_a_box();
-    assert!(output.status.success() && text(&output).contains("on a Nomic in a box at "), "{}", text(&output));
-    for output in [in_a_box(), batch(&one, &documents, &boxed)] {
+    let on_emulator = || example("batch").arg(&documents).arg(&boxed).output().unwrap();
+    let output = on_emulator();
+    assert!(output.status.success() && text(&output).contains("using an emulator at "), "{}", text(&output));
+    for output in [on_emulator(), batch(&one, &documents, &boxed)] {
         let said = text(&output);
-        assert!(!output.status.success() && said.contains("is of the Nomic in a box at http://127.0.0.1:"), "{said}");
+        assert!(!output.status.success() && said.contains("belongs to the emulator at http://127.0.0.1:"), "{said}");
     }
     assert_eq!(submitted(&one), 2);
 }
@@ -352,10 +352,7 @@ fn a_document_whose_job_failed_is_submitted_again_when_it_changed_or_when_a_pers
     for _ in 0..2 {
         let output = batch(&emulator, &documents, &results);
         let line = line_of(&output, "000.txt");
-        assert!(
-            !output.status.success() && line.contains("Unreadable") && line.contains("mend the document"),
-            "{line}"
-        );
+        assert!(!output.status.success() && line.contains("Unreadable") && line.contains("fix the document"), "{line}");
         added = format!("{{{}\n", line.split_once("add the line {").unwrap().1.split_once(" to ").unwrap().0);
         assert_eq!(submitted(&emulator), 2, "as it is, it would only fail again");
     }
@@ -405,7 +402,7 @@ fn a_batch_stops_early_when_no_document_would_fare_better() {
         on(&emulator, example("batch")).env("NOMIC_API_KEY", "npk_wrong").arg(&documents).arg(&results).output();
     let (output, tried) = (output.unwrap(), emulator.received("upload_file"));
     assert!(!output.status.success() && tried <= 16, "{tried} tried: {}", text(&output));
-    assert!(text(&output).contains("stopped, since no document would fare better: upload_file: 401"));
+    assert!(text(&output).contains("stopped, because every other document would fail too: upload_file: 401"));
     assert!(batch(&emulator, &documents, &results).status.success(), "the next run takes up where this one stopped");
 }
 
@@ -421,16 +418,20 @@ fn a_batch_says_what_it_leaves_out_and_refuses_what_does_not_go() {
     let output = batch(&emulator, &documents, &results);
     let said = text(&output);
     assert!(output.status.success() && said.contains("1 documents, 0 without a result"), "{said}");
-    assert!(said.contains(".DS_Store is left out: it is hidden"), "{said}");
-    assert!(said.contains("plans is left out: it is a folder"), "{said}");
+    assert!(said.contains(".DS_Store is skipped: it is hidden"), "{said}");
+    assert!(said.contains("plans is skipped: it is a folder"), "{said}");
     #[cfg(unix)]
-    assert!(said.contains("old.txt is left out: No such file"), "{said}");
+    assert!(said.contains("old.txt is skipped: No such file"), "{said}");
 
     let same = batch(&emulator, &documents, &documents.join("plans/.."));
-    assert!(same.status.code() == Some(2) && text(&same).contains("RESULTS is FOLDER"), "{}", text(&same));
+    assert!(same.status.code() == Some(2) && text(&same).contains("RESULTS must not be FOLDER"), "{}", text(&same));
     for threads in ["0", "many"] {
         let output = on(&emulator, example("batch")).arg(&documents).arg(&results).arg(threads).output().unwrap();
-        assert!(output.status.code() == Some(2) && text(&output).contains("THREADS is a number"), "{}", text(&output));
+        assert!(
+            output.status.code() == Some(2) && text(&output).contains("THREADS must be a positive number"),
+            "{}",
+            text(&output)
+        );
     }
     let file = documents.join("000.txt");
     let output = batch(&emulator, &documents, &file);
@@ -564,7 +565,7 @@ fn a_build_fetches_a_section_once_keeps_it_for_when_there_is_no_network_and_says
         let bare = built(&target, some);
         let text = String::from_utf8_lossy(&bare.stderr);
         assert!(bare.status.success() && String::from_utf8_lossy(&bare.stdout) == section, "{text}");
-        let warns = text.contains("building with the section that was fetched before: NOMIC_");
+        let warns = text.contains("building with the section fetched earlier: NOMIC_");
         assert_eq!(warns, some != &variables[1..], "what names the same instance needs no key: {text}");
     }
     assert_eq!(emulator.accepted("search_codes"), 1);
@@ -582,7 +583,7 @@ fn a_build_fetches_a_section_once_keeps_it_for_when_there_is_no_network_and_says
     drop(emulator);
     let offline = built(&target, &[("NOMIC_API_KEY", &key), ("NOMIC_BASE_URL", &url), ("NOMIC_REFRESH", "2")]);
     let text = String::from_utf8_lossy(&offline.stderr);
-    assert!(offline.status.success() && text.contains("building with the section that was fetched before"), "{text}");
+    assert!(offline.status.success() && text.contains("building with the section fetched earlier"), "{text}");
     assert_eq!(String::from_utf8_lossy(&offline.stdout), section);
 }
 
@@ -611,18 +612,18 @@ fn the_quickstart_says_in_one_line_why_it_cannot_go_on() {
         assert!(!output.status.success());
         let error = String::from_utf8(output.stderr).unwrap();
         // One more says that it is a box, where it is one.
-        let mut lines = error.lines().filter(|line| !line.contains("on a Nomic in a box at http://"));
+        let mut lines = error.lines().filter(|line| !line.contains("using an emulator at http://"));
         let line = lines.next().unwrap().to_owned();
         assert_eq!(lines.next(), None, "{error}");
         line
     };
     let quickstart = || example("quickstart");
-    assert!(line(quickstart().arg("no-such.pdf")).contains("give a document that can be read"));
+    assert!(line(quickstart().arg("no-such.pdf")).contains("pass a readable document"));
     assert!(line(quickstart().env("NOMIC_API_KEY", "npk_x")).contains("NOMIC_DOMAIN"));
-    assert!(line(quickstart().arg("src")).contains("src is not a file; give a document"));
+    assert!(line(quickstart().arg("src")).contains("src is not a file; pass a readable document"));
     assert!(line(quickstart().env("NOMIC_API_KEY", "npk_x\n").env("NOMIC_DOMAIN", "acme")).contains("line break"));
     let half = quickstart().env("NOMIC_DOMAIN", "acme").output().unwrap();
-    let words = "NOMIC_DOMAIN is set, but NOMIC_API_KEY is not: on a Nomic in a box at http://";
+    let words = "NOMIC_DOMAIN is set, but NOMIC_API_KEY is not: using an emulator at http://";
     assert!(half.status.success() && text(&half).contains(words));
     let emulator = Emulator::builder().snapshot(Snapshot::Today).start().unwrap();
     let wrong = line(on(&emulator, quickstart()).env("NOMIC_API_KEY", "npk_wrong").arg("Cargo.toml"));

@@ -1,4 +1,4 @@
-//! One document on its way: uploaded, submitted, waited for, and its result kept.
+//! Processes one document: upload, submit, wait, save the result.
 
 use std::fmt::Display;
 use std::fs::{self, File};
@@ -11,60 +11,67 @@ use nomic_client::parse::{self, ParseJob};
 use nomic_client::{Effect, Error, FileVersionId, Nomic};
 use serde_json::json;
 
-use crate::instance::Outcome;
-use crate::manifest::{Content, Manifest, Step};
-use crate::record::at;
+use crate::instance::Result;
+use crate::manifest::{ContentHash, Manifest, Step};
+use crate::record::with_path;
 
 /// Why a document has no result.
-pub(crate) enum Trouble {
-    /// It is this document's own.
-    Own(String),
-    /// It would meet every other one too.
-    Common(String),
+pub(crate) enum Failure {
+    /// Only this document is affected.
+    Document(String),
+    /// Every other document would fail too.
+    Batch(String),
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        // The key opens nothing, or the user's means are spent.
-        let is_common = error.is_unauthorized() || error.is_forbidden() || error.is_rate_limited();
-        if is_common && !error.is_transient() { Self::Common(error.to_string()) } else { Self::Own(error.to_string()) }
+        // The key is not accepted, or the spend limit is reached.
+        let affects_all = error.is_unauthorized() || error.is_forbidden() || error.is_rate_limited();
+        if affects_all && !error.is_transient() {
+            Self::Batch(error.to_string())
+        } else {
+            Self::Document(error.to_string())
+        }
     }
 }
 
-/// What came of a document: the number of pages, or nothing if it was done before.
-pub(crate) type Pages = Result<Option<usize>, Trouble>;
+/// The number of pages, or `None` if an earlier run has already processed the document.
+pub(crate) type Pages = Result<Option<usize>, Failure>;
 
-/// What is shared by all documents.
+/// What all documents share.
 pub(crate) struct Batch<'a> {
     pub(crate) nomic: Nomic,
     pub(crate) manifest: Manifest,
-    pub(crate) to: &'a Path,
+    pub(crate) results: &'a Path,
 }
 
 impl Batch<'_> {
-    /// Takes one document from where it is to its result.
-    pub(crate) fn document(&self, name: &str, path: &Path, bar: &ProgressBar) -> Pages {
-        // Looked at before it is uploaded: what changes afterwards is seen by the next run.
-        let content = Content::of(path).map_err(at(path)).map_err(|error| Trouble::Own(error.to_string()))?;
+    /// Processes one document from the step that it has reached.
+    pub(crate) fn process(&self, name: &str, path: &Path, bar: &ProgressBar) -> Pages {
+        // Hashed before the upload, so that the next run detects a later change.
+        let content =
+            ContentHash::of(path).map_err(with_path(path)).map_err(|error| Failure::Document(error.to_string()))?;
         let mut step = self.manifest.step(name, &content).unwrap_or(Step::Uploading);
         let job = loop {
             step = match step {
                 Step::Uploading => {
                     bar.set_message(format!("{name}: upload"));
-                    self.note(name, &content, &Step::Uploading)?;
+                    self.record(name, &content, &Step::Uploading)?;
                     let upload = Upload::from_path(path).progress(|sent, _| bar.set_position(sent));
                     let uploaded = Step::Uploaded(self.nomic.upload(upload)?.file_version_id);
-                    self.note(name, &content, &uploaded)?;
+                    self.record(name, &content, &uploaded)?;
                     uploaded
                 }
                 Step::Uploaded(version) => {
                     bar.set_message(format!("{name}: submit"));
-                    self.note(name, &content, &Step::Submitting(version.clone()))?;
+                    self.record(name, &content, &Step::Submitting(version.clone()))?;
                     Step::Submitted(self.submit(name, &content, version)?)
                 }
-                Step::Submitting(version) => return Err(self.unknown(name, &version, "an earlier run was broken off")),
+                Step::Submitting(version) => {
+                    return Err(self.outcome_unknown(name, &version, "an earlier run was interrupted"));
+                }
                 Step::Submitted(job) => break job,
-                Step::Done(_) if self.result(name).exists() => return Ok(None),
+                Step::Done(_) if self.result_path(name).exists() => return Ok(None),
                 Step::Done(job) => break job,
             };
         };
@@ -73,59 +80,61 @@ impl Batch<'_> {
             if !error.is_job_failed() && !error.is_not_found() {
                 return error.into();
             }
-            let anew = self.manifest.remedy(name, "uploading", ());
-            Trouble::Own(format!(
-                "{error}; mend the document, or {anew} to have it parsed, and paid, once more as it is"
+            let retry = self.manifest.remedy(name, "uploading", ());
+            Failure::Document(format!(
+                "{error}; fix the document, or {retry} to parse it again unchanged, which is billed again"
             ))
         })?;
-        self.keep(name, &parsed).map_err(|error| Trouble::Common(error.to_string()))?;
-        self.note(name, &content, &Step::Done(job))?;
+        self.save(name, &parsed).map_err(|error| Failure::Batch(error.to_string()))?;
+        self.record(name, &content, &Step::Done(job))?;
         Ok(Some(parsed.pages().len()))
     }
 
-    /// Submits what is noted as about to be. Who may have been heard is not repeated; who was not begins again the next
-    /// time.
-    fn submit(&self, name: &str, content: &Content, version: FileVersionId) -> Result<ParseJob, Trouble> {
+    /// Submits a document that is recorded as [`Step::Submitting`]. After an error without effect the recorded step is
+    /// reset, so that the next run tries again; if the effect is unknown, it is left as it is.
+    fn submit(&self, name: &str, content: &ContentHash, version: FileVersionId) -> Result<ParseJob, Failure> {
         match self.nomic.parse(&version, &parse::Options::default()) {
             Ok(job) => {
-                let noted = self.manifest.note(name, content, &Step::Submitted(job.clone()));
-                let by_hand = self.manifest.remedy(name, "submitted", json!(job));
-                let lost = |error| format!("{name} is submitted as {}, but {error}: {by_hand}", job.task_id);
-                noted.map(|()| job.clone()).map_err(|error| Trouble::Common(lost(error)))
+                let recorded = self.manifest.record(name, content, &Step::Submitted(job.clone()));
+                let remedy = self.manifest.remedy(name, "submitted", json!(job));
+                let not_recorded = |error| format!("{name} is submitted as {}, but {error}: {remedy}", job.task_id);
+                recorded.map(|()| job.clone()).map_err(|error| Failure::Batch(not_recorded(error)))
             }
-            Err(error) if error.effect() != Effect::None => Err(self.unknown(name, &version, error)),
+            Err(error) if error.effect() != Effect::None => Err(self.outcome_unknown(name, &version, error)),
             Err(error) => {
-                let before = if error.is_not_found() { Step::Uploading } else { Step::Uploaded(version) };
-                self.note(name, content, &before)?;
+                let previous = if error.is_not_found() { Step::Uploading } else { Step::Uploaded(version) };
+                self.record(name, content, &previous)?;
                 Err(error.into())
             }
         }
     }
 
-    /// Where to look for what may have been submitted, and how to go on without paying twice.
-    fn unknown(&self, name: &str, version: &FileVersionId, cause: impl Display) -> Trouble {
-        let there = self.manifest.remedy(name, "submitted", json!({ "taskId": "…" }));
-        let absent = self.manifest.remedy(name, "uploaded", version.as_str());
-        Trouble::Own(format!(
+    /// Explains how to find out whether a document was submitted, and how to continue in either case.
+    fn outcome_unknown(&self, name: &str, version: &FileVersionId, cause: impl Display) -> Failure {
+        let if_found = self.manifest.remedy(name, "submitted", json!({ "taskId": "…" }));
+        let if_missing = self.manifest.remedy(name, "uploaded", version.as_str());
+        Failure::Document(format!(
             "it may have been submitted already, and is not submitted again ({cause}): look for parse.submitted of {version} \
-             in the audit log; if it is there, {there} with its metadata.taskId; if not, {absent}"
+             in the audit log; if there is an entry, {if_found} with its metadata.taskId; if not, {if_missing}"
         ))
     }
 
-    fn note(&self, name: &str, content: &Content, step: &Step) -> Result<(), Trouble> {
-        self.manifest.note(name, content, step).map_err(|error| Trouble::Common(error.to_string()))
+    fn record(&self, name: &str, content: &ContentHash, step: &Step) -> Result<(), Failure> {
+        self.manifest.record(name, content, step).map_err(|error| Failure::Batch(error.to_string()))
     }
 
-    /// Written aside and moved: what is there is whole.
-    fn keep(&self, name: &str, parsed: &parse::Parsed) -> Outcome {
-        let aside = self.to.join(format!("{name}.json.new"));
-        let mut file = File::create(&aside).map_err(at(&aside))?;
-        file.write_all(&serde_json::to_vec_pretty(parsed)?).and_then(|()| file.sync_all()).map_err(at(&aside))?;
-        let result = self.result(name);
-        fs::rename(&aside, &result).map_err(at(&result))
+    /// Writes a temporary file and renames it: a result is always complete.
+    fn save(&self, name: &str, parsed: &parse::Parsed) -> Result {
+        let temporary = self.results.join(format!("{name}.json.new"));
+        let mut file = File::create(&temporary).map_err(with_path(&temporary))?;
+        file.write_all(&serde_json::to_vec_pretty(parsed)?)
+            .and_then(|()| file.sync_all())
+            .map_err(with_path(&temporary))?;
+        let path = self.result_path(name);
+        fs::rename(&temporary, &path).map_err(with_path(&path))
     }
 
-    pub(crate) fn result(&self, name: &str) -> PathBuf {
-        self.to.join(format!("{name}.json"))
+    pub(crate) fn result_path(&self, name: &str) -> PathBuf {
+        self.results.join(format!("{name}.json"))
     }
 }

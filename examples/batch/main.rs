@@ -1,9 +1,9 @@
-//! Parses a folder of documents into a JSON file each: `cargo run --example batch -- drawings/ parsed/ 8`.
+//! Parses every document of a folder into a JSON file: `cargo run --example batch -- drawings/ parsed/ 8`.
 //!
-//! It may be killed at any time and started again. What was uploaded and submitted stands in `manifest.jsonl` beside the
-//! results, a line for every step, written before the next one begins: no document is uploaded again that is known to be
-//! there, and none is ever submitted twice, unless its content changed. Without a key it runs on a Nomic in a box, which
-//! is gone when the run ends: such results cannot be gone on with.
+//! A run can be killed at any time and resumed. `manifest.jsonl` in the results folder records every step of every
+//! document before the next one starts: an upload that is recorded is not repeated, and no document is submitted twice
+//! unless its content changes. Without an API key the batch uses an emulator; such a run cannot be resumed, because the
+//! emulator ends with it.
 
 mod document;
 #[path = "../instance/mod.rs"]
@@ -22,77 +22,83 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use document::{Batch, Pages, Trouble};
+use document::{Batch, Failure, Pages};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use instance::{Outcome, misuse, note, say};
+use instance::{Result, note, outln, usage_error};
 use manifest::Manifest;
-use record::{Origin, at};
+use record::{Origin, with_path};
 
 const USAGE: &str = "\
 usage: batch FOLDER RESULTS [THREADS]
-Parses every document of FOLDER into a JSON file in RESULTS, 8 at a time; may be killed and started again.";
+Parses every document of FOLDER into a JSON file in RESULTS, 8 at a time; can be killed and resumed.";
 
 fn main() -> ExitCode {
-    instance::program("batch", USAGE, run)
+    instance::run_example("batch", USAGE, run)
 }
 
-fn run(arguments: Vec<OsString>) -> Outcome {
-    let [from, to, threads @ ..] = &arguments[..] else { return Err(misuse("say which folder, and where to")) };
+fn run(arguments: Vec<OsString>) -> Result {
+    let [folder, results, threads @ ..] = &arguments[..] else {
+        return Err(usage_error("FOLDER and RESULTS are required"));
+    };
     let threads = match threads {
         [] => 8,
         [threads] => match threads.to_str().and_then(|threads| threads.parse::<NonZero<usize>>().ok()) {
             Some(threads) => threads.get(),
-            None => return Err(misuse(format!("THREADS is a number from 1, not {}", threads.to_string_lossy()))),
+            None => {
+                let message = format!("THREADS must be a positive number, not {}", threads.to_string_lossy());
+                return Err(usage_error(message));
+            }
         },
-        _ => return Err(misuse("that is too much")),
+        _ => return Err(usage_error("too many arguments")),
     };
-    let (from, to) = (Path::new(from), Path::new(to));
-    let documents = documents(from)?;
-    fs::create_dir_all(to).map_err(at(to))?;
-    if from.canonicalize().map_err(at(from))? == to.canonicalize().map_err(at(to))? {
-        return Err(misuse("RESULTS is FOLDER: the next run would take the results for documents"));
+    let (folder, results) = (Path::new(folder), Path::new(results));
+    let documents = documents(folder)?;
+    fs::create_dir_all(results).map_err(with_path(results))?;
+    if folder.canonicalize().map_err(with_path(folder))? == results.canonicalize().map_err(with_path(results))? {
+        return Err(usage_error("RESULTS must not be FOLDER: the next run would parse the results"));
     }
 
     let (nomic, emulator) = instance::connect()?;
-    let manifest = Manifest::open(&to.join("manifest.jsonl"), &Origin::of(&nomic, emulator.as_ref()))?;
-    let batch = Batch { nomic, manifest, to };
-    let began = Instant::now();
-    let (outcomes, stopped) = parse_all(&batch, &documents, threads);
+    let manifest = Manifest::open(&results.join("manifest.jsonl"), &Origin::of(&nomic, emulator.as_ref()))?;
+    let batch = Batch { nomic, manifest, results };
+    let start = Instant::now();
+    let (outcomes, abort_reason) = process_all(&batch, &documents, threads);
 
     let failed = outcomes.values().filter(|outcome| outcome.is_err()).count() + documents.len() - outcomes.len();
-    let shown = show(&batch, &outcomes, &documents, began);
-    match stopped {
-        Some(reason) => Err(format!("stopped, since no document would fare better: {reason}").into()),
+    let printed = print_summary(&batch, &outcomes, &documents, start);
+    match abort_reason {
+        Some(reason) => Err(format!("stopped, because every other document would fail too: {reason}").into()),
         None if failed > 0 => Err(format!("{failed} of {} documents have no result", documents.len()).into()),
-        None => shown,
+        None => printed,
     }
 }
 
-/// The documents of a folder, with their names. What is none is named, so that nobody misses it.
-fn documents(folder: &Path) -> Outcome<Vec<(String, PathBuf)>> {
+/// The names and paths of the documents in a folder. Prints a note for every other entry.
+fn documents(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut documents = Vec::new();
-    for entry in fs::read_dir(folder).map_err(at(folder))? {
-        let path = entry.map_err(at(folder))?.path();
+    for entry in fs::read_dir(folder).map_err(with_path(folder))? {
+        let path = entry.map_err(with_path(folder))?.path();
         let name = path.file_name().unwrap_or_default().to_str().map(str::to_owned);
         let reason = match (&name, fs::metadata(&path)) {
-            (None, _) => "its name is no Unicode".to_owned(),
+            (None, _) => "its name is not Unicode".to_owned(),
             (Some(name), _) if name.starts_with('.') => "it is hidden".to_owned(),
-            (_, Ok(of)) if of.is_dir() => "it is a folder".to_owned(),
-            (_, Ok(of)) if !of.is_file() => "it is no file".to_owned(),
+            (_, Ok(metadata)) if metadata.is_dir() => "it is a folder".to_owned(),
+            (_, Ok(metadata)) if !metadata.is_file() => "it is not a regular file".to_owned(),
             (_, Err(error)) => error.to_string(),
             (Some(name), Ok(_)) => {
                 documents.push((name.clone(), path));
                 continue;
             }
         };
-        note(format_args!("{} is left out: {reason}", path.display()));
+        note(format_args!("{} is skipped: {reason}", path.display()));
     }
     documents.sort();
     Ok(documents)
 }
 
-/// Does all documents on so many threads; gives what came of each, and why it stopped early, if it did.
-fn parse_all(
+/// Processes the documents on several threads. Returns the outcome of each document that was tried, and the reason if
+/// the batch was aborted.
+fn process_all(
     batch: &Batch,
     documents: &[(String, PathBuf)],
     threads: usize,
@@ -100,18 +106,18 @@ fn parse_all(
     let bars = MultiProgress::new();
     let overall = ProgressBar::new(documents.len() as u64).with_style(style("{pos} of {len} {wide_bar} {eta}"));
     let overall = bars.add(overall);
-    let (next, stopped) = (AtomicUsize::new(0), OnceLock::new());
+    let (next, abort_reason) = (AtomicUsize::new(0), OnceLock::new());
     let outcomes = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         for _ in 0..threads.min(documents.len()) {
             scope.spawn(|| {
                 let bar = bars.add(ProgressBar::no_length().with_style(style("  {spinner} {wide_msg} {bytes}")));
-                while stopped.get().is_none()
+                while abort_reason.get().is_none()
                     && let Some((name, path)) = documents.get(next.fetch_add(1, Ordering::Relaxed))
                 {
-                    let outcome = batch.document(name, path, &bar);
-                    if let Err(Trouble::Common(reason)) = &outcome {
-                        stopped.get_or_init(|| reason.clone());
+                    let outcome = batch.process(name, path, &bar);
+                    if let Err(Failure::Batch(reason)) = &outcome {
+                        abort_reason.get_or_init(|| reason.clone());
                     }
                     outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), outcome);
                     overall.inc(1);
@@ -121,23 +127,28 @@ fn parse_all(
         }
     });
     overall.finish_and_clear();
-    (outcomes.into_inner().unwrap_or_else(PoisonError::into_inner), stopped.into_inner())
+    (outcomes.into_inner().unwrap_or_else(PoisonError::into_inner), abort_reason.into_inner())
 }
 
-fn show(batch: &Batch, outcomes: &BTreeMap<String, Pages>, documents: &[(String, PathBuf)], began: Instant) -> Outcome {
-    say!("{:40} {:>6}  {}", "document", "pages", "result")?;
+fn print_summary(
+    batch: &Batch,
+    outcomes: &BTreeMap<String, Pages>,
+    documents: &[(String, PathBuf)],
+    start: Instant,
+) -> Result {
+    outln!("{:40} {:>6}  {}", "document", "pages", "result")?;
     for (name, outcome) in outcomes {
         match outcome {
-            Ok(Some(pages)) => say!("{name:40} {pages:>6}  {}", batch.result(name).display())?,
-            Ok(None) => say!("{name:40} {:>6}  done before", "")?,
-            Err(Trouble::Own(reason) | Trouble::Common(reason)) => say!("{name:40} {:>6}  {reason}", "")?,
+            Ok(Some(pages)) => outln!("{name:40} {pages:>6}  {}", batch.result_path(name).display())?,
+            Ok(None) => outln!("{name:40} {:>6}  already done", "")?,
+            Err(Failure::Document(reason) | Failure::Batch(reason)) => outln!("{name:40} {:>6}  {reason}", "")?,
         }
     }
     let failed = outcomes.values().filter(|outcome| outcome.is_err()).count();
-    let untried = documents.len() - outcomes.len();
-    let untried = if untried > 0 { format!(", {untried} not tried") } else { String::new() };
-    let seconds = began.elapsed().as_secs_f64();
-    Ok(say!("{} documents, {failed} without a result{untried}, {seconds:.1} s", documents.len())?)
+    let not_tried = documents.len() - outcomes.len();
+    let not_tried = if not_tried > 0 { format!(", {not_tried} not tried") } else { String::new() };
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(outln!("{} documents, {failed} without a result{not_tried}, {seconds:.1} s", documents.len())?)
 }
 
 fn style(template: &str) -> ProgressStyle {

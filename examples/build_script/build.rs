@@ -1,8 +1,8 @@
-//! Fetches a section of a building code once, keeps it in `OUT_DIR`, and builds from what it kept from then on.
+//! Fetches a section of a building code once, and caches it in `OUT_DIR` for later builds.
 //!
-//! The network is asked when nothing is kept, when the question or the instance is another one, or when `NOMIC_REFRESH`
-//! changes. Where it cannot be asked, or nobody says where it is, what is kept serves, with a warning; where nothing is
-//! kept either, the build fails with one line. [`README.md`](README.md) has the commands.
+//! It is fetched again if the query, the instance or `NOMIC_REFRESH` changes. If the request fails, or the environment
+//! variables are not set, the build uses the cached section and prints a warning. Without a cached section it fails with
+//! an error of one line. [`README.md`](README.md) has the commands.
 
 use std::error::Error;
 use std::fs;
@@ -17,56 +17,56 @@ const JURISDICTION: &str = "texas";
 const CODE_TYPE: &str = "building";
 
 fn main() {
-    // Without these lines any change in the package would fetch again; with them the key may change unnoticed.
+    // Without these lines, any change in the package would run the script again. A changed API key does not.
     println!("cargo::rerun-if-changed=build.rs");
     for variable in ["NOMIC_DOMAIN", "NOMIC_BASE_URL", "NOMIC_REFRESH"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
     if let Err(error) = run() {
-        // One readable line; a panic would bury it under a backtrace.
+        // One line; a panic would add a backtrace.
         println!("cargo::error={error}");
     }
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    let kept = out.join("section.json");
-    let question = json!([QUERY, JURISDICTION, CODE_TYPE]);
+    let out_dir = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let cache_path = out_dir.join("section.json");
+    let query = json!([QUERY, JURISDICTION, CODE_TYPE]);
     let (instance, refresh) = (instance(), variable("NOMIC_REFRESH"));
-    // What was kept for another question is none, and so is what another instance said. A shell that names no instance,
-    // such as an editor's, means no other one.
-    let old = read(&kept)
-        .filter(|old| old["question"] == question && (instance.is_none() || old["instance"] == json!(instance)));
-    let is_current = |old: &Value| instance.is_some() && old["refresh"] == json!(refresh);
-    let section = match old {
-        Some(old) if is_current(&old) => old["section"].clone(),
-        old => match fetch(instance.as_deref()) {
+    // A cached section of another query or another instance does not count. Without an instance, e.g. in an editor, any
+    // instance will do.
+    let cached = read(&cache_path)
+        .filter(|cached| cached["query"] == query && (instance.is_none() || cached["instance"] == json!(instance)));
+    let is_current = |cached: &Value| instance.is_some() && cached["refresh"] == json!(refresh);
+    let section = match cached {
+        Some(cached) if is_current(&cached) => cached["section"].clone(),
+        cached => match fetch(instance.as_deref()) {
             Ok(section) => {
-                let new = json!({"question": question, "instance": instance, "refresh": refresh, "section": section});
-                // Written aside and moved: a build that is interrupted leaves the old one.
-                let aside = out.join("section.json.new");
-                fs::write(&aside, new.to_string())?;
-                fs::rename(aside, &kept)?;
+                let fetched = json!({"query": query, "instance": instance, "refresh": refresh, "section": section});
+                // Written to a temporary file and renamed: an interrupted build keeps the previous section.
+                let temporary = out_dir.join("section.json.new");
+                fs::write(&temporary, fetched.to_string())?;
+                fs::rename(temporary, &cache_path)?;
                 json!(section)
             }
             Err(error) => {
-                let old = old.ok_or_else(|| {
-                    format!("the section {QUERY:?} of the {CODE_TYPE} code of {JURISDICTION} is not at hand: {error}")
+                let cached = cached.ok_or_else(|| {
+                    format!("cannot fetch the section {QUERY:?} of the {CODE_TYPE} code of {JURISDICTION}: {error}")
                 })?;
-                println!("cargo::warning=building with the section that was fetched before: {error}");
-                old["section"].clone()
+                println!("cargo::warning=building with the section fetched earlier: {error}");
+                cached["section"].clone()
             }
         },
     };
-    fs::write(out.join("section.txt"), section.as_str().ok_or("the section that was kept is no text")?)?;
+    fs::write(out_dir.join("section.txt"), section.as_str().ok_or("the cached section is not a string")?)?;
     Ok(())
 }
 
-fn read(kept: &Path) -> Option<Value> {
-    serde_json::from_slice(&fs::read(kept).ok()?).ok()
+fn read(path: &Path) -> Option<Value> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-/// A variable that says something.
+/// An environment variable, if it is set and not empty.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -76,7 +76,7 @@ fn instance() -> Option<String> {
 }
 
 fn fetch(instance: Option<&str>) -> Result<String, Box<dyn Error>> {
-    // `from_env` has the patience of a program, and names one variable at a time; who waits for a build has less.
+    // Not `Nomic::from_env`: a build needs shorter timeouts, and one error for all missing variables.
     let (instance, key) = match (instance, variable("NOMIC_API_KEY")) {
         (Some(instance), Some(key)) => (instance, key),
         (Some(_), None) => return Err("NOMIC_API_KEY is not set; see README.md".into()),
@@ -92,5 +92,5 @@ fn fetch(instance: Option<&str>) -> Result<String, Box<dyn Error>> {
         .build()?;
     let options = codes::Options { limit: Some(1), ..codes::Options::default() };
     let sections = nomic.search_codes(QUERY, JURISDICTION, CODE_TYPE, &options)?;
-    Ok(sections.first().ok_or("the service knows no such section")?.text())
+    Ok(sections.first().ok_or("the service found no matching section")?.text())
 }

@@ -1,7 +1,7 @@
-//! What the contract says of the answers of every operation: held against it by a test.
+//! The documented response fields of every operation. A test compares them with the contract.
 
-/// An operation and the fields of its answer, as `data[].name`: `!` behind those that are required, `?` behind those
-/// that neither are required nor stand in the contract's example.
+/// Each operation with the fields of its response, e.g. `data[].name`. A `!` marks a required field; a `?` marks a field
+/// that is neither required nor part of the contract's example.
 pub(crate) const DOCUMENTED: &[(&str, &[&str])] = &[
     (
         "list_agents",

@@ -1,4 +1,4 @@
-//! What a record on disk needs so that a later run can go on from it: of which instance it is, and who writes it now.
+//! Helpers for a record on disk that a later run resumes from: which instance it belongs to, and a file lock.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -8,48 +8,50 @@ use nomic_client::Nomic;
 use nomic_emulator::Emulator;
 use serde::{Deserialize, Serialize};
 
-use crate::instance::Outcome;
+use crate::instance::{BoxError, Result};
 
-/// The instance that a record is of: what one knows is nothing to another.
+/// The instance that a record belongs to. Its ids mean nothing to another instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Origin {
     instance: String,
-    /// Whether it was a Nomic in a box, which is gone with the run that had it.
+    /// Whether it was an emulator, which ended with the run that started it.
     #[serde(default)]
-    in_a_box: bool,
+    emulator: bool,
 }
 
 impl Origin {
     pub(crate) fn of(nomic: &Nomic, emulator: Option<&Emulator>) -> Self {
-        Self { instance: nomic.base_url().to_owned(), in_a_box: emulator.is_some() }
+        Self { instance: nomic.base_url().to_owned(), emulator: emulator.is_some() }
     }
 
-    /// Refuses to go on from a record of `recorded`; `remedy` begins anew.
-    pub(crate) fn expect(&self, recorded: &Self, record: &Path, remedy: &str) -> Outcome {
+    /// Checks that a record with the origin `recorded` can be resumed here. `remedy` says how to start over.
+    pub(crate) fn expect(&self, recorded: &Self, record: &Path, remedy: &str) -> Result {
         let (record, theirs, ours) = (record.display(), &recorded.instance, &self.instance);
-        if recorded.in_a_box {
-            return Err(format!("{record} is of the Nomic in a box at {theirs}, which is gone; {remedy}").into());
+        if recorded.emulator {
+            return Err(format!("{record} belongs to the emulator at {theirs}, which has ended; {remedy}").into());
         }
         if self != recorded {
-            return Err(format!("{record} is of {theirs}, and this is {ours}; go on there, or {remedy}").into());
+            return Err(
+                format!("{record} belongs to {theirs}, but this run uses {ours}; use that one, or {remedy}").into()
+            );
         }
         Ok(())
     }
 }
 
-/// Makes this run the only one that works on `path`, until the file is closed or the process ends, however it ends.
-#[expect(clippy::incompatible_msrv, reason = "the library is for Rust 1.85, its examples are for 1.89")]
-pub(crate) fn lock(file: &File, path: &Path) -> Outcome {
+/// Locks `path` for this run, until the file is closed or the process ends.
+#[expect(clippy::incompatible_msrv, reason = "the library supports Rust 1.85, its examples need 1.89")]
+pub(crate) fn lock(file: &File, path: &Path) -> Result {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
-            Err(format!("{}: another run is at work on it; wait for its end", path.display()).into())
+            Err(format!("{}: another run is using it; wait until that run has ended", path.display()).into())
         }
-        Err(TryLockError::Error(error)) => Err(at(path)(error)),
+        Err(TryLockError::Error(error)) => Err(with_path(path)(error)),
     }
 }
 
-/// Puts the path before what the system says of it.
-pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Box<dyn std::error::Error + Send + Sync> {
+/// Prefixes an I/O error with the path.
+pub(crate) fn with_path(path: &Path) -> impl FnOnce(io::Error) -> BoxError {
     move |error| format!("{}: {error}", path.display()).into()
 }

@@ -1,4 +1,4 @@
-//! Agents: launching them, asking for more, stopping them, and what they made.
+//! Agents and their artifacts, workflows, projects.
 
 use std::fs;
 use std::path::Path;
@@ -10,14 +10,14 @@ use serde_json::json;
 use crate::args::{AgentCommand, AgentList, Agents, Limit, Run};
 use crate::failure::Failure;
 use crate::output::{cell, fields};
-use crate::session::{Deed, Session, Submitted, check_documents};
+use crate::session::{Session, Submission, SubmittedJob, check_documents};
 use crate::terminal::{confirm, note};
 
-/// The service names no largest page for lists of these.
-const PAGE: u32 = 100;
+/// Items per request. The service documents no maximum for these lists.
+const PAGE_SIZE: u32 = 100;
 
-/// The words that are known.
-const STATUSES: [AgentStatus; 6] = [
+/// Known statuses, named in a note if a filter finds nothing.
+const KNOWN_STATUSES: [AgentStatus; 6] = [
     AgentStatus::Waiting,
     AgentStatus::Running,
     AgentStatus::AwaitingTool,
@@ -32,21 +32,24 @@ pub(crate) fn run(session: &Session, agents: Agents) -> Result<(), Failure> {
         AgentCommand::List(filter) => list(session, filter),
         AgentCommand::Show { id } => show(session, &nomic.agent(&id)?),
         AgentCommand::Run(arguments) => launch(session, arguments),
-        AgentCommand::FollowUp { id, prompt, waiting } => {
-            let look = ["agents", "show", id.as_str()];
-            let deed =
-                Deed { doing: "asking the agent for more", done: "was asked for more, and runs again", look: &look };
-            session.submit(&waiting, &deed, || nomic.follow_up_agent(&id, prompt).map(|agent| agent.id))
+        AgentCommand::FollowUp { id, prompt, wait } => {
+            let check = ["agents", "show", id.as_str()];
+            let submission = Submission {
+                label: "sending the follow-up",
+                done: "received the follow-up and is running again",
+                check: &check,
+            };
+            session.submit(&wait, &submission, || nomic.follow_up_agent(&id, prompt).map(|agent| agent.id))
         }
         AgentCommand::Stop { id } => {
-            let look = ["agents", "show", id.as_str()];
-            let said = session.act("stopping the agent", &look, || nomic.stop_agent(&id))?;
-            session.output.value(&said, || format!("agent {id} is stopped"))
+            let check = ["agents", "show", id.as_str()];
+            let stopped = session.write("stopping the agent", &check, || nomic.stop_agent(&id))?;
+            session.output.value(&stopped, || format!("agent {id} is stopped"))
         }
-        AgentCommand::Delete { id, sure } => {
-            confirm(&format!("Delete agent {id} with its conversation and all that it has made?"), sure.yes)?;
-            let look = ["agents", "show", id.as_str()];
-            session.act("deleting the agent", &look, || nomic.delete_agent(&id))?;
+        AgentCommand::Delete { id, confirmation } => {
+            confirm(&format!("Delete agent {id} with its conversation and artifacts?"), confirmation.yes)?;
+            let check = ["agents", "show", id.as_str()];
+            session.write("deleting the agent", &check, || nomic.delete_agent(&id))?;
             session.output.value(&json!({ "id": id }), || format!("agent {id} is deleted"))
         }
         AgentCommand::Artifacts { id, content: false, save: None } => {
@@ -56,7 +59,7 @@ pub(crate) fn run(session: &Session, agents: Agents) -> Result<(), Failure> {
             })?;
             Ok(())
         }
-        AgentCommand::Artifacts { id, save, .. } => contents(session, &id, save.as_deref()),
+        AgentCommand::Artifacts { id, save, .. } => artifact_contents(session, &id, save.as_deref()),
     }
 }
 
@@ -64,13 +67,13 @@ fn list(session: &Session, AgentList { status, workflow, limit }: AgentList) -> 
     let filter = Filter { status: status.map(AgentStatus::from), workflow_id: workflow };
     let agents = session.nomic.agents(&filter);
     let columns = [("id", 36), ("status", 13), ("created", 24), ("summary", 0)];
-    let number = session.output.list(limit.of(agents, MAX_AGENTS_PAGE), columns, |agent| {
+    let count = session.output.list(limit.apply(agents, MAX_AGENTS_PAGE), columns, |agent| {
         let Agent { id, status, created_at, summary, .. } = agent;
         [id.to_string(), status.to_string(), cell(created_at.as_ref()), cell(summary.as_ref())]
     })?;
-    if let (0, Some(AgentStatus::Other(word))) = (number, &filter.status) {
-        let known = STATUSES.each_ref().map(AgentStatus::as_str).join(", ");
-        note(format_args!("no agent has the status {word:?}, which is not one of {known}"));
+    if let (0, Some(AgentStatus::Other(status))) = (count, &filter.status) {
+        let known = KNOWN_STATUSES.each_ref().map(AgentStatus::as_str).join(", ");
+        note(format_args!("no agent has the status {status:?}; known statuses: {known}"));
     }
     Ok(())
 }
@@ -88,11 +91,11 @@ fn launch(session: &Session, arguments: Run) -> Result<(), Failure> {
     }
     check_documents(&arguments.file)?;
     for file in &arguments.file {
-        launch.file_ids.push(session.store(file, |stored| format!("--file-id {}", stored.id))?.id);
+        launch.file_ids.push(session.upload_for_job(file, |stored| format!("--file-id {}", stored.id))?.id);
     }
-    let look = ["agents", "list", "--limit", "5"];
-    let deed = Deed { doing: "launching the agent", done: "is launched", look: &look };
-    session.submit(&arguments.waiting, &deed, || session.nomic.launch_agent(&launch).map(|agent| agent.id))
+    let check = ["agents", "list", "--limit", "5"];
+    let submission = Submission { label: "launching the agent", done: "was launched", check: &check };
+    session.submit(&arguments.wait, &submission, || session.nomic.launch_agent(&launch).map(|agent| agent.id))
 }
 
 fn show(session: &Session, agent: &Agent) -> Result<(), Failure> {
@@ -113,7 +116,7 @@ fn show(session: &Session, agent: &Agent) -> Result<(), Failure> {
     })
 }
 
-impl Submitted for AgentId {
+impl SubmittedJob for AgentId {
     const KIND: &'static str = "agent";
     const NAME: &'static str = "agent";
 
@@ -121,27 +124,27 @@ impl Submitted for AgentId {
         self.as_str()
     }
 
-    /// One that was stopped has not done what was asked.
+    /// A stopped agent counts as a failure.
     fn show(&self, session: &Session, agent: &Agent) -> Result<(), Failure> {
         show(session, agent)?;
-        if agent.status == AgentStatus::Stopped { Err(Failure::Stopped) } else { Ok(()) }
+        if agent.status == AgentStatus::Stopped { Err(Failure::AgentStopped) } else { Ok(()) }
     }
 }
 
-/// Prints the contents of what an agent has made, or writes them into files.
-fn contents(session: &Session, id: &AgentId, save: Option<&Path>) -> Result<(), Failure> {
-    if let Some(other) = save.filter(|folder| folder.exists() && !folder.is_dir()) {
-        let words = format!("--save: {} is a file, not a folder; nothing was sent", other.display());
-        return Err(Failure::Usage(words));
+/// Prints the contents of an agent's artifacts, or writes them to files in the folder `save`.
+fn artifact_contents(session: &Session, id: &AgentId, save: Option<&Path>) -> Result<(), Failure> {
+    if let Some(file) = save.filter(|folder| folder.exists() && !folder.is_dir()) {
+        let message = format!("--save: {} is a file, not a folder; nothing was sent", file.display());
+        return Err(Failure::Usage(message));
     }
     for artifact in session.nomic.artifacts(id) {
         let artifact = session.nomic.artifact(id, &artifact?.id)?;
         let Some(folder) = save else {
-            session.output.value(&artifact, || format!("{}\n", rendered(&artifact).1.trim_end()))?;
+            session.output.value(&artifact, || format!("{}\n", render(&artifact).1.trim_end()))?;
             continue;
         };
-        let (extension, content) = rendered(&artifact);
-        // Names come from outside: none leads to another folder, and two alike do not meet.
+        let (extension, content) = render(&artifact);
+        // Titles are untrusted: the file name has no path separators, and the ID makes it unique.
         let title: String = artifact.title.as_deref().unwrap_or("artifact").chars().take(80).collect();
         let name: String =
             format!("{title}-{}", artifact.id).chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
@@ -154,8 +157,8 @@ fn contents(session: &Session, id: &AgentId, save: Option<&Path>) -> Result<(), 
     Ok(())
 }
 
-/// An artifact as a file: its extension, and what stands in it.
-fn rendered(artifact: &Artifact) -> (&'static str, String) {
+/// The file extension and contents of an artifact.
+fn render(artifact: &Artifact) -> (&'static str, String) {
     if let Some(table) = artifact.table() {
         let mut csv = Vec::new();
         if table.write_csv(&mut csv).is_ok() {
@@ -170,7 +173,7 @@ fn rendered(artifact: &Artifact) -> (&'static str, String) {
 
 pub(crate) fn workflows(session: &Session, limit: Limit) -> Result<(), Failure> {
     let columns = [("id", 36), ("slots", 24), ("name", 0)];
-    session.output.list(limit.of(session.nomic.workflows(), PAGE), columns, |workflow| {
+    session.output.list(limit.apply(session.nomic.workflows(), PAGE_SIZE), columns, |workflow| {
         let slots = workflow.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(",");
         [workflow.id.to_string(), cell(Some(slots).filter(|slots| !slots.is_empty())), cell(workflow.name.as_ref())]
     })?;
@@ -178,7 +181,7 @@ pub(crate) fn workflows(session: &Session, limit: Limit) -> Result<(), Failure> 
 }
 
 pub(crate) fn projects(session: &Session, limit: Limit) -> Result<(), Failure> {
-    session.output.list(limit.of(session.nomic.projects(), PAGE), [("id", 36), ("name", 0)], |project| {
+    session.output.list(limit.apply(session.nomic.projects(), PAGE_SIZE), [("id", 36), ("name", 0)], |project| {
         [project.id.to_string(), cell(project.name.as_ref())]
     })?;
     Ok(())

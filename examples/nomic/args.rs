@@ -1,4 +1,4 @@
-//! The command line as clap reads it; the comments are its help.
+//! The command line, parsed by clap. The doc comments are the help text.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -11,32 +11,32 @@ use serde::de::DeserializeOwned;
 
 const HELP: &str = "\
 Environment:
-  NOMIC_API_KEY    a key, made in Nomic's Developer Console
-  NOMIC_DOMAIN     the organization's domain, such as acme
-  NOMIC_BASE_URL   the URL of the API; it counts if both are set
+  NOMIC_API_KEY    an API key, created in Nomic's Developer Console
+  NOMIC_DOMAIN     the organization's domain, e.g. acme
+  NOMIC_BASE_URL   the URL of the API; overrides NOMIC_DOMAIN
 
-Standard output is for results alone; notes, progress and errors go to standard error.
+Results are written to standard output; notes, progress and errors go to standard error.
 
 Exit codes:
-  0    done
-  1    failed
-  2    the command line, a file that it names or a setting is wrong, or there is no such domain; nothing was sent
-  3    the key was not accepted, or lacks a scope
+  0    success
+  1    failure
+  2    invalid command line, file or setting, or unknown domain; nothing was sent
+  3    the API key was not accepted, or lacks a scope
   4    not found
-  5    rate limit, spend limit or passing trouble: the same command may succeed later
-  6    unknown outcome: it may have been executed; look before you repeat it
-  7    the job failed, or was stopped
-  8    the job goes on, but was not waited for to its end; the way to do so was shown
+  5    rate limit, spend limit or temporary error: the same command may succeed later
+  6    outcome unknown: the request may have been executed; check before you repeat it
+  7    the job failed or was stopped
+  8    the job is still running; the command to wait for it was printed
   130  interrupted";
 
-/// Documents in; text, values and the work of agents out.
+/// Parse documents, extract values from them, and run agents on them
 #[derive(Parser)]
 #[command(name = "nomic", version, after_help = HELP)]
 pub(crate) struct Cli {
-    /// Print JSON: one line for a result, one for each item of a list
+    /// Print JSON: one line per result, or per item of a list
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Run on a Nomic in a box, which needs no account and is gone with the command
+    /// Use an emulator, which needs no account and ends with the command
     #[arg(long, global = true)]
     pub(crate) demo: bool,
     #[command(subcommand)]
@@ -49,16 +49,16 @@ pub(crate) enum Command {
     Upload {
         /// The document
         file: PathBuf,
-        /// Where to put it: folders and file name, such as reports/2026/quarterly.pdf
+        /// Path on the service: folders and file name, e.g. reports/2026/quarterly.pdf
         #[arg(long)]
         path: Option<String>,
-        /// The folder to put it into
+        /// The folder to store it in
         #[arg(long, value_name = "FOLDER-ID")]
         parent: Option<FileId>,
     },
-    /// Find files by a part of their name
+    /// Search for files by name
     Search {
-        /// The part of the name
+        /// A part of the file name
         query: String,
         /// Only files of this integration
         #[arg(long, value_name = "ID")]
@@ -66,20 +66,20 @@ pub(crate) enum Command {
         #[command(flatten)]
         limit: Limit,
     },
-    /// Turn a document into text
+    /// Convert a document to text
     Parse(Parse),
-    /// Extract values from documents, in the shape of a JSON Schema
+    /// Extract values from documents according to a JSON Schema
     Extract(Extract),
-    /// Wait for a job that was begun earlier
+    /// Wait for a job that was submitted earlier
     Wait {
-        /// What it is
+        /// The kind of the job
         kind: JobKind,
-        /// Its ID, as it was shown when the job was submitted
+        /// The ID that was printed when the job was submitted
         id: String,
         #[command(flatten)]
         timeout: Timeout,
     },
-    /// Launch agents, ask them for more, and see what they made
+    /// Launch and manage agents, and read their artifacts
     #[command(visible_alias = "agent")]
     Agents(Agents),
     /// List the workflows that agents can run
@@ -92,9 +92,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         limit: Limit,
     },
-    /// Ask the building codes of a jurisdiction
+    /// Search the building codes of a jurisdiction
     Codes(Codes),
-    /// List users, shut them out, let them in again
+    /// List, disable and enable users
     #[command(visible_alias = "user")]
     Users(Users),
     /// List and revoke API keys
@@ -102,11 +102,11 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Show the audit log, newest first
     Audit {
-        /// Only what was done since: 90m, 24h, 7d, 2026-04-05 or 2026-04-05T12:00:00Z
+        /// Only entries since this time: 90m, 24h, 7d, 2026-04-05 or 2026-04-05T12:00:00Z
         #[arg(long, value_parser = since)]
         since: Option<Timestamp>,
-        /// Only this action, such as user.disabled
-        #[arg(long, value_parser = |word: &str| Ok::<_, String>(audit_logs::Action::from(word)))]
+        /// Only this action, e.g. user.disabled
+        #[arg(long, value_parser = |name: &str| Ok::<_, String>(audit_logs::Action::from(name)))]
         action: Option<audit_logs::Action>,
         #[command(flatten)]
         limit: Limit,
@@ -115,10 +115,10 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Parse {
-    /// The document, which is uploaded first
+    /// The document to upload and parse
     #[arg(required_unless_present = "file_version", conflicts_with = "file_version")]
     pub(crate) file: Option<PathBuf>,
-    /// A version that was uploaded earlier, instead
+    /// A file version that was uploaded earlier, instead of a file
     #[arg(long, value_name = "ID")]
     pub(crate) file_version: Option<FileVersionId>,
     /// The script of text in images: en, latin or zh_ja_en
@@ -130,58 +130,58 @@ pub(crate) struct Parse {
     /// Summarize tables
     #[arg(long)]
     pub(crate) table_summary: bool,
-    /// Words in a summary at the most, 10 to 100
+    /// Maximum number of words per summary, 10 to 100
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32)
         .range(i64::from(parse::MIN_SUMMARY_WORDS)..=i64::from(parse::MAX_SUMMARY_WORDS)))]
     pub(crate) summary_words: Option<u32>,
-    /// Have chunks with a text that is made to be embedded (seen with --json)
+    /// Add text for embedding to each chunk (shown with --json)
     #[arg(long)]
     pub(crate) embed_chunks: bool,
     #[command(flatten)]
-    pub(crate) waiting: Waiting,
+    pub(crate) wait: WaitArgs,
 }
 
-const SCHEMA: &str = r#"A schema for the number and the date of a permit:
+const SCHEMA: &str = r#"A schema for the number and the expiry date of a permit:
   {"type": "object", "properties": {
     "permitNumber": {"type": "string"},
-    "expiryDate": {"type": "string", "description": "the date until which it is valid"}}}"#;
+    "expiryDate": {"type": "string", "description": "the last day on which the permit is valid"}}}"#;
 
 #[derive(Args)]
 #[command(after_help = SCHEMA)]
 pub(crate) struct Extract {
-    /// The documents, which are uploaded first
+    /// The documents to upload
     #[arg(required_unless_present = "file_version")]
     pub(crate) files: Vec<PathBuf>,
-    /// A version that was uploaded earlier; may be given several times
+    /// A file version that was uploaded earlier; repeatable
     #[arg(long, value_name = "ID")]
     pub(crate) file_version: Vec<FileVersionId>,
     /// The file with the JSON Schema
     #[arg(long, value_name = "FILE")]
     pub(crate) schema: PathBuf,
-    /// Say where each value stands
+    /// Show where each value was found
     #[arg(long)]
     pub(crate) citations: bool,
     #[command(flatten)]
-    pub(crate) waiting: Waiting,
+    pub(crate) wait: WaitArgs,
 }
 
 #[derive(Args)]
 pub(crate) struct Codes {
-    /// The question, or words to look for
+    /// A question or search terms
     pub(crate) query: String,
-    /// Whose codes, such as texas
+    /// The jurisdiction, e.g. texas
     #[arg(long)]
     pub(crate) jurisdiction: String,
-    /// Which codes
+    /// The type of code
     #[arg(long = "type", default_value = "building")]
     pub(crate) code_type: String,
-    /// The codes of this year
+    /// The edition's year
     #[arg(long)]
     pub(crate) year: Option<i32>,
-    /// A word that the sections shall hold; may be given several times
+    /// A keyword that the sections contain; repeatable
     #[arg(long, value_name = "WORD")]
     pub(crate) keyword: Vec<String>,
-    /// Sections at the most
+    /// Maximum number of sections
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(codes::MAX_RESULTS)))]
     pub(crate) limit: Option<u32>,
 }
@@ -204,7 +204,7 @@ pub(crate) struct Agents {
 
 #[derive(Args)]
 pub(crate) struct AgentList {
-    /// Only agents of this status, such as running
+    /// Only agents with this status, e.g. running
     #[arg(long)]
     pub(crate) status: Option<String>,
     /// Only agents of this workflow
@@ -216,45 +216,45 @@ pub(crate) struct AgentList {
 
 #[derive(Subcommand)]
 pub(crate) enum AgentCommand {
-    /// List agents (also without a word)
+    /// List agents (the default)
     List(AgentList),
     /// Show an agent
     Show {
-        /// Its ID
+        /// The agent's ID
         id: AgentId,
     },
     /// Launch an agent with a prompt or a workflow, and wait for it
     Run(Run),
-    /// Ask an agent that has ended for more, and wait for it
+    /// Send a follow-up prompt to an agent that has ended, and wait for it
     FollowUp {
-        /// Its ID
+        /// The agent's ID
         id: AgentId,
-        /// What to do next
+        /// The prompt
         #[arg(value_parser = prompt)]
         prompt: String,
         #[command(flatten)]
-        waiting: Waiting,
+        wait: WaitArgs,
     },
-    /// Stop an agent; what it has made stays
+    /// Stop an agent; its artifacts are kept
     Stop {
-        /// Its ID
+        /// The agent's ID
         id: AgentId,
     },
-    /// Delete an agent with all that it has made
+    /// Delete an agent with its conversation and artifacts
     Delete {
-        /// Its ID
+        /// The agent's ID
         id: AgentId,
         #[command(flatten)]
-        sure: Sure,
+        confirmation: Confirmation,
     },
-    /// List what an agent has made
+    /// List the artifacts of an agent
     Artifacts {
-        /// Its ID
+        /// The agent's ID
         id: AgentId,
         /// Print the contents: text as Markdown, tables as CSV
         #[arg(long, conflicts_with = "save")]
         content: bool,
-        /// Write the contents into files in this folder
+        /// Write the contents to files in this folder
         #[arg(long, value_name = "FOLDER")]
         save: Option<PathBuf>,
     },
@@ -262,26 +262,26 @@ pub(crate) enum AgentCommand {
 
 #[derive(Args)]
 pub(crate) struct Run {
-    /// What to do
+    /// The prompt
     #[arg(required_unless_present = "workflow", conflicts_with = "input", value_parser = prompt)]
     pub(crate) prompt: Option<String>,
     /// The workflow to run
     #[arg(long, value_name = "ID")]
     pub(crate) workflow: Option<WorkflowId>,
-    /// Files for a slot of the workflow, as SLOT=FILE-ID; may be given several times
+    /// A file for an input slot of the workflow; repeatable
     #[arg(long, value_name = "SLOT=FILE-ID", value_parser = slot, requires = "workflow")]
     pub(crate) input: Vec<(String, FileId)>,
-    /// A document to work on, which is uploaded first; may be given several times
+    /// A document to upload for the agent; repeatable
     #[arg(long, value_name = "FILE", conflicts_with = "workflow")]
     pub(crate) file: Vec<PathBuf>,
-    /// A file or folder on Nomic to work on; may be given several times
+    /// The ID of a stored file or folder for the agent; repeatable
     #[arg(long, value_name = "ID", conflicts_with = "workflow")]
     pub(crate) file_id: Vec<FileId>,
     /// The project to work in
     #[arg(long, value_name = "ID")]
     pub(crate) project: Option<ProjectId>,
     #[command(flatten)]
-    pub(crate) waiting: Waiting,
+    pub(crate) wait: WaitArgs,
 }
 
 #[derive(Args)]
@@ -295,33 +295,33 @@ pub(crate) struct Users {
 
 #[derive(Subcommand)]
 pub(crate) enum UserCommand {
-    /// List users (also without a word)
+    /// List users (the default)
     List(UserList),
-    /// Show a user, with counts
+    /// Show a user, with counts of API keys and sessions
     Show {
-        /// An ID or an e-mail address
+        /// The user's ID or e-mail address
         user: String,
     },
-    /// Shut a user out, and revoke the user's API keys for good
+    /// Disable a user, and permanently revoke the user's API keys
     Disable {
-        /// An ID or an e-mail address
+        /// The user's ID or e-mail address
         user: String,
-        /// Why, for the audit log
+        /// The reason, for the audit log
         #[arg(long)]
         reason: Option<String>,
         #[command(flatten)]
-        sure: Sure,
+        confirmation: Confirmation,
     },
-    /// Let a user in again, without the API keys that were revoked
+    /// Enable a user again; revoked API keys stay revoked
     Enable {
-        /// An ID or an e-mail address
+        /// The user's ID or e-mail address
         user: String,
     },
 }
 
 #[derive(Args)]
 pub(crate) struct UserList {
-    /// Only users with this in their address
+    /// Only users whose e-mail address contains this
     #[arg(long, value_name = "PART")]
     pub(crate) email: Option<String>,
     #[command(flatten)]
@@ -339,23 +339,23 @@ pub(crate) struct Keys {
 
 #[derive(Subcommand)]
 pub(crate) enum KeyCommand {
-    /// List API keys (also without a word)
+    /// List API keys (the default)
     List(KeyList),
-    /// Revoke an API key for good
+    /// Permanently revoke an API key
     Revoke {
-        /// Its ID, as `nomic keys` lists it
+        /// The key's ID, as listed by `nomic keys`
         id: ApiKeyId,
         #[command(flatten)]
-        sure: Sure,
+        confirmation: Confirmation,
     },
 }
 
 #[derive(Args)]
 pub(crate) struct KeyList {
-    /// Only keys of this user, given by ID or e-mail address
+    /// Only keys of this user (ID or e-mail address)
     #[arg(long)]
     pub(crate) user: Option<String>,
-    /// List revoked keys too
+    /// Include revoked keys
     #[arg(long)]
     pub(crate) revoked: bool,
     #[command(flatten)]
@@ -363,8 +363,8 @@ pub(crate) struct KeyList {
 }
 
 #[derive(Args)]
-pub(crate) struct Waiting {
-    /// Submit the job, print its ID, and do not wait
+pub(crate) struct WaitArgs {
+    /// Print the job's ID and exit without waiting
     #[arg(long, conflicts_with = "timeout")]
     pub(crate) no_wait: bool,
     #[command(flatten)]
@@ -373,48 +373,47 @@ pub(crate) struct Waiting {
 
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Timeout {
-    /// Wait so long at the most
+    /// How long to wait
     #[arg(long, value_name = "SECONDS", default_value_t = nomic_client::job::DEFAULT_WAIT_TIMEOUT.as_secs())]
     pub(crate) timeout: u64,
 }
 
 #[derive(Args, Clone, Copy)]
-pub(crate) struct Sure {
-    /// Do not ask
+pub(crate) struct Confirmation {
+    /// Do not ask for confirmation
     #[arg(long)]
     pub(crate) yes: bool,
 }
 
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Limit {
-    /// Items at the most
+    /// Maximum number of items
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 }
 
 impl Limit {
-    /// The first items, in pages that are large and no larger than needed.
-    pub(crate) fn of<T: DeserializeOwned>(
+    /// Limits a listing to the first items, and its page size to what is needed.
+    pub(crate) fn apply<T: DeserializeOwned>(
         self,
         listing: Listing<T>,
-        largest_page: u32,
+        max_page_size: u32,
     ) -> impl Iterator<Item = nomic_client::Result<T>> {
         let limit = self.limit.unwrap_or(u32::MAX);
-        listing.page_size(limit.min(largest_page)).take(limit as usize)
+        listing.page_size(limit.min(max_page_size)).take(limit as usize)
     }
 }
 
-/// A prompt that says something.
 fn prompt(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() { Err("say what the agent shall do".to_owned()) } else { Ok(text.to_owned()) }
+    if text.trim().is_empty() { Err("the prompt is empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 fn slot(text: &str) -> Result<(String, FileId), String> {
-    let (slot, id) = text.split_once('=').ok_or("give SLOT=FILE-ID")?;
+    let (slot, id) = text.split_once('=').ok_or("expected SLOT=FILE-ID")?;
     Ok((slot.to_owned(), id.into()))
 }
 
-/// A point in time, or how long ago it was.
+/// Parses a date, a timestamp, or a duration before now.
 fn since(text: &str) -> Result<Timestamp, String> {
     let ago = |text: &str| {
         let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -427,12 +426,12 @@ fn since(text: &str) -> Result<Timestamp, String> {
         let seconds = number.parse::<u64>().ok()?.checked_mul(unit)?;
         SystemTime::now().checked_sub(Duration::from_secs(seconds))
     };
-    let whole = if text.len() == "2026-04-05".len() { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let timestamp = if text.len() == "2026-04-05".len() { format!("{text}T00:00:00Z") } else { text.to_owned() };
     match ago(text) {
         Some(time) => Ok(time.into()),
-        None => Timestamp::from(whole.clone())
+        None => Timestamp::from(timestamp.clone())
             .system_time()
-            .map(|_| whole.into())
-            .map_err(|_| "give 90m, 24h, 7d, 2026-04-05 or 2026-04-05T12:00:00Z".to_owned()),
+            .map(|_| timestamp.into())
+            .map_err(|_| "expected 90m, 24h, 7d, 2026-04-05 or 2026-04-05T12:00:00Z".to_owned()),
     }
 }

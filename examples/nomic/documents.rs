@@ -1,4 +1,4 @@
-//! Documents: upload, search, parse, extract, and the building codes.
+//! Documents (upload, search, parse, extract) and building codes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::args::{Codes, Extract, Limit, Parse};
 use crate::failure::Failure;
 use crate::output::{cell, fields};
-use crate::session::{Deed, Session, Submitted, check_documents};
+use crate::session::{Session, Submission, SubmittedJob, check_documents};
 
 pub(crate) fn upload(
     session: &Session,
@@ -43,7 +43,7 @@ pub(crate) fn upload(
 
 pub(crate) fn search(session: &Session, query: &str, integration: Option<String>, limit: Limit) -> Result<(), Failure> {
     let found = session.nomic.search_files(query, &Search { integration_id: integration });
-    session.output.list(limit.of(found, MAX_SEARCH_PAGE), [("id", 36), ("path", 0)], |file| {
+    session.output.list(limit.apply(found, MAX_SEARCH_PAGE), [("id", 36), ("path", 0)], |file| {
         [file.id.to_string(), file.decoded_path().unwrap_or_else(|| file.name.clone())]
     })?;
     Ok(())
@@ -57,19 +57,19 @@ pub(crate) fn parse(session: &Session, arguments: &Parse) -> Result<(), Failure>
         summary_word_limit: arguments.summary_words,
         embed_chunks: arguments.embed_chunks.then_some(true),
     };
-    // Either a file or a version: clap has seen to it.
+    // One file or one version: clap ensures that exactly one is given.
     for version in versions(session, arguments.file.as_slice(), arguments.file_version.as_slice())? {
-        let deed = Deed {
-            doing: "submitting the parse job",
-            done: "is submitted",
-            look: &["audit", "--action", "parse.submitted", "--since", "1h"],
+        let submission = Submission {
+            label: "submitting the parse job",
+            done: "was submitted",
+            check: &["audit", "--action", "parse.submitted", "--since", "1h"],
         };
-        session.submit(&arguments.waiting, &deed, || session.nomic.parse(&version, &options))?;
+        session.submit(&arguments.wait, &submission, || session.nomic.parse(&version, &options))?;
     }
     Ok(())
 }
 
-impl Submitted for ParseJob {
+impl SubmittedJob for ParseJob {
     const KIND: &'static str = "parse";
     const NAME: &'static str = "parse job";
 
@@ -78,7 +78,7 @@ impl Submitted for ParseJob {
     }
 
     fn show(&self, session: &Session, parsed: &Parsed) -> Result<(), Failure> {
-        session.output.value(&OfTask::of(self.id(), parsed, &parsed.extra), || parsed.text())
+        session.output.value(&WithTaskId::new(self.id(), parsed, &parsed.extra), || parsed.text())
     }
 }
 
@@ -86,49 +86,50 @@ pub(crate) fn extract(session: &Session, arguments: &Extract) -> Result<(), Fail
     let schema = schema(&arguments.schema)?;
     let versions = versions(session, &arguments.files, &arguments.file_version)?;
     let options = extract::Options { citations: arguments.citations };
-    let deed = Deed {
-        doing: "submitting the extract job",
-        done: "is submitted",
-        look: &["audit", "--action", "extract.submitted", "--since", "1h"],
+    let submission = Submission {
+        label: "submitting the extract job",
+        done: "was submitted",
+        check: &["audit", "--action", "extract.submitted", "--since", "1h"],
     };
-    session.submit(&arguments.waiting, &deed, || session.nomic.extract(&versions, &schema, &options))
+    session.submit(&arguments.wait, &submission, || session.nomic.extract(&versions, &schema, &options))
 }
 
-/// Reads a schema as far as can be judged without the service.
+/// Reads a schema. Whether it is a valid JSON Schema is up to the service.
 fn schema(path: &Path) -> Result<Value, Failure> {
-    let unusable = |what: String| Failure::Usage(format!("{}{what}; nothing was sent", path.display()));
+    let unusable = |reason: String| Failure::Usage(format!("{}{reason}; nothing was sent", path.display()));
     let bytes = fs::read(path).map_err(|error| unusable(format!(": {error}")))?;
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(unusable(" is UTF-16; save it as UTF-8".to_owned()));
     }
-    // Some editors begin a file with a byte order mark, which JSON does not know.
+    // Some editors write a byte order mark, which is not valid JSON.
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
     let schema: Value = serde_json::from_slice(bytes).map_err(|error| unusable(format!(" is not JSON: {error}")))?;
     let kind = match &schema {
         Value::Object(_) => return Ok(schema),
         Value::Array(_) => "array",
-        Value::String(_) => "text",
+        Value::String(_) => "string",
         Value::Number(_) => "number",
-        Value::Bool(_) | Value::Null => "word",
+        Value::Bool(_) => "boolean",
+        Value::Null => "null",
     };
-    Err(unusable(format!(" is a JSON {kind}, not an object as {{\"type\": \"object\", \"properties\": {{…}}}}")))
+    Err(unusable(format!(" is a JSON {kind}, not an object like {{\"type\": \"object\", \"properties\": {{…}}}}")))
 }
 
-/// The versions that are there already, and those of the files that are uploaded now.
+/// Uploads the files, and returns their versions behind the given ones.
 fn versions(session: &Session, files: &[PathBuf], versions: &[FileVersionId]) -> Result<Vec<FileVersionId>, Failure> {
     check_documents(files)?;
     let mut versions = versions.to_vec();
     for version in &versions {
-        session.call_document(version, version.to_string());
+        session.add_document_name(version, version.to_string());
     }
     for file in files {
-        let stored = session.store(file, |stored| format!("--file-version {}", stored.file_version_id))?;
+        let stored = session.upload_for_job(file, |stored| format!("--file-version {}", stored.file_version_id))?;
         versions.push(stored.file_version_id);
     }
     Ok(versions)
 }
 
-impl Submitted for ExtractJob {
+impl SubmittedJob for ExtractJob {
     const KIND: &'static str = "extract";
     const NAME: &'static str = "extract job";
 
@@ -137,31 +138,31 @@ impl Submitted for ExtractJob {
     }
 
     fn show(&self, session: &Session, extracted: &Extracted) -> Result<(), Failure> {
-        session.output.value(&OfTask::of(self.id(), extracted, &extracted.extra), || {
+        session.output.value(&WithTaskId::new(self.id(), extracted, &extracted.extra), || {
             let Value::Object(properties) = &extracted.value else { return text(&extracted.value) };
-            let mut documents = session.documents();
-            // A job that was begun earlier says which it had by their ids alone.
+            let mut documents = session.document_names();
+            // The documents of a job that was submitted earlier are known by their IDs only.
             let cited = properties.keys().flat_map(|name| extracted.citations_of(name));
-            for version in cited.filter_map(|place| place.file_version_id).collect::<BTreeSet<_>>() {
+            for version in cited.filter_map(|citation| citation.file_version_id).collect::<BTreeSet<_>>() {
                 if !documents.iter().any(|(known, _)| *known == version) {
                     documents.push((version.clone(), version.to_string()));
                 }
             }
             let lines = properties.iter().map(|(name, value)| {
-                let places: Vec<_> =
-                    extracted.citations_of(name).iter().filter_map(|place| words(place, &documents)).collect();
-                let place = if places.is_empty() { String::new() } else { format!("  ({})", places.join("; ")) };
-                (name.as_str(), Some(text(value) + &place))
+                let citations: Vec<_> =
+                    extracted.citations_of(name).iter().filter_map(|citation| location(citation, &documents)).collect();
+                let suffix = if citations.is_empty() { String::new() } else { format!("  ({})", citations.join("; ")) };
+                (name.as_str(), Some(text(value) + &suffix))
             });
             fields(&lines.collect::<Vec<_>>())
         })
     }
 }
 
-/// Where a value stands, in words: the page, and the document if there are several.
-fn words(place: &extract::Citation, documents: &[(FileVersionId, String)]) -> Option<String> {
-    let page = place.page.map(|page| format!("page {page}"));
-    let version = place.file_version_id.as_ref().filter(|_| documents.len() > 1);
+/// Where a value was found: the page, and the document if there are several.
+fn location(citation: &extract::Citation, documents: &[(FileVersionId, String)]) -> Option<String> {
+    let page = citation.page.map(|page| format!("page {page}"));
+    let version = citation.file_version_id.as_ref().filter(|_| documents.len() > 1);
     let name = version.and_then(|version| documents.iter().find(|(known, _)| known == version));
     match (name, page) {
         (Some((_, name)), Some(page)) => Some(format!("{name}, {page}")),
@@ -170,23 +171,23 @@ fn words(place: &extract::Citation, documents: &[(FileVersionId, String)]) -> Op
     }
 }
 
-/// What came of a task, with its id.
+/// The output of a job with its task ID.
 #[derive(Serialize)]
-struct OfTask<'a, T> {
+struct WithTaskId<'a, T> {
     #[serde(rename = "taskId", skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
     #[serde(flatten)]
     output: &'a T,
 }
 
-impl<'a, T> OfTask<'a, T> {
-    /// `extra` is what else the service said; it may have named the task.
-    fn of(id: &'a str, output: &'a T, extra: &Map<String, Value>) -> Self {
+impl<'a, T> WithTaskId<'a, T> {
+    /// The ID is left out if the response (`extra`) already has it.
+    fn new(id: &'a str, output: &'a T, extra: &Map<String, Value>) -> Self {
         Self { id: Some(id).filter(|_| !extra.contains_key("taskId")), output }
     }
 }
 
-/// A value as people read it.
+/// Formats an extracted value: strings without quotes, null as `-`.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),

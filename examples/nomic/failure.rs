@@ -1,29 +1,29 @@
-//! Why a command ended badly: what is said of it, and the exit code.
+//! Why a command failed: its error message and its exit code.
 
 use std::io;
 
 use nomic_client::{Effect, Error, ErrorKind, TransportPhase};
 
-/// Why a command ended badly.
+/// Why a command failed.
 pub(crate) enum Failure {
-    /// What the client says.
+    /// An error of the client.
     Client(Error),
-    /// What acts may have been executed; how to see whether it was.
-    Unsure(Error, String),
-    /// The name of the server is not known, and nothing ever came from there.
-    Nowhere(Error),
-    /// The environment does not say where to go, or with which key.
-    Settings(Error),
-    /// The command line asks for what does not go, or names a file that does not; nothing was sent.
+    /// A write may have been executed. The string says how to check.
+    OutcomeUnknown(Error, String),
+    /// The host name does not resolve, and the service has never responded.
+    UnknownHost(Error),
+    /// The environment variables are incomplete or invalid.
+    Config(Error),
+    /// The command line is invalid, or names a file that cannot be used. Nothing was sent.
     Usage(String),
-    /// There is no such thing.
+    /// The object does not exist.
     NotFound(String),
-    /// Something on this machine.
+    /// An error on this machine.
     Local(String),
-    /// Standard output.
+    /// Standard output cannot be written to.
     Output(io::Error),
-    /// The agent was stopped before it had finished; the agent was shown.
-    Stopped,
+    /// The agent was stopped before it finished. It has already been printed.
+    AgentStopped,
 }
 
 impl From<Error> for Failure {
@@ -39,17 +39,17 @@ impl From<io::Error> for Failure {
 }
 
 impl Failure {
-    /// As the help lists them.
+    /// The exit code, as documented in the help text.
     pub(crate) fn exit_code(&self) -> u8 {
         let error = match self {
-            // Who reads has had enough: `nomic audit | head`.
+            // The reader closed the pipe, as in `nomic audit | head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return 0,
             Self::Output(_) | Self::Local(_) => return 1,
-            // Who tries again finds no server either: not one of those that may succeed later.
-            Self::Settings(_) | Self::Usage(_) | Self::Nowhere(_) => return 2,
+            // An unknown host is not 5: a script that retries would never succeed.
+            Self::Config(_) | Self::Usage(_) | Self::UnknownHost(_) => return 2,
             Self::NotFound(_) => return 4,
-            Self::Stopped => return 7,
-            Self::Client(error) | Self::Unsure(error, _) => error,
+            Self::AgentStopped => return 7,
+            Self::Client(error) | Self::OutcomeUnknown(error, _) => error,
         };
         match error.kind() {
             ErrorKind::Config(_) | ErrorKind::InvalidRequest(_) => 2,
@@ -63,41 +63,41 @@ impl Failure {
         }
     }
 
-    /// What to tell; nothing if nobody has to be told.
-    pub(crate) fn words(&self) -> Option<String> {
+    /// The error message; `None` if the reader closed the pipe.
+    pub(crate) fn message(&self) -> Option<String> {
         match self {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
-            Self::Output(error) => Some(format!("cannot write: {error}")),
-            Self::Client(error) | Self::Nowhere(error) => Some(error.to_string()),
-            Self::Unsure(error, look) => Some(format!("{error}\n{look}")),
-            Self::Settings(error) => Some(format!(
+            Self::Output(error) => Some(format!("cannot write to standard output: {error}")),
+            Self::Client(error) | Self::UnknownHost(error) => Some(error.to_string()),
+            Self::OutcomeUnknown(error, hint) => Some(format!("{error}\n{hint}")),
+            Self::Config(error) => Some(format!(
                 "{}\n\
-                 Set NOMIC_API_KEY to a key from Nomic's Developer Console, and NOMIC_DOMAIN to your domain, such as acme;\n\
-                 or try it on a Nomic in a box, with --demo.",
-                // What a program in Rust can do stands in the client's words.
+                 Set NOMIC_API_KEY to a key from Nomic's Developer Console, and NOMIC_DOMAIN to your domain, e.g. acme;\n\
+                 or pass --demo to use an emulator.",
+                // The client's message also names an option of its Rust API.
                 error.to_string().replace(", or Builder::allow_plain_http", "")
             )),
-            Self::Usage(words) | Self::NotFound(words) | Self::Local(words) => Some(words.clone()),
-            Self::Stopped => Some("the agent was stopped".to_owned()),
+            Self::Usage(message) | Self::NotFound(message) | Self::Local(message) => Some(message.clone()),
+            Self::AgentStopped => Some("the agent was stopped".to_owned()),
         }
     }
 
-    /// Judges a name that is not known: while nothing came from there, it is taken for a wrong one.
-    pub(crate) fn judged(self, answered: bool) -> Self {
+    /// Turns a DNS failure into [`UnknownHost`](Self::UnknownHost), unless the service has responded before.
+    pub(crate) fn classify_host(self, responded: bool) -> Self {
         match self {
-            Self::Client(error) if !answered && name_is_unknown(&error) => Self::Nowhere(error),
+            Self::Client(error) if !responded && is_unknown_host(&error) => Self::UnknownHost(error),
             other => other,
         }
     }
 }
 
-/// Whether no connection was made, because there is no such name.
-pub(crate) fn name_is_unknown(error: &Error) -> bool {
+/// Whether the connection failed because the host name does not resolve.
+pub(crate) fn is_unknown_host(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Transport(error) => {
             error.phase == TransportPhase::Connect && error.message.starts_with("the name is not known")
         }
-        ErrorKind::Job(error) => error.source.as_ref().is_some_and(name_is_unknown),
+        ErrorKind::Job(error) => error.source.as_ref().is_some_and(is_unknown_host),
         _ => false,
     }
 }

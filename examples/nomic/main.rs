@@ -1,4 +1,4 @@
-//! Nomic on the command line, for people and for scripts: `cargo run --example nomic -- --help`.
+//! A command line for Nomic, for people and scripts: `cargo run --example nomic -- --help`.
 
 mod agents;
 mod args;
@@ -18,12 +18,12 @@ use nomic_client::AgentId;
 use session::Session;
 
 fn main() -> ExitCode {
-    let result = terminal::heed_ctrl_c().and_then(|()| run(Cli::parse()));
+    let result = terminal::set_ctrl_c_handler().and_then(|()| run(Cli::parse()));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if let Some(words) = failure.words() {
-                terminal::note(words);
+            if let Some(message) = failure.message() {
+                terminal::note(message);
             }
             ExitCode::from(failure.exit_code())
         }
@@ -31,11 +31,11 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    let session = Session::begin(cli.json, cli.demo)?;
-    perform(&session, cli.command).map_err(|failure| failure.judged(session.output.answered.get()))
+    let session = Session::new(cli.json, cli.demo)?;
+    dispatch(&session, cli.command).map_err(|failure| failure.classify_host(session.output.responded.get()))
 }
 
-fn perform(session: &Session, command: Command) -> Result<(), Failure> {
+fn dispatch(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
         Command::Upload { file, path, parent } => documents::upload(session, &file, path, parent),
         Command::Search { query, integration, limit } => documents::search(session, &query, integration, limit),

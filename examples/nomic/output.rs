@@ -1,4 +1,4 @@
-//! Standard output: aligned text for people, or JSON, a line for each value.
+//! Standard output: aligned text, or one line of JSON per value.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -11,20 +11,19 @@ use crate::failure::Failure;
 /// Where results go.
 pub(crate) struct Output {
     pub(crate) json: bool,
-    /// Whether anything has come from the service.
-    pub(crate) answered: Cell<bool>,
+    /// Whether the service has responded at least once.
+    pub(crate) responded: Cell<bool>,
 }
 
 impl Output {
-    /// One result: as JSON, or as text.
+    /// Prints one result, as JSON or as text.
     pub(crate) fn value(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
-        self.answered.set(true);
+        self.responded.set(true);
         let line = if self.json { json(value)? } else { plain(&text()) };
         Ok(writeln!(io::stdout(), "{line}")?)
     }
 
-    /// A list, as it comes; gives how many there were. Columns have a name and a width, and are as many as the cells of
-    /// a row; the last is as wide as it likes.
+    /// Prints the items of a list as they arrive, and returns their number. A column is a name and a minimum width.
     pub(crate) fn list<T: Serialize, const N: usize>(
         &self,
         items: impl Iterator<Item = nomic_client::Result<T>>,
@@ -37,22 +36,22 @@ impl Output {
             let padded: Vec<_> = cells.map(|(cell, (_, width))| format!("{:width$}", plain_line(&cell))).collect();
             padded.join("  ").trim_end().to_owned()
         };
-        let mut number = 0;
+        let mut count = 0;
         for item in items {
             let item = item?;
-            self.answered.set(true);
-            number += 1;
+            self.responded.set(true);
+            count += 1;
             if self.json {
                 writeln!(out, "{}", json(&item)?)?;
                 continue;
             }
-            // A program that reads wants rows alone.
-            if number == 1 && out.is_terminal() {
+            // No header in a pipe.
+            if count == 1 && out.is_terminal() {
                 writeln!(out, "{}", line(columns.map(|(name, _)| name.to_uppercase())))?;
             }
             writeln!(out, "{}", line(row(&item)))?;
         }
-        Ok(number)
+        Ok(count)
     }
 }
 
@@ -60,24 +59,24 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(|error| Failure::Output(error.into()))
 }
 
-/// Names with values, one below the other; what is absent is left out.
+/// Formats names and values, one pair per line. Absent values are omitted.
 pub(crate) fn fields(pairs: &[(&str, Option<String>)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     let present = pairs.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
     present.map(|(name, value)| format!("{name:width$}  {}", plain_line(value))).collect::<Vec<_>>().join("\n")
 }
 
-/// A cell of what may be absent.
+/// Formats a table cell; `-` if the value is absent.
 pub(crate) fn cell(value: Option<impl Display>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-/// Text from outside without what steers a terminal.
+/// Removes control characters, which could send escape sequences to the terminal.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect()
 }
 
-/// The same on one line.
+/// Replaces control characters with spaces: the result is one line.
 fn plain_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

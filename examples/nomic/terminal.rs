@@ -1,4 +1,4 @@
-//! Standard error and the keyboard: notes, progress, questions, and what Ctrl-C has to say.
+//! Standard error and the keyboard: notes, progress, confirmations, and Ctrl-C.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -10,61 +10,61 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::failure::Failure;
 use crate::output::plain;
 
-/// What is under way: its progress, and what Ctrl-C has to say of it.
-static UNDER_WAY: Mutex<Option<(ProgressBar, String)>> = Mutex::new(None);
+/// The current stage: its progress bar, and the message to print on Ctrl-C.
+static CURRENT: Mutex<Option<(ProgressBar, String)>> = Mutex::new(None);
 
-fn under_way() -> MutexGuard<'static, Option<(ProgressBar, String)>> {
-    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
+fn current() -> MutexGuard<'static, Option<(ProgressBar, String)>> {
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Says something on standard error, above the progress.
-pub(crate) fn note(words: impl Display) {
-    match under_way().as_ref() {
-        Some((bar, _)) => bar.suspend(|| say(words)),
-        None => say(words),
+/// Prints a message to standard error, above the progress bar.
+pub(crate) fn note(message: impl Display) {
+    match current().as_ref() {
+        Some((bar, _)) => bar.suspend(|| write_stderr(message)),
+        None => write_stderr(message),
     }
 }
 
-/// That nobody reads it is no reason to end.
-fn say(words: impl Display) {
-    let _ = writeln!(io::stderr(), "nomic: {}", plain(&words.to_string()));
+/// Errors are ignored: there is nowhere to report them.
+fn write_stderr(message: impl Display) {
+    let _ = writeln!(io::stderr(), "nomic: {}", plain(&message.to_string()));
 }
 
-/// Something that takes a while. Its progress is shown on a terminal, and gone with the value.
+/// A stage of a command. On a terminal, its progress is shown until it is dropped.
 pub(crate) struct Stage(ProgressBar);
 
 impl Stage {
-    /// Begins, where the one before ends. `interrupted` is what Ctrl-C says of it.
-    pub(crate) fn begin(label: impl Into<String>, interrupted: impl Into<String>) -> Self {
-        if let Some((before, _)) = under_way().as_ref() {
-            before.finish_and_clear();
+    /// Starts a stage and ends the previous one. `on_interrupt` is the message that Ctrl-C prints.
+    pub(crate) fn start(label: impl Into<String>, on_interrupt: impl Into<String>) -> Self {
+        if let Some((previous, _)) = current().as_ref() {
+            previous.finish_and_clear();
         }
-        // Draws nothing where standard error is no terminal.
+        // Hidden if standard error is not a terminal.
         let bar = ProgressBar::new_spinner().with_message(label.into());
         bar.set_style(style("{spinner} {wide_msg} {elapsed}"));
         bar.enable_steady_tick(Duration::from_millis(120));
-        *under_way() = Some((bar.clone(), interrupted.into()));
+        *current() = Some((bar.clone(), on_interrupt.into()));
         Self(bar)
     }
 
-    /// Begins what is not to be done twice. `look` is how to see whether it was done.
-    pub(crate) fn acting(doing: &str, look: &str) -> Self {
-        Self::begin(doing, format!("{doing}: it may have been executed\n{look}"))
+    /// Starts a request that must not be repeated. `hint` says how to check whether it was executed.
+    pub(crate) fn start_write(label: &str, hint: &str) -> Self {
+        Self::start(label, format!("{label}: it may have been executed\n{hint}"))
     }
 
-    /// Shows a number of bytes.
-    pub(crate) fn bytes(&self, done: u64, of: u64) {
-        if self.0.length() != Some(of) {
-            self.0.set_length(of);
+    /// Updates the progress of a transfer.
+    pub(crate) fn set_bytes(&self, done: u64, total: u64) {
+        if self.0.length() != Some(total) {
+            self.0.set_length(total);
             self.0.set_style(style("{spinner} {wide_msg} [{bar:24}] {bytes} of {total_bytes}, {bytes_per_sec}"));
         }
         self.0.set_position(done);
     }
 
-    /// Changes what Ctrl-C says.
-    pub(crate) fn interrupted(&self, words: impl Into<String>) {
-        if let Some((_, interrupted)) = under_way().as_mut() {
-            *interrupted = words.into();
+    /// Changes the message that Ctrl-C prints.
+    pub(crate) fn set_on_interrupt(&self, message: impl Into<String>) {
+        if let Some((_, on_interrupt)) = current().as_mut() {
+            *on_interrupt = message.into();
         }
     }
 }
@@ -72,8 +72,8 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         self.0.finish_and_clear();
-        // Not if another stage has begun since.
-        under_way().take_if(|(bar, _)| bar.is_finished());
+        // Unless another stage has started since.
+        current().take_if(|(bar, _)| bar.is_finished());
     }
 }
 
@@ -81,41 +81,41 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// From now on Ctrl-C says what becomes of what is under way, and ends with 130.
-pub(crate) fn heed_ctrl_c() -> Result<(), Failure> {
-    let heeded = ctrlc::set_handler(|| {
-        // Held to the end: nothing else begins any more.
-        let mut under_way = under_way();
-        match under_way.take() {
-            None => say("interrupted"),
-            Some((bar, words)) => {
+/// Makes Ctrl-C print the message of the current stage and exit with 130.
+pub(crate) fn set_ctrl_c_handler() -> Result<(), Failure> {
+    let result = ctrlc::set_handler(|| {
+        // Locked until the process exits, so that no other stage starts.
+        let mut current = current();
+        match current.take() {
+            None => write_stderr("interrupted"),
+            Some((bar, message)) => {
                 bar.finish_and_clear();
-                say(format_args!("interrupted; {words}"));
+                write_stderr(format_args!("interrupted; {message}"));
             }
         }
         std::process::exit(130);
     });
-    heeded.map_err(|error| Failure::Local(format!("Ctrl-C cannot be heeded: {error}")))
+    result.map_err(|error| Failure::Local(format!("cannot set the Ctrl-C handler: {error}")))
 }
 
-/// Whether questions lead nowhere.
-pub(crate) fn nobody_can_be_asked() -> bool {
-    !io::stdin().is_terminal() || !io::stderr().is_terminal()
+/// Whether the user can answer questions.
+pub(crate) fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks before what cannot be undone; where nobody can be asked, `--yes` has to be given.
+/// Asks for confirmation. Without a terminal, `--yes` is required.
 pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
-    if nobody_can_be_asked() {
-        return Err(Failure::Usage(format!("{question} Nobody can be asked here: give --yes if so")));
+    if !is_interactive() {
+        return Err(Failure::Usage(format!("{question} Not a terminal: pass --yes to confirm")));
     }
     let _ = write!(io::stderr(), "{} [y/N] ", plain(question));
     let mut answer = String::new();
     let _ = io::stdin().read_line(&mut answer);
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Failure::Local("nothing was done".to_owned())),
+        _ => Err(Failure::Local("cancelled; nothing was changed".to_owned())),
     }
 }

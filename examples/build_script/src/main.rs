@@ -1,4 +1,4 @@
-//! Shows the section that was fetched when this was built; asks nobody.
+//! Prints the section that the build script fetched. It makes no requests.
 
 const SECTION: &str = include_str!(concat!(env!("OUT_DIR"), "/section.txt"));
 

@@ -1,4 +1,4 @@
-/* The main job from C: upload with progress, parse, wait, list users, and what an error says. See ../README.md. */
+/* Uploads a document with progress, parses it, lists the users, and handles errors. See ../README.md. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -6,15 +6,15 @@
 
 #include "nomic.h"
 
-/* Shows how far the upload is. What it needs to know comes in `user_data`: here the largest document to send. */
+/* Prints the progress of the upload. `user_data` points to the size limit; a larger document is cancelled. */
 static int show_progress(uint64_t sent, uint64_t total, void *user_data)
 {
-    const uint64_t *largest = user_data;
+    const uint64_t *limit = user_data;
     fprintf(stderr, "%" PRIu64 " of %" PRIu64 " bytes\n", sent, total);
-    return total > *largest;
+    return total > *limit;
 }
 
-/* Says what went wrong, and frees it. */
+/* Prints an error and frees it. */
 static void report(NomicError *error)
 {
     fprintf(stderr, "error %d, status %u: %s\n", (int)error->code, (unsigned)error->status, error->message);
@@ -22,12 +22,12 @@ static void report(NomicError *error)
         fprintf(stderr, "try again in %" PRId64 " ms\n", error->retry_after_ms);
     }
     if (error->may_have_been_executed) {
-        fprintf(stderr, "look whether it was done before you do it again\n");
+        fprintf(stderr, "it may have been executed; check before you repeat it\n");
     }
     nomic_error_free(error);
 }
 
-/* A key that is not known: a code to branch on, and a message to show. */
+/* Provokes an error: the service does not know this key. */
 static NomicCode try_a_wrong_key(const char *domain)
 {
     Nomic *nomic = NULL;
@@ -45,7 +45,7 @@ static NomicCode try_a_wrong_key(const char *domain)
 
 int main(int argc, char **argv)
 {
-    uint64_t largest = argc > 2 ? strtoull(argv[2], NULL, 10) : UINT64_MAX;
+    uint64_t limit = argc > 2 ? strtoull(argv[2], NULL, 10) : UINT64_MAX;
     Nomic *nomic = NULL;
     char *version = NULL, *task = NULL, *text = NULL;
     NomicUsers *users = NULL;
@@ -54,17 +54,17 @@ int main(int argc, char **argv)
     int status = EXIT_FAILURE;
 
     if (argc < 2) {
-        fprintf(stderr, "usage: %s FILE [LARGEST]\n", argv[0]);
+        fprintf(stderr, "usage: %s FILE [LIMIT]\n", argv[0]);
         return EXIT_FAILURE;
     }
     printf("nomic %s\n", nomic_version());
 
     if (nomic_from_env(&nomic, &error) != NOMIC_CODE_OK) goto end;
-    if (nomic_upload(nomic, argv[1], show_progress, &largest, &version, NULL, &error) != NOMIC_CODE_OK) goto end;
+    if (nomic_upload(nomic, argv[1], show_progress, &limit, &version, NULL, &error) != NOMIC_CODE_OK) goto end;
     printf("version %s\n", version);
 
     if (nomic_parse(nomic, version, &task, &error) != NOMIC_CODE_OK) goto end;
-    printf("task %s\n", task); /* Stored, it can be waited for by another process. */
+    printf("task %s\n", task); /* If it is stored, another process can wait for the task. */
     if (nomic_wait_parse(nomic, task, -1, &text, NULL, &error) != NOMIC_CODE_OK) goto end;
     printf("%s\n", text);
 

@@ -1,4 +1,4 @@
-"""The client from Python, by ctypes and the standard library alone. `python3 nomic.py FILE` does the main job.
+"""A Python binding of nomic-client, based on ctypes. `python3 nomic.py FILE` parses a document and lists the users.
 
     with nomic.Nomic.from_env() as client:
         version = client.upload("permit.pdf", progress=lambda sent, total: print(sent, total))
@@ -7,8 +7,8 @@
         for user in client.users():
             print(user["email"])
 
-A client may be shared between threads: ctypes lets other threads of Python run while a call is on its way. Ctrl-C is
-heeded in a wait and, if it has a `progress`, in an upload; every other call ends first.
+Threads can share a client: ctypes releases the GIL during a call. Ctrl-C interrupts a wait, and an upload that has a
+`progress` callback. Any other call completes first.
 """
 
 import ctypes
@@ -21,20 +21,20 @@ import threading
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_int64, c_uint16, c_uint64, c_void_p
 
 _NAME = {"darwin": "libnomic.dylib", "win32": "nomic.dll"}.get(sys.platform, "libnomic.so")
-_BUILT = pathlib.Path(__file__).resolve().parent.parent / "target" / "release" / _NAME
-_path = os.environ.get("NOMIC_LIBRARY") or str(_BUILT)
+_DEFAULT = pathlib.Path(__file__).resolve().parent.parent / "target" / "release" / _NAME
+_path = os.environ.get("NOMIC_LIBRARY") or str(_DEFAULT)
 try:
     _library = ctypes.CDLL(_path)
 except OSError as error:
-    _words = f"the library of nomic cannot be loaded ({error}): `cargo build --release` in {_BUILT.parents[2]} makes it; \
-if it lies elsewhere, say where in NOMIC_LIBRARY"
+    _message = f"cannot load the nomic library ({error}): run `cargo build --release` in {_DEFAULT.parents[2]}, \
+or set NOMIC_LIBRARY to its path"
     if __name__ == "__main__":
-        sys.exit(_words)
-    raise ImportError(_words) from None
+        sys.exit(_message)
+    raise ImportError(_message) from None
 
 
 class Code(enum.IntEnum):
-    """How a call ended: `NomicCode` of nomic.h."""
+    """The result of a call: `NomicCode` in nomic.h."""
 
     OK = 0
     ARGUMENT = 1
@@ -75,17 +75,17 @@ class _User(ctypes.Structure):
 
 _Progress = ctypes.CFUNCTYPE(c_int, c_uint64, c_uint64, c_void_p)
 
-# Every function that can fail: its arguments but for the last, which is the place for the error.
-_TEXT, _RESULT = c_char_p, POINTER(c_char_p)
+# The functions that can fail, with their arguments except the last, which receives the error.
+_STRING, _STRING_OUT = c_char_p, POINTER(c_char_p)
 for _name, _arguments in {
-    "nomic_new": [_TEXT, _TEXT, POINTER(c_void_p)],
+    "nomic_new": [_STRING, _STRING, POINTER(c_void_p)],
     "nomic_from_env": [POINTER(c_void_p)],
-    "nomic_upload": [c_void_p, _TEXT, _Progress, c_void_p, _RESULT, _RESULT],
-    "nomic_parse": [c_void_p, _TEXT, _RESULT],
-    "nomic_wait_parse": [c_void_p, _TEXT, c_int64, _RESULT, _RESULT],
-    "nomic_users": [c_void_p, _TEXT, POINTER(c_void_p)],
+    "nomic_upload": [c_void_p, _STRING, _Progress, c_void_p, _STRING_OUT, _STRING_OUT],
+    "nomic_parse": [c_void_p, _STRING, _STRING_OUT],
+    "nomic_wait_parse": [c_void_p, _STRING, c_int64, _STRING_OUT, _STRING_OUT],
+    "nomic_users": [c_void_p, _STRING, POINTER(c_void_p)],
     "nomic_users_next": [c_void_p, POINTER(POINTER(_User))],
-    "nomic_call": [c_void_p, _TEXT, _TEXT, _TEXT, _TEXT, _RESULT],
+    "nomic_call": [c_void_p, _STRING, _STRING, _STRING, _STRING, _STRING_OUT],
 }.items():
     _function = getattr(_library, _name)
     _function.argtypes = [*_arguments, POINTER(POINTER(_Error))]
@@ -102,12 +102,12 @@ _library.nomic_version.restype = c_char_p
 
 
 class NomicError(Exception):
-    """What went wrong, in one line, with what a program asks next."""
+    """An error of the library: a message of one line, a code, and whether to retry."""
 
     def __init__(self, error):
         super().__init__(error.message.decode())
-        known = error.code in Code.__members__.values()
-        self.code = Code(error.code) if known else error.code
+        is_known = error.code in Code.__members__.values()
+        self.code = Code(error.code) if is_known else error.code
         self.status = error.status or None
         self.transient = error.transient
         self.may_have_been_executed = error.may_have_been_executed
@@ -115,7 +115,7 @@ class NomicError(Exception):
 
 
 def _call(name, *arguments):
-    """Calls a function that can fail; its error becomes an exception, and is freed."""
+    """Calls a function that can fail. Raises its error as an exception and frees it."""
     error = POINTER(_Error)()
     if getattr(_library, name)(*arguments, byref(error)) != Code.OK:
         try:
@@ -124,15 +124,15 @@ def _call(name, *arguments):
             _library.nomic_error_free(error)
 
 
-def _text(value):
-    """A text for the library. A NUL in it would cut it short there."""
+def _encode(value):
+    """Encodes a string for the library. A NUL would truncate it."""
     if value is not None and "\0" in value:
-        raise ValueError("the text holds a NUL")
+        raise ValueError("the string contains a NUL")
     return None if value is None else value.encode()
 
 
-def _take(result):
-    """A text from the library, copied and freed."""
+def _decode(result):
+    """Copies a string from the library and frees it."""
     try:
         return result.value.decode()
     finally:
@@ -140,7 +140,7 @@ def _take(result):
 
 
 class _Client:
-    """The library's client, freed when nobody holds it any more: neither a `Nomic` nor a wait that was left."""
+    """The library's client, freed with its last reference: a `Nomic`, or the thread of an interrupted wait."""
 
     def __init__(self):
         self._as_parameter_ = c_void_p()
@@ -155,22 +155,22 @@ def version():
 
 
 class Nomic:
-    """A client of one instance, with one key."""
+    """A client for one instance, with one API key."""
 
     def __init__(self, domain, key):
         self._client = _Client()
-        _call("nomic_new", _text(domain), _text(key), byref(self._client._as_parameter_))
+        _call("nomic_new", _encode(domain), _encode(key), byref(self._client._as_parameter_))
 
     @classmethod
     def from_env(cls):
-        """As `NOMIC_API_KEY`, and `NOMIC_DOMAIN` or `NOMIC_BASE_URL`, say."""
+        """Creates a client from `NOMIC_API_KEY`, and `NOMIC_DOMAIN` or `NOMIC_BASE_URL`."""
         client = cls.__new__(cls)
         client._client = _Client()
         _call("nomic_from_env", byref(client._client._as_parameter_))
         return client
 
     def close(self):
-        """Frees the client, after the last call that is under way. What is called later is refused."""
+        """Frees the client after the calls in progress. Later calls raise an error."""
         self._client = None
 
     def __enter__(self):
@@ -180,34 +180,35 @@ class Nomic:
         self.close()
 
     def upload(self, path, progress=None):
-        """Uploads a file; gives its version's id. What `progress(sent, total)` raises cancels it and comes out."""
+        """Uploads a file and returns the ID of its version. An exception in `progress(sent, total)` cancels the upload
+        and is raised."""
         raised = []
 
-        def told(sent, total, _):
+        def on_progress(sent, total, _):
             try:
                 progress(sent, total)
-            except BaseException as error:  # Nothing may be thrown through the library.
+            except BaseException as error:  # No exception may unwind through the library.
                 raised.append(error)
             return len(raised)
 
-        callback = _Progress(told) if progress else _Progress()
+        callback = _Progress(on_progress) if progress else _Progress()
         result = c_char_p()
         try:
-            _call("nomic_upload", self._client, _text(os.fspath(path)), callback, None, byref(result), None)
+            _call("nomic_upload", self._client, _encode(os.fspath(path)), callback, None, byref(result), None)
         except NomicError as error:
             raise raised[0] if error.code == Code.CANCELLED else error
-        return _take(result)
+        return _decode(result)
 
     def parse(self, version_id):
-        """Has a file version parsed; gives the task's id, which may be stored."""
+        """Submits a file version to be parsed. Returns the task's ID, which can be stored."""
         result = c_char_p()
-        _call("nomic_parse", self._client, _text(version_id), byref(result))
-        return _take(result)
+        _call("nomic_parse", self._client, _encode(version_id), byref(result))
+        return _decode(result)
 
     def wait_parse(self, task_id, timeout=None):
-        """Waits for a task, `timeout` seconds at the most, or half an hour without; gives the text. With 0 or less it
-        asks once. Ctrl-C ends the wait but not the task, which can be waited for again."""
-        client, task_id = self._client, _text(task_id)
+        """Waits for a task and returns its text. `timeout` is in seconds and defaults to half an hour; 0 or less polls
+        once. Ctrl-C interrupts the wait but not the task, which can be waited for again."""
+        client, task_id = self._client, _encode(task_id)
         timeout_ms = -1 if timeout is None else min(max(int(timeout * 1000), 0), 2**63 - 1)
         outcome = []
 
@@ -215,12 +216,12 @@ class Nomic:
             try:
                 result = c_char_p()
                 _call("nomic_wait_parse", client, task_id, timeout_ms, byref(result), None)
-                outcome.append((_take(result), None))
-            except BaseException as error:  # It is raised where it is waited for.
+                outcome.append((_decode(result), None))
+            except BaseException as error:  # Raised in the calling thread.
                 outcome.append((None, error))
 
-        # Python heeds no signal while it is in the library: so another thread is, and this one looks up now and then. One
-        # call does all the asking, since only that keeps its rhythm and gives a large result the time that it takes.
+        # Python handles no signals during a call of the library, so the call runs in another thread. A single call, rather
+        # than many short ones, keeps the polling interval and leaves time for a large result.
         thread = threading.Thread(target=wait, daemon=True)
         thread.start()
         while thread.is_alive():
@@ -231,9 +232,9 @@ class Nomic:
         return text
 
     def users(self, email=None):
-        """The users whose address holds `email`, one after the other, as dictionaries."""
+        """Yields the users whose e-mail address contains `email`, as dictionaries."""
         users, user = c_void_p(), POINTER(_User)()
-        _call("nomic_users", self._client, _text(email), byref(users))
+        _call("nomic_users", self._client, _encode(email), byref(users))
         try:
             while True:
                 _call("nomic_users_next", users, byref(user))
@@ -244,15 +245,15 @@ class Nomic:
             _library.nomic_users_free(users)
 
     def call(self, method, path, query=None, body=None):
-        """Calls any operation of the API; gives what it answers."""
+        """Calls any operation of the API and returns its response."""
         query, body = (None if value is None else json.dumps(value) for value in (query, body))
         result = c_char_p()
-        _call("nomic_call", self._client, _text(method), _text(path), _text(query), _text(body), byref(result))
-        return json.loads(_take(result))
+        _call("nomic_call", self._client, _encode(method), _encode(path), _encode(query), _encode(body), byref(result))
+        return json.loads(_decode(result))
 
 
 def main():
-    """The main job."""
+    """Parses a document, lists the users, and provokes an error."""
     if len(sys.argv) != 2:
         print("usage: python3 nomic.py FILE (parses a document, and lists the users)", file=sys.stderr)
         sys.exit(2)
@@ -260,14 +261,14 @@ def main():
     with Nomic.from_env() as client:
         version_id = client.upload(sys.argv[1], lambda sent, total: print(f"{sent} of {total} bytes", file=sys.stderr))
         task_id = client.parse(version_id)
-        # Whoever presses Ctrl-C now can wait for it later.
+        # After Ctrl-C, the task can be waited for again.
         print("task", task_id, file=sys.stderr)
         print(client.wait_parse(task_id))
         for user in client.users():
             print("user", user["email"])
-    with Nomic(os.environ.get("NOMIC_BASE_URL") or os.environ["NOMIC_DOMAIN"], "npk_wrong") as stranger:
+    with Nomic(os.environ.get("NOMIC_BASE_URL") or os.environ["NOMIC_DOMAIN"], "npk_wrong") as unauthorized:
         try:
-            stranger.call("GET", "/users", {"limit": 1})
+            unauthorized.call("GET", "/users", {"limit": 1})
         except NomicError as error:
             print(f"{error.code.name}, status {error.status}: {error}")
 

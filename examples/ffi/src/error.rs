@@ -1,108 +1,108 @@
-//! What other languages see of an error: a code to branch on, a line to show, and what a program asks next.
+//! Errors as C sees them: a code to branch on, a message to show, and whether to retry.
 
 use std::any::Any;
 use std::ffi::{CString, c_char};
 
 use nomic_client::{Effect, Error, ErrorKind, JobFailure};
 
-use crate::boundary::owned;
+use crate::boundary::into_raw;
 
-/// How a call ended. A later version may know more of them.
+/// The result of a call. Later versions may add codes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NomicCode {
-    /// Well.
+    /// Success.
     Ok = 0,
-    /// An argument or a setting is wrong; nothing was sent.
+    /// An argument or a setting is invalid; nothing was sent.
     Argument = 1,
-    /// The document could not be read, or changed while it was sent; nothing was stored.
+    /// The document cannot be read, or changed while it was sent; nothing was stored.
     Document = 2,
-    /// The progress function said so; nothing was stored.
+    /// The progress callback cancelled the upload; nothing was stored.
     Cancelled = 3,
-    /// The key was not accepted.
+    /// The API key was not accepted.
     Unauthorized = 4,
-    /// The key lacks a scope, which the message names.
+    /// The API key lacks a scope; the message names it.
     Forbidden = 5,
-    /// The thing does not exist, or is not visible to this key.
+    /// The object does not exist, or is not visible to this key.
     NotFound = 6,
-    /// The rate limit stood in the way, or a user's spend limit.
+    /// The rate limit or the user's spend limit is reached.
     RateLimited = 7,
-    /// The service said no in another way: look at the status.
+    /// Another error response of the service: see `status`.
     Api = 8,
-    /// Something answered, but not as the service does: a proxy, say, or a newer version of it.
+    /// An unexpected response, e.g. of a proxy or of a newer version of the service.
     Answer = 9,
-    /// No answer: no connection, or one that broke.
+    /// No response: the connection failed or was lost.
     Transport = 10,
-    /// Time ran out. A task that was waited for goes on.
+    /// The call timed out. A task that was waited for continues.
     Timeout = 11,
-    /// The task failed on the server; waiting again is of no use.
+    /// The task failed on the server. Waiting again does not help.
     JobFailed = 12,
-    /// A bug in this library, or in a progress function that is written in Rust.
+    /// A panic: a bug in this library, or in a progress callback written in Rust.
     Panic = 13,
 }
 
-/// What went wrong. Free it with `nomic_error_free`. A later version may have more fields at the end.
+/// An error. Free it with `nomic_error_free`. Later versions may add fields at the end.
 #[repr(C)]
 #[non_exhaustive]
 pub struct NomicError {
-    /// What the call returned too.
+    /// The code that the call returned.
     pub code: NomicCode,
-    /// The HTTP status of the answer; 0 if there was none.
+    /// The HTTP status of the response; 0 if there was none.
     pub status: u16,
-    /// Whether the same call may succeed later as it is.
+    /// Whether the same call may succeed later.
     pub transient: bool,
-    /// Whether the service may have acted although the call failed: look before you repeat it.
+    /// Whether the service may have executed the request although the call failed: check before you repeat it.
     pub may_have_been_executed: bool,
-    /// How long to wait before the next request, in milliseconds; -1 if that is not known.
+    /// How long to wait before the next request, in milliseconds; -1 if unknown.
     pub retry_after_ms: i64,
-    /// One line that names the operation and the cause. It is freed with the error.
+    /// One line with the operation and the cause. Freed with the error.
     pub message: *const c_char,
 }
 
 impl Drop for NomicError {
     fn drop(&mut self) {
-        // SAFETY: it came from `CString::into_raw` in `new`, and C cannot write to it.
+        // SAFETY: `new` made it with `CString::into_raw`, and C must not modify it.
         drop(unsafe { CString::from_raw(self.message.cast_mut()) });
     }
 }
 
-/// An error in how a function was called.
-pub(crate) fn argument(message: impl AsRef<str>) -> NomicError {
+/// An error about an argument.
+pub(crate) fn invalid_argument(message: impl AsRef<str>) -> NomicError {
     NomicError::new(NomicCode::Argument, message.as_ref())
 }
 
 impl NomicError {
     fn new(code: NomicCode, message: &str) -> Self {
-        let message = owned(message);
+        let message = into_raw(message);
         Self { code, status: 0, transient: false, may_have_been_executed: false, retry_after_ms: -1, message }
     }
 
-    /// What unwound as far as here.
-    pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Self {
-        let words = payload.downcast_ref::<String>().map(String::as_str);
-        let words = words.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no words");
-        let mut seen =
-            Self::new(NomicCode::Panic, &format!("panicked: {words}; what it was doing may have been executed"));
-        seen.may_have_been_executed = true;
-        seen
+    /// The error for a caught panic.
+    pub(crate) fn from_panic(payload: Box<dyn Any + Send>) -> Self {
+        let message = payload.downcast_ref::<String>().map(String::as_str);
+        let message = message.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        let mut converted =
+            Self::new(NomicCode::Panic, &format!("panicked: {message}; the request may have been executed"));
+        converted.may_have_been_executed = true;
+        converted
     }
 }
 
 impl From<Error> for NomicError {
     fn from(error: Error) -> Self {
-        let mut seen = Self::new(code(&error), &error.to_string());
-        seen.status = error.status().unwrap_or(0);
-        seen.transient = error.is_transient();
-        seen.may_have_been_executed = error.effect() != Effect::None;
-        seen.retry_after_ms =
+        let mut converted = Self::new(code(&error), &error.to_string());
+        converted.status = error.status().unwrap_or(0);
+        converted.transient = error.is_transient();
+        converted.may_have_been_executed = error.effect() != Effect::None;
+        converted.retry_after_ms =
             error.retry_after().map_or(-1, |delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
-        seen
+        converted
     }
 }
 
 impl From<serde_json::Error> for NomicError {
     fn from(error: serde_json::Error) -> Self {
-        Self::new(NomicCode::Answer, &format!("what was answered cannot be written as JSON: {error}"))
+        Self::new(NomicCode::Answer, &format!("cannot serialize the response as JSON: {error}"))
     }
 }
 

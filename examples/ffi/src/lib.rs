@@ -1,8 +1,8 @@
-//! A C interface to `nomic-client`: what `include/nomic.h` declares. The README is the guide for other languages.
+//! A C API for `nomic-client`, declared in `include/nomic.h`. The README is the guide for other languages.
 //!
-//! Arguments from C are `Option<&T>` and results `Option<&mut MaybeUninit<*mut T>>`, which are nullable pointers on the
-//! wire between the languages, and what is freed is an `Option<Box<T>>`; so unsafe code is left where C's text is read,
-//! C's function is called, and a text is freed.
+//! Nullable pointers from C are `Option<&T>` for arguments, `Option<&mut MaybeUninit<*mut T>>` for out parameters and
+//! `Option<Box<T>>` for values to free. Unsafe code is left only where a C string is read, the C callback is called, or
+//! a string is freed.
 
 mod boundary;
 mod error;
@@ -20,57 +20,57 @@ use nomic_client::users::{Filter, User};
 use nomic_client::{Listing, Request, WaitOptions, parse};
 use serde_json::{Map, Value};
 
-use crate::boundary::{c_text, cleared, given, guard, optional_text, owned, put, quietly, text};
-use crate::error::argument;
+use crate::boundary::{c_string, drop_guarded, guard, into_raw, null_out, optional_string, required, set_out, string};
+use crate::error::invalid_argument;
 pub use crate::error::{NomicCode, NomicError};
 
-// The promise that nothing unwinds into C is kept by catching, which needs unwinding within.
+// Panics are caught before they reach C, which requires unwinding.
 #[cfg(panic = "abort")]
-compile_error!("a panic must come back as NOMIC_CODE_PANIC: build with panic = \"unwind\"");
+compile_error!("panics are returned as NOMIC_CODE_PANIC: build with panic = \"unwind\"");
 
-/// A client of one instance, with one key. Threads share it.
+/// A client for one instance, with one API key. Threads can share it.
 pub struct Nomic(nomic_client::Nomic);
 
-/// A list of users on its way, one page at a time. It outlives the client that it came from.
+/// A list of users, fetched page by page. It may outlive its client.
 pub struct NomicUsers {
     listing: Listing<User>,
     current: NomicUser,
-    /// What `current` points to.
+    /// Backs the pointers in `current`.
     strings: Vec<CString>,
 }
 
-/// A user, as the list shows one. Its texts belong to the list. A later version may have more fields at the end.
+/// A user. The list owns its strings. Later versions may add fields at the end.
 #[repr(C)]
 pub struct NomicUser {
     /// The user's id.
     pub id: *const c_char,
-    /// The address that the user signs in with.
+    /// The user's e-mail address.
     pub email: *const c_char,
-    /// The name; NULL if there is none.
+    /// The user's name, or NULL.
     pub name: *const c_char,
-    /// All that the service said of the user, as JSON.
+    /// The user as JSON, with all fields of the response.
     pub json: *const c_char,
-    /// Whether the user is shut out.
+    /// Whether the user is disabled.
     pub disabled: bool,
 }
 
-/// Told how many bytes of the document were handed over so far, and of how many, on the thread that uploads. Returns 0
-/// to go on, anything else to cancel: nothing is stored then. It must return: an exception of C++ that leaves it ends
-/// the process.
+/// A progress callback, called with the number of bytes sent so far and the total, on the thread that uploads. Return 0
+/// to continue; any other value cancels the upload, and nothing is stored. It must return normally: a C++ exception that
+/// escapes from it terminates the process.
 pub type NomicProgress = Option<unsafe extern "C-unwind" fn(sent: u64, total: u64, user_data: *mut c_void) -> c_int>;
 
-/// The version of this library, as `0.1.0`. It is never freed.
+/// The version of this library, e.g. `0.1.0`. Do not free it.
 #[unsafe(no_mangle)]
 pub extern "C" fn nomic_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// Makes a client of the instance at `domain`, as `acme` or `https://acme.nomic.ai`; nothing is sent. Free it with
-/// `nomic_free`.
+/// Creates a client for the instance at `domain`, e.g. `acme` or `https://acme.nomic.ai`. Nothing is sent. Free the
+/// client with `nomic_free`.
 ///
 /// # Safety
 ///
-/// `domain` and `key` are texts.
+/// `domain` and `key` are strings.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nomic_new(
     domain: *const c_char,
@@ -79,41 +79,41 @@ pub unsafe extern "C" fn nomic_new(
     error: Option<&mut MaybeUninit<*mut NomicError>>,
 ) -> NomicCode {
     guard(error, || {
-        let nomic = given("nomic", cleared(nomic))?;
-        // SAFETY: the caller says that both are texts.
-        let (domain, key) = unsafe { (text("domain", domain)?, text("key", key)?) };
+        let nomic = required("nomic", null_out(nomic))?;
+        // SAFETY: the caller guarantees that both are strings.
+        let (domain, key) = unsafe { (string("domain", domain)?, string("key", key)?) };
         *nomic = Box::into_raw(Box::new(Nomic(nomic_client::Nomic::new(domain, key)?)));
         Ok(())
     })
 }
 
-/// Makes a client as the environment says: `NOMIC_API_KEY`, and `NOMIC_DOMAIN` or `NOMIC_BASE_URL`; a proxy too. Free
-/// it with `nomic_free`.
+/// Creates a client from the environment: `NOMIC_API_KEY`, `NOMIC_DOMAIN` or `NOMIC_BASE_URL`, and the proxy variables.
+/// Free the client with `nomic_free`.
 #[unsafe(no_mangle)]
 pub extern "C" fn nomic_from_env(
     nomic: Option<&mut MaybeUninit<*mut Nomic>>,
     error: Option<&mut MaybeUninit<*mut NomicError>>,
 ) -> NomicCode {
     guard(error, || {
-        let nomic = given("nomic", cleared(nomic))?;
+        let nomic = required("nomic", null_out(nomic))?;
         *nomic = Box::into_raw(Box::new(Nomic(nomic_client::Nomic::from_env()?)));
         Ok(())
     })
 }
 
-/// Frees a client that no thread uses any more.
+/// Frees a client. No other thread may be using it.
 #[unsafe(no_mangle)]
 pub extern "C" fn nomic_free(nomic: Option<Box<Nomic>>) {
-    quietly(nomic);
+    drop_guarded(nomic);
 }
 
-/// Uploads the file at `path`, streamed. `progress` may be NULL; `user_data` is handed to it as it is. The results are
-/// what `nomic_parse` takes, and all that the service said of the file, as JSON; each may be NULL if it is not wanted,
-/// and is freed with `nomic_string_free`.
+/// Uploads the file at `path`. The file is streamed, not loaded into memory. `progress` may be NULL; `user_data` is
+/// passed to it unchanged. `file_version_id` receives the id to pass to `nomic_parse`, and `file_json` the file as JSON;
+/// either may be NULL. Free both with `nomic_string_free`.
 ///
 /// # Safety
 ///
-/// `path` is a text. `progress` may be called with `user_data` until the function returns.
+/// `path` is a string. `progress` may be called with `user_data` until the function returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nomic_upload(
     nomic: Option<&Nomic>,
@@ -125,15 +125,15 @@ pub unsafe extern "C" fn nomic_upload(
     error: Option<&mut MaybeUninit<*mut NomicError>>,
 ) -> NomicCode {
     guard(error, || {
-        let (file_version_id, file_json) = (cleared(file_version_id), cleared(file_json));
-        let nomic = given("nomic", nomic)?;
-        // SAFETY: the caller says that it is a text.
-        let mut upload = Upload::from_path(unsafe { text("path", path) }?);
+        let (file_version_id, file_json) = (null_out(file_version_id), null_out(file_json));
+        let nomic = required("nomic", nomic)?;
+        // SAFETY: the caller guarantees that it is a string.
+        let mut upload = Upload::from_path(unsafe { string("path", path) }?);
         if let Some(progress) = progress {
-            // A pointer that may be in a closure that is `Send`; which is called on this very thread.
+            // A raw pointer is not `Send`, but the closure must be. It is called on this thread only.
             let mut user_data = AtomicPtr::new(user_data);
             upload = upload.on_progress(move |sent, total| {
-                // SAFETY: the caller says that it may be called so until this function returns.
+                // SAFETY: the caller guarantees that it may be called with `user_data` until this function returns.
                 match unsafe { progress(sent, total, *user_data.get_mut()) } {
                     0 => ControlFlow::Continue(()),
                     _ => ControlFlow::Break(()),
@@ -141,19 +141,19 @@ pub unsafe extern "C" fn nomic_upload(
             });
         }
         let file = nomic.0.upload(upload)?;
-        let all = serde_json::to_string(&file)?;
-        put(file_version_id, file.file_version_id.as_str());
-        put(file_json, &all);
+        let json = serde_json::to_string(&file)?;
+        set_out(file_version_id, file.file_version_id.as_str());
+        set_out(file_json, &json);
         Ok(())
     })
 }
 
-/// Has a file version parsed. The result is the id of the task, to be waited for by this process or, stored, by
-/// another; free it with `nomic_string_free`.
+/// Submits a file version to be parsed. `task_id` receives the id of the task. It can be stored, so that another process
+/// can wait for the task. Free it with `nomic_string_free`.
 ///
 /// # Safety
 ///
-/// `file_version_id` is a text.
+/// `file_version_id` is a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nomic_parse(
     nomic: Option<&Nomic>,
@@ -162,29 +162,30 @@ pub unsafe extern "C" fn nomic_parse(
     error: Option<&mut MaybeUninit<*mut NomicError>>,
 ) -> NomicCode {
     guard(error, || {
-        let task_id = given("task_id", cleared(task_id))?;
-        let nomic = given("nomic", nomic)?;
-        // SAFETY: the caller says that it is a text.
-        let file_version_id = unsafe { text("file_version_id", file_version_id) }?;
+        let task_id = required("task_id", null_out(task_id))?;
+        let nomic = required("nomic", nomic)?;
+        // SAFETY: the caller guarantees that it is a string.
+        let file_version_id = unsafe { string("file_version_id", file_version_id) }?;
         let job = nomic.0.parse(&file_version_id.into(), &parse::Options::default())?;
-        *task_id = owned(job.task_id.as_str());
+        *task_id = into_raw(job.task_id.as_str());
         Ok(())
     })
 }
 
-/// Waits until a task has ended, `timeout_ms` and at most 5 seconds for a last answer: 0 asks once, a negative number
-/// waits for half an hour. After NOMIC_CODE_TIMEOUT the task goes on, and can be waited for again. The results are the
-/// text, and chunks and blocks as JSON; each may be NULL if it is not wanted, and is freed with `nomic_string_free`.
+/// Waits for a task to end, for up to `timeout_ms` plus 5 seconds for the last response. 0 polls once; a negative timeout
+/// waits for half an hour. After NOMIC_CODE_TIMEOUT the task continues, and can be waited for again. `document_text`
+/// receives the text, `document_json` the chunks and blocks as JSON; either may be NULL. Free both with
+/// `nomic_string_free`.
 ///
 /// The JSON is an object: `{"chunks": [{"content": "…", "embed": null, "blocks": [{"type": "Table", "content": "…",
-/// "bbox": {"page": 1, "left": 0.1, "top": 0.05, "width": 0.8, "height": 0.1}}]}], "blocks": []}`. Chunks come in reading
-/// order; pages count from 1, and edges are fractions of the page from its upper left corner; `embed`, `type`, `bbox`
-/// and `page` may be null; `blocks` beside the chunks is empty where they hold the blocks. Whatever else the service said
-/// stands beside these fields.
+/// "bbox": {"page": 1, "left": 0.1, "top": 0.05, "width": 0.8, "height": 0.1}}]}], "blocks": []}`. Chunks are in reading
+/// order. Pages are numbered from 1. Coordinates are fractions of the page, measured from its top left corner. `embed`,
+/// `type`, `bbox` and `page` may be null. The outer `blocks` is empty if the chunks contain the blocks. Other fields of
+/// the response are included.
 ///
 /// # Safety
 ///
-/// `task_id` is a text.
+/// `task_id` is a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nomic_wait_parse(
     nomic: Option<&Nomic>,
@@ -195,28 +196,28 @@ pub unsafe extern "C" fn nomic_wait_parse(
     error: Option<&mut MaybeUninit<*mut NomicError>>,
 ) -> NomicCode {
     guard(error, || {
-        let (document_text, document_json) = (cleared(document_text), cleared(document_json));
-        let nomic = given("nomic", nomic)?;
-        // SAFETY: the caller says that it is a text.
-        let job = nomic.0.parse_job(unsafe { text("task_id", task_id) }?);
+        let (document_text, document_json) = (null_out(document_text), null_out(document_json));
+        let nomic = required("nomic", nomic)?;
+        // SAFETY: the caller guarantees that it is a string.
+        let job = nomic.0.parse_job(unsafe { string("task_id", task_id) }?);
         let options = match u64::try_from(timeout_ms) {
             Ok(millis) => WaitOptions::with_timeout(Duration::from_millis(millis)),
             Err(_) => WaitOptions::default(),
         };
         let parsed = nomic.0.wait_with(&job, &options)?;
-        let all = if document_json.is_some() { serde_json::to_string(&parsed)? } else { String::new() };
-        put(document_text, &parsed.text());
-        put(document_json, &all);
+        let json = if document_json.is_some() { serde_json::to_string(&parsed)? } else { String::new() };
+        set_out(document_text, &parsed.text());
+        set_out(document_json, &json);
         Ok(())
     })
 }
 
-/// Lists the users whose address holds `email`, or all of them if it is NULL; nothing is sent before the first is asked
-/// for. Free the list with `nomic_users_free`.
+/// Lists the users whose e-mail address contains `email`, or all users if it is NULL. Nothing is sent before the first
+/// call of `nomic_users_next`. Free the list with `nomic_users_free`.
 ///
 /// # Safety
 ///
-/// `email` is a text or NULL.
+/// `email` is a string or NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nomic_users(
     nomic: Option<&Nomic>,
@@ -225,20 +226,20 @@ pub unsafe extern "C" fn nomic_users(
     error: Option<&mut MaybeUninit<*mut NomicError>>,
 ) -> NomicCode {
     guard(error, || {
-        let users = given("users", cleared(users))?;
-        let nomic = given("nomic", nomic)?;
-        // SAFETY: the caller says that it is a text or NULL.
-        let email = unsafe { optional_text("email", email) }?.map(str::to_owned);
+        let users = required("users", null_out(users))?;
+        let nomic = required("nomic", nomic)?;
+        // SAFETY: the caller guarantees that it is a string or NULL.
+        let email = unsafe { optional_string("email", email) }?.map(str::to_owned);
         let listing = nomic.0.users(&Filter { email });
-        let nobody = ptr::null();
-        let current = NomicUser { id: nobody, email: nobody, name: nobody, json: nobody, disabled: false };
+        let null = ptr::null();
+        let current = NomicUser { id: null, email: null, name: null, json: null, disabled: false };
         *users = Box::into_raw(Box::new(NomicUsers { listing, current, strings: Vec::new() }));
         Ok(())
     })
 }
 
-/// Gives the next user, or NULL (and NOMIC_CODE_OK) at the end and from then on. The user belongs to the list, and is
-/// there until the next call with it. After an error the list is at its end.
+/// Sets `user` to the next user, or to NULL at the end of the list, where it also returns NOMIC_CODE_OK. The list owns
+/// the user, which is valid until the next call with the list. An error ends the list.
 #[unsafe(no_mangle)]
 pub extern "C" fn nomic_users_next(
     users: Option<&mut NomicUsers>,
@@ -246,42 +247,43 @@ pub extern "C" fn nomic_users_next(
     error: Option<&mut MaybeUninit<*mut NomicError>>,
 ) -> NomicCode {
     guard(error, || {
-        let user = given("user", user.map(|place| place.write(ptr::null())))?;
-        let NomicUsers { listing, current, strings } = given("users", users)?;
+        let user = required("user", user.map(|out| out.write(ptr::null())))?;
+        let NomicUsers { listing, current, strings } = required("users", users)?;
         strings.clear();
-        let Some(found) = listing.next().transpose()? else { return Ok(()) };
-        let all = serde_json::to_string(&found)?;
+        let Some(next) = listing.next().transpose()? else { return Ok(()) };
+        let json = serde_json::to_string(&next)?;
         let mut keep = |text: &str| {
-            // The bytes stay where they are when the vector grows.
-            strings.push(c_text(text));
+            // A `CString` does not move its bytes when the vector grows.
+            strings.push(c_string(text));
             strings.last().map_or(ptr::null(), |text| text.as_ptr())
         };
         *current = NomicUser {
-            id: keep(found.id.as_str()),
-            email: keep(&found.email),
-            name: found.name.as_deref().map_or(ptr::null(), &mut keep),
-            json: keep(&all),
-            disabled: found.disabled.unwrap_or_default(),
+            id: keep(next.id.as_str()),
+            email: keep(&next.email),
+            name: next.name.as_deref().map_or(ptr::null(), &mut keep),
+            json: keep(&json),
+            disabled: next.disabled.unwrap_or_default(),
         };
         *user = current;
         Ok(())
     })
 }
 
-/// Frees a list of users, at its end or before.
+/// Frees a list of users. It need not be at its end.
 #[unsafe(no_mangle)]
 pub extern "C" fn nomic_users_free(users: Option<Box<NomicUsers>>) {
-    quietly(users);
+    drop_guarded(users);
 }
 
-/// Calls any operation of the API, through the same key, pace and errors: `method` in upper case, as `POST`; `path` below
-/// the base URL, as `/agents`; `query` a JSON object, as `{"limit": 5}`; `body` any JSON. What is not plain in the path is
-/// encoded, `?` and `%` too: a query goes into its own argument, and nothing is encoded beforehand. The answer is JSON,
-/// `null` if the service sent nothing; free it with `nomic_string_free`. Query, body and answer may be NULL.
+/// Calls any operation of the API, with the same API key, rate limiting and error handling. `method` is in upper case,
+/// e.g. `POST`. `path` is relative to the base URL, e.g. `/agents`; do not encode it: reserved characters, including `?`
+/// and `%`, are percent-encoded. `query` is a JSON object, e.g. `{"limit": 5}`, and `body` any JSON value. `answer`
+/// receives the response as JSON, `null` if it is empty; free it with `nomic_string_free`. `query`, `body` and `answer`
+/// may be NULL.
 ///
 /// # Safety
 ///
-/// `method` and `path` are texts, `query` and `body` are texts or NULL.
+/// `method` and `path` are strings; `query` and `body` are strings or NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nomic_call(
     nomic: Option<&Nomic>,
@@ -293,24 +295,24 @@ pub unsafe extern "C" fn nomic_call(
     error: Option<&mut MaybeUninit<*mut NomicError>>,
 ) -> NomicCode {
     guard(error, || {
-        let answer = cleared(answer);
-        let nomic = given("nomic", nomic)?;
-        // SAFETY: the caller says that they are texts.
-        let (method, path) = unsafe { (text("method", method)?, text("path", path)?) };
-        // SAFETY: the caller says that they are texts or NULL.
-        let (query, body) = unsafe { (optional_text("query", query)?, optional_text("body", body)?) };
+        let answer = null_out(answer);
+        let nomic = required("nomic", nomic)?;
+        // SAFETY: the caller guarantees that they are strings.
+        let (method, path) = unsafe { (string("method", method)?, string("path", path)?) };
+        // SAFETY: the caller guarantees that they are strings or NULL.
+        let (query, body) = unsafe { (optional_string("query", query)?, optional_string("body", body)?) };
         let method = match method {
             "GET" => Method::Get,
             "POST" => Method::Post,
             "PUT" => Method::Put,
             "PATCH" => Method::Patch,
             "DELETE" => Method::Delete,
-            other => return Err(argument(format!("method is {other:?}, not GET, POST, PUT, PATCH or DELETE"))),
+            other => return Err(invalid_argument(format!("method is {other:?}, not GET, POST, PUT, PATCH or DELETE"))),
         };
         let mut request = Request::new(method, path);
         if let Some(query) = query {
-            let query: Map<String, Value> =
-                serde_json::from_str(query).map_err(|error| argument(format!("query is no JSON object: {error}")))?;
+            let query: Map<String, Value> = serde_json::from_str(query)
+                .map_err(|error| invalid_argument(format!("query is not a JSON object: {error}")))?;
             for (name, value) in query {
                 request = match value {
                     Value::String(value) => request.query(name, value),
@@ -320,30 +322,30 @@ pub unsafe extern "C" fn nomic_call(
         }
         if let Some(body) = body {
             let body: Value =
-                serde_json::from_str(body).map_err(|error| argument(format!("body is no JSON: {error}")))?;
+                serde_json::from_str(body).map_err(|error| invalid_argument(format!("body is not JSON: {error}")))?;
             request = request.json(&body);
         }
-        let said: Value = nomic.0.call(&request)?;
-        put(answer, &said.to_string());
+        let response: Value = nomic.0.call(&request)?;
+        set_out(answer, &response.to_string());
         Ok(())
     })
 }
 
-/// Frees a text that a function of this library gave out.
+/// Frees a string that this library returned.
 ///
 /// # Safety
 ///
-/// `text` came from this library and was not freed, or is NULL.
+/// `string` is NULL, or a string that this library returned and that was not freed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nomic_string_free(text: *mut c_char) {
-    if !text.is_null() {
-        // SAFETY: it came from `CString::into_raw` in `owned`, and the caller says that it was not freed.
-        drop(unsafe { CString::from_raw(text) });
+pub unsafe extern "C" fn nomic_string_free(string: *mut c_char) {
+    if !string.is_null() {
+        // SAFETY: it came from `CString::into_raw`, and the caller guarantees that it was not freed.
+        drop(unsafe { CString::from_raw(string) });
     }
 }
 
-/// Frees an error with its message.
+/// Frees an error and its message.
 #[unsafe(no_mangle)]
 pub extern "C" fn nomic_error_free(error: Option<Box<NomicError>>) {
-    quietly(error);
+    drop_guarded(error);
 }

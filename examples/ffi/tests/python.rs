@@ -1,4 +1,4 @@
-//! The Python module: its main job, and what is particular to a language with exceptions and threads.
+//! The Python module: its program, exceptions, threads, Ctrl-C.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
@@ -7,7 +7,7 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::process::Command;
 use std::time::Duration;
 
-use common::{PERMIT, WORDS_OF_PERMIT, instance, libraries, run};
+use common::{PERMIT, PERMIT_STRINGS, emulator, libraries, run};
 use nomic_emulator::Emulator;
 
 const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
@@ -20,28 +20,28 @@ fn python() -> Command {
 }
 
 #[test]
-fn the_python_program_does_the_main_job() {
-    let (code, said) = run(python().args([&format!("{PACKAGE}/python/nomic.py"), PERMIT]), &instance());
-    assert_eq!(code, Some(0), "{said}");
-    for words in [&WORDS_OF_PERMIT[..], &["UNAUTHORIZED, status 401: "]].concat() {
-        assert!(said.contains(words), "{words}: {said}");
+fn the_python_program_runs() {
+    let (code, output) = run(python().args([&format!("{PACKAGE}/python/nomic.py"), PERMIT]), &emulator());
+    assert_eq!(code, Some(0), "{output}");
+    for expected in [&PERMIT_STRINGS[..], &["UNAUTHORIZED, status 401: "]].concat() {
+        assert!(output.contains(expected), "{expected}: {output}");
     }
-    assert_eq!(said.lines().filter(|line| line.starts_with("user ")).count(), 25, "{said}");
+    assert_eq!(output.lines().filter(|line| line.starts_with("user ")).count(), 25, "{output}");
 }
 
 #[test]
-fn the_codes_of_python_are_those_of_the_header() {
+fn the_codes_match_the_header() {
     let script = r#"
 import nomic, re, sys
 header = re.findall(r"NOMIC_CODE_(\w+) = (\d+)", open(sys.argv[1]).read())
 assert {name: int(code) for name, code in header} == dict(nomic.Code.__members__) != {}
 "#;
-    let (code, said) = run(python().args(["-c", script, &format!("{PACKAGE}/include/nomic.h")]), &instance());
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = run(python().args(["-c", script, &format!("{PACKAGE}/include/nomic.h")]), &emulator());
+    assert_eq!(code, Some(0), "{output}");
 }
 
 #[test]
-fn what_python_raises_while_it_uploads_cancels_and_comes_out() {
+fn an_exception_in_the_progress_callback_cancels_the_upload_and_is_raised() {
     let script = r#"
 import nomic, sys
 def stop(sent, total):
@@ -52,46 +52,46 @@ with nomic.Nomic.from_env() as client:
     except KeyboardInterrupt as error:
         assert str(error) == "enough"
         client.upload(sys.argv[1])
-        print("as it should be")
+        print("ok")
 "#;
-    let emulator = instance();
-    let (code, said) = run(python().args(["-c", script, PERMIT]), &emulator);
-    assert!(code == Some(0) && said == "as it should be\n", "{said}");
+    let emulator = emulator();
+    let (code, output) = run(python().args(["-c", script, PERMIT]), &emulator);
+    assert!(code == Some(0) && output == "ok\n", "{output}");
     assert_eq!(emulator.accepted("upload_file"), 1);
 }
 
 #[test]
-fn a_wait_in_python_heeds_ctrl_c_and_the_result_is_waited_for_again() {
+fn ctrl_c_interrupts_a_wait_that_can_be_repeated() {
     let script = r#"
 import nomic, os, signal, sys, threading, time
-# Who runs the tests in the background may have Ctrl-C ignored.
+# Background processes of a shell may ignore SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 client = nomic.Nomic.from_env()
 task = client.parse(client.upload(sys.argv[1]))
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-began = time.monotonic()
+start = time.monotonic()
 try:
     client.wait_parse(task)
     print("it was not interrupted")
 except KeyboardInterrupt:
-    assert time.monotonic() - began < 1.5, time.monotonic() - began
+    assert time.monotonic() - start < 1.5, time.monotonic() - start
 assert "PH-2026-0417" in client.wait_parse(task)
-# A client may be closed while a wait that was left is still under way.
+# A client may be closed while an interrupted wait continues in its thread.
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
     client.wait_parse(client.parse(client.upload(sys.argv[1])))
 except KeyboardInterrupt:
     client.close()
     time.sleep(3)
-    print("as it should be")
+    print("ok")
 "#;
     let emulator = Emulator::builder().job_time(Duration::from_secs(2)).start().unwrap();
-    let (code, said) = run(python().args(["-c", script, PERMIT]), &emulator);
-    assert!(code == Some(0) && said == "as it should be\n", "{said}");
+    let (code, output) = run(python().args(["-c", script, PERMIT]), &emulator);
+    assert!(code == Some(0) && output == "ok\n", "{output}");
 }
 
 #[test]
-fn a_wait_in_python_without_time_asks_once() {
+fn a_zero_or_negative_timeout_polls_once() {
     let script = r#"
 import nomic, sys
 with nomic.Nomic.from_env() as client:
@@ -103,26 +103,27 @@ with nomic.Nomic.from_env() as client:
             assert error.code == nomic.Code.TIMEOUT, error
 "#;
     let emulator = Emulator::builder().job_time(Duration::from_secs(600)).start().unwrap();
-    let (code, said) = run(python().args(["-c", script, PERMIT]), &emulator);
-    assert!(code == Some(0) && said.is_empty(), "{said}");
+    let (code, output) = run(python().args(["-c", script, PERMIT]), &emulator);
+    assert!(code == Some(0) && output.is_empty(), "{output}");
     assert!((4..=5).contains(&emulator.received("get_parse")), "{}", emulator.received("get_parse"));
 }
 
 #[test]
-fn without_a_file_or_the_library_python_says_what_to_do() {
+fn a_missing_argument_or_library_is_reported() {
     let program = format!("{PACKAGE}/python/nomic.py");
-    let (code, said) = run(python().arg(&program), &instance());
-    assert!(code == Some(2) && said.starts_with("usage: ") && said.lines().count() == 1, "{said}");
-    let (code, said) = run(python().env("NOMIC_LIBRARY", "/no/such/library").args([&*program, PERMIT]), &instance());
-    let words = ["/no/such/library", "cargo build --release", "NOMIC_LIBRARY"];
-    assert!(code == Some(1) && words.iter().all(|word| said.contains(word)), "{said}");
-    assert!(!said.contains("Traceback"), "{said}");
-    let (code, said) = run(python().env("NOMIC_LIBRARY", "/no/such/library").args(["-c", "import nomic"]), &instance());
-    assert!(code == Some(1) && said.contains("ImportError") && said.contains("NOMIC_LIBRARY"), "{said}");
+    let (code, output) = run(python().arg(&program), &emulator());
+    assert!(code == Some(2) && output.starts_with("usage: ") && output.lines().count() == 1, "{output}");
+    let (code, output) = run(python().env("NOMIC_LIBRARY", "/no/such/library").args([&*program, PERMIT]), &emulator());
+    let hints = ["/no/such/library", "cargo build --release", "NOMIC_LIBRARY"];
+    assert!(code == Some(1) && hints.iter().all(|word| output.contains(word)), "{output}");
+    assert!(!output.contains("Traceback"), "{output}");
+    let (code, output) =
+        run(python().env("NOMIC_LIBRARY", "/no/such/library").args(["-c", "import nomic"]), &emulator());
+    assert!(code == Some(1) && output.contains("ImportError") && output.contains("NOMIC_LIBRARY"), "{output}");
 }
 
 #[test]
-fn threads_of_python_share_a_client_and_a_generator_may_be_left() {
+fn threads_share_a_client_and_a_generator_may_be_abandoned() {
     let script = r#"
 import concurrent.futures, nomic
 with nomic.Nomic.from_env() as client:
@@ -135,8 +136,8 @@ try:
     client.call("GET", "/users")
 except nomic.NomicError as error:
     assert error.code == nomic.Code.ARGUMENT and "nomic is NULL" in str(error), error
-    print("as it should be")
+    print("ok")
 "#;
-    let (code, said) = run(python().args(["-c", script]), &instance());
-    assert!(code == Some(0) && said == "as it should be\n", "{said}");
+    let (code, output) = run(python().args(["-c", script]), &emulator());
+    assert!(code == Some(0) && output == "ok\n", "{output}");
 }
