@@ -79,7 +79,7 @@ fn nobody_listening() {
         text,
         format!("get_agent: cannot connect to {free}: connection refused: nothing is listening there (tried 2 times)")
     );
-    // What acts was provably not carried out.
+    // What acts was provably not executed.
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
     assert!(error.is_unreachable() && error.effect() == Effect::None, "{error}");
 }

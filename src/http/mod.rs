@@ -140,7 +140,8 @@ impl HttpClient {
         #[cfg(any(feature = "rustls", feature = "native-tls"))]
         let agent = tls::configure(agent, config.roots.as_deref())?;
         if cfg!(not(any(feature = "rustls", feature = "native-tls"))) && (tls || config.roots.is_some()) {
-            return Err("this build has no TLS: turn on a feature of nomic-client, rustls or native-tls".to_owned());
+            let hint = "this build has no TLS: turn on a feature of nomic-client, rustls or native-tls";
+            return Err(format!("https and root certificates need TLS, and {hint}"));
         }
         Ok(Self {
             agent: Agent::with_parts(agent.build(), connector(Tcp { buffer: BUFFER, tls }), NoResolver),

@@ -372,7 +372,7 @@ impl Bench {
             (outcome.is_ok() == succeeds, if succeeds { "it succeeds" } else { "it fails" }),
             (received == counted + spared, "it is sent as often as it may be"),
             (accepted == done + spared, "it is done as often as the server lets it"),
-            (reads || accepted <= 1, "it is done once at the most"),
+            (reads || accepted <= 1, "it is executed at most once"),
             (heard.is_none(), "nothing goes to another host"),
         ];
         if let Err(failed) = &outcome {
@@ -401,7 +401,7 @@ impl Bench {
             (took >= deadline && took < deadline + SLACK, "it ends at the deadline"),
             (failed.is_some_and(|error| told(error) == "deadline"), "deadline"),
             (doubtful != reads(self.operation), "its fate is told"),
-            (received <= 1 && accepted == u64::from(acts), "it is done once at the most"),
+            (received <= 1 && accepted == u64::from(acts), "it is executed at most once"),
         ];
         self.check(&case, &outcome, &claims);
     }

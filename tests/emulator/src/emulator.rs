@@ -158,7 +158,7 @@ impl Builder {
     }
 }
 
-/// A running Nomic in a box. Dropping it ends it, closes its connections, and removes what was uploaded.
+/// A running emulator. Dropping it ends it, closes its connections, and removes what was uploaded.
 #[derive(Debug)]
 pub struct Emulator {
     url: String,
@@ -240,7 +240,7 @@ impl Emulator {
         lock(&self.world.faults).clear();
     }
 
-    /// How many requests of this operation were carried out, even if the answer was then lost to a fault.
+    /// How many requests of this operation were executed, even if the answer was then lost to a fault.
     #[must_use]
     pub fn accepted(&self, operation: &str) -> u64 {
         lock(&self.world.ledger).accepted(operation)
@@ -252,7 +252,7 @@ impl Emulator {
         lock(&self.world.ledger).received(operation)
     }
 
-    /// The bodies of all requests of this operation that were carried out and had one, oldest first. None for uploads,
+    /// The bodies of all requests of this operation that were executed and had one, oldest first. None for uploads,
     /// which have their [list](Emulator::uploads).
     #[must_use]
     pub fn accepted_bodies(&self, operation: &str) -> Vec<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! A Nomic in a box: the façade, with the README as its text.
+//! An emulator of the Nomic API. The README is the text of the docs.
 //!
 #![doc = include_str!("../README.md")]
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nomic_emulator::{Builder, Emulator, LimitModel, Limits, Snapshot, routes};
 
 const HELP: &str = "\
-A Nomic in a box: the Nomic HTTP API v0 on a local port, until it is killed.
+An emulator of the Nomic HTTP API v0 on a local port, until it is killed.
 
 Usage: nomic-emulator [flags]
 

@@ -61,7 +61,7 @@ fn hold(nomic: &Nomic, operation: &str, method: Method) {
     if let Err(error) = outcome {
         check(&error);
         let acted = error.effect() != Effect::None;
-        assert!(!acted || method != Method::Get, "what reads was carried out: {error}");
+        assert!(!acted || method != Method::Get, "what reads was executed: {error}");
     }
 }
 

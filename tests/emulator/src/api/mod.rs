@@ -24,7 +24,7 @@ use crate::state::{World, lock};
 use crate::store::tasks::Fate;
 use crate::store::trail::Party;
 
-/// How an operation is carried out.
+/// How an operation is executed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Handler {
     /// With the whole body at hand.
@@ -33,7 +33,7 @@ pub(crate) enum Handler {
     Upload,
 }
 
-/// A request that may be carried out: its sender is known and has the scope and the quota for it.
+/// A request that may be executed: its sender is known and has the scope and the quota for it.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) world: &'a Arc<World>,
@@ -49,7 +49,7 @@ pub(crate) struct Call<'a> {
     pub(crate) twist: Twist,
 }
 
-/// What a fault changes in how a request is carried out.
+/// What a fault changes in how a request is executed.
 #[derive(Debug, Default)]
 pub(crate) struct Twist {
     pub(crate) fate: Fate,
@@ -57,7 +57,7 @@ pub(crate) struct Twist {
     pub(crate) cursor_cycle: bool,
 }
 
-/// The answer to a request that was carried out.
+/// The answer to a request that was executed.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
