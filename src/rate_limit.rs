@@ -97,8 +97,9 @@ impl Bucket {
         self.refill(now);
         let since = now.saturating_duration_since(permit.acquired_at);
         if permit.was_full {
-            // The server's full bucket refills from the arrival of this request on, which may have been as late as now.
-            self.tokens -= since.div_duration_f64(self.interval());
+            // The server's full bucket refills from the arrival of this request on, not from when it was sent. A response
+            // that takes long says nothing about that.
+            self.tokens -= since.div_duration_f64(self.interval()).min(1.0);
         }
         if let Some(limit) = info.limit {
             self.quota = f64::from(limit.max(1));
@@ -286,6 +287,12 @@ mod tests {
         let response = now + bucket.interval().mul_f64(0.5);
         bucket.observe(permit, response, RateLimitInfo::default());
         assert!(bucket.ready_in(response) > bucket.interval().mul_f64(0.99));
+        // A response that takes long costs one token, not all that was refilled meanwhile.
+        let (mut bucket, now) = self::bucket();
+        let permit = take(&mut bucket, now).unwrap();
+        let response = now + secs(600.0);
+        bucket.observe(permit, response, RateLimitInfo::default());
+        assert_eq!(drain(&mut bucket, response), 29);
     }
 
     #[test]
