@@ -100,7 +100,7 @@ fn failure<T: DeserializeOwned>(text: &[u8]) -> Option<DecodeFailure> {
 }
 
 /// Replaces escapes of one half of a character (`\ud83d` alone) by U+FFFD: JSON allows them, a `String` does not, and
-/// who truncates a text in UTF-16 makes them. `None` if there are none.
+/// truncating a text in UTF-16 makes them. `None` if there are none.
 fn replace_lone_surrogates(text: &[u8]) -> Option<Vec<u8>> {
     let escape = |at: usize| -> Option<u16> {
         let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;

@@ -118,6 +118,27 @@ fn what_is_destructive_is_sent_once_and_any_answer_of_success_is_one() {
 }
 
 #[test]
+fn any_json_acknowledges_a_write_and_nothing_else_does() {
+    let emulator = emulator();
+    let nomic = common::builder(&emulator).pacing(false).build().unwrap();
+    let revoke = |body: &str| {
+        let (body, content_type, headers) = (body.to_owned(), "application/json".to_owned(), Vec::new());
+        emulator.fault(Fault::any(FaultKind::Status { status: 200, body, content_type, headers, acted: false }));
+        nomic.revoke_api_key(&"a".into())
+    };
+    for body in [r#"{"id":"a","more":1}"#, r#"{"data":{"id":"a"}}"#] {
+        assert_eq!(revoke(body).unwrap().unwrap().id, "a", "{body}");
+    }
+    for body in [" \n", "[1]", "null", r#"{"id":{}}"#] {
+        assert_eq!(revoke(body).unwrap(), None, "{body}");
+    }
+    for body in ["OK", "[1", r#"{"id":{}"#] {
+        let error = revoke(body).unwrap_err();
+        assert!(error.effect() == Effect::Unknown && error.status() == Some(200), "{body}: {error}");
+    }
+}
+
+#[test]
 fn the_audit_log_is_listed_newest_first_and_since_a_time() {
     let emulator = Emulator::builder().limits(Limits::off()).audit_logs(500).start().unwrap();
     let nomic = nomic(&emulator);

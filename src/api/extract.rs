@@ -151,10 +151,11 @@ impl Nomic {
         if !schema.is_object() {
             return refused(r#"the schema is not a JSON object; give one like {"type": "object", "properties": {…}}"#);
         }
-        let mut body = json!({ "fileVersionIds": file_version_ids, "schema": schema });
-        if options.citations {
-            body["enableCitations"] = true.into();
-        }
+        let body = json::object([
+            ("fileVersionIds", json!(file_version_ids)),
+            ("schema", schema.clone()),
+            ("enableCitations", json!(options.citations.then_some(true))),
+        ]);
         self.submit(&Call::to(&SUBMIT_EXTRACT, &[])?.json(&body), "taskId", |id| JobRef::Extract(id.into()))
     }
 

@@ -45,3 +45,20 @@ pub(super) fn look_up(uri: &Uri, limit: Limit) -> io::Result<Vec<SocketAddr>> {
         Err(_) => Err(remaining(limit).err().unwrap_or_else(|| ErrorKind::TimedOut.into())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_needs_no_lookup_and_a_port_has_a_default() {
+        for (url, address) in [
+            ("http://127.0.0.1/a", "127.0.0.1:80"),
+            ("https://[::1]/a", "[::1]:443"),
+            ("http://10.0.0.1:4010", "10.0.0.1:4010"),
+        ] {
+            let found = look_up(&url.parse().unwrap(), None).unwrap();
+            assert_eq!(found, [address.parse().unwrap()], "{url}");
+        }
+    }
+}
