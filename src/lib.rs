@@ -7,13 +7,14 @@
 //      http                                                                      one exchange; only here is ureq known
 //   2  call                                                                      a request as a value
 //   3  nomic                                                                     the client, and its one `send`
-//   4  listing  job                                                              iteration and waiting
+//   4  listing  waiting                                                             iteration and waiting
 //   5  api  guide                                                                the areas of the API
+//   6  job_output                                                                jobs of any kind
 
 // In this order rustdoc shows the methods of `Nomic`.
 mod nomic;
 mod api;
-pub mod job;
+mod waiting;
 mod listing;
 mod error;
 pub mod operations;
@@ -25,6 +26,7 @@ mod endpoint;
 mod http;
 mod ids;
 mod image;
+mod job_output;
 mod job_ref;
 mod json;
 mod lenient;
@@ -45,7 +47,7 @@ pub use crate::error::{
     MAX_BODY_EXCERPT, Result, TransportError, TransportPhase, UnexpectedResponse,
 };
 pub use crate::ids::{AgentId, ApiKeyId, ArtifactId, FileId, FileVersionId, ProjectId, TaskId, UserId, WorkflowId};
-pub use crate::job::{Job, Poll, Polls, WaitAll, WaitOptions};
+pub use crate::waiting::{Job, Poll, Polls, WaitAll, WaitOptions};
 pub use crate::job_ref::JobRef;
 pub use crate::listing::{Listing, Page, Pages};
 pub use crate::nomic::{
@@ -53,6 +55,17 @@ pub use crate::nomic::{
     DEFAULT_STALL_TIMEOUT, DEFAULT_UPLOAD_DEADLINE, Nomic,
 };
 pub use crate::timestamp::{InvalidTimestamp, Timestamp};
+
+pub mod job {
+    #![doc = include_str!("waiting/guide.md")]
+
+    pub use crate::job_output::JobOutput;
+    pub use crate::job_ref::JobRef;
+    pub use crate::waiting::{
+        DEFAULT_WAIT_TIMEOUT, FINAL_POLL_TIMEOUT, INITIAL_INTERVAL, INITIAL_PHASE, Job, JobStatus, MAX_INTERVAL,
+        POLL_TIMEOUT, Poll, Polls, UNREACHABLE_TIMEOUT, WaitAll, WaitOptions,
+    };
+}
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

@@ -7,8 +7,9 @@
 //! ```
 //! use nomic_client::operations::{self, Tier};
 //!
-//! let launch = operations::ALL.iter().find(|operation| operation.name == "launch_agent").expect("it is known");
+//! let launch = operations::LAUNCH_AGENT;
 //! assert_eq!((launch.scope, launch.tier, launch.tier.per_minute()), ("developer:agent", Tier::Heavy, 30));
+//! assert!(operations::ALL.contains(&launch));
 //! ```
 
 use std::fmt;
@@ -118,14 +119,17 @@ pub struct Operation {
 /// Writes each operation once: as a constant, and as a row of the table.
 macro_rules! operations {
     ($($constant:ident = $name:literal $method:ident $path:literal $tier:ident $scope:literal $evidence:ident;)*) => {
-        $(pub(crate) const $constant: Operation = Operation {
+        $(
+            #[doc = concat!("`", stringify!($method), " ", $path, "`")]
+            pub const $constant: Operation = Operation {
             name: $name,
             method: Method::$method,
             path: $path,
             tier: Tier::$tier,
             scope: $scope,
             evidence: Evidence::$evidence,
-        };)*
+            };
+        )*
 
         /// All operations.
         ///

@@ -4,13 +4,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["ids", "job_ref", "open_enum", "lenient", "json", "text", "timestamp", "bbox", "image"],
     &["error", "operations", "endpoint", "rate_limit", "retry", "multipart", "http"],
     &["call"],
     &["nomic"],
-    &["listing", "job"],
+    &["listing", "waiting"],
     &["api", "guide"],
+    &["job_output"],
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

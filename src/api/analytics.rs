@@ -62,16 +62,16 @@ pub struct UserAnalytics {
     pub extra: Map<String, Value>,
 }
 
-/// Which users to list.
+/// Narrows a list of users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only users with this in their address, e.g. `@example.com`.
-    pub email: Option<String>,
+    email: Option<String>,
 }
 
 impl Filter {
-    /// Only users with this in their address.
-    pub fn email(part: impl Into<String>) -> Self {
+    /// Only users with this in their address, e.g. `@example.com`.
+    #[must_use]
+    pub fn email(self, part: impl Into<String>) -> Self {
         Self { email: Some(part.into()) }
     }
 }
@@ -98,9 +98,8 @@ impl Nomic {
     /// `GET /analytics/users` · scope `admin:analytics:read` · analytics tier
     ///
     /// ```no_run
-    /// # use nomic_client::{Nomic, analytics::Filter};
-    /// # let nomic = Nomic::from_env()?;
-    /// for page in nomic.user_analytics(&Filter::default()).pages() {
+    /// # let nomic = nomic_client::Nomic::from_env()?;
+    /// for page in nomic.user_analytics().pages() {
     ///     let page = page?;
     ///     println!("limits {:?}, {:?} cents by default", page.spend_limits_enabled(), page.default_spend_cap_cents());
     ///     for user in page.data {
@@ -110,7 +109,12 @@ impl Nomic {
     /// # Ok::<(), nomic_client::Error>(())
     /// ```
     #[doc(alias = "list_user_analytics")]
-    pub fn user_analytics(&self, filter: &Filter) -> Listing<UserAnalytics> {
+    pub fn user_analytics(&self) -> Listing<UserAnalytics> {
+        self.user_analytics_with(&Filter::default())
+    }
+
+    /// Lists users like [`user_analytics`](Self::user_analytics), with a filter.
+    pub fn user_analytics_with(&self, filter: &Filter) -> Listing<UserAnalytics> {
         let call = Call::to(&LIST_USER_ANALYTICS, &[]).map(|call| call.query_if("email", filter.email.as_deref()));
         Listing::new(self, call, Some(MAX_PAGE))
     }

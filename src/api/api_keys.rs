@@ -64,31 +64,47 @@ pub struct KeyOwner {
     pub extra: Map<String, Value>,
 }
 
-/// Which keys to list.
+/// Narrows or widens a list of API keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    user_id: Option<UserId>,
+    include_revoked: bool,
+}
+
+impl Filter {
     /// Only keys of this user.
-    pub user_id: Option<UserId>,
-    /// Whether revoked keys are listed too.
-    pub include_revoked: bool,
+    #[must_use]
+    pub fn user_id(self, id: impl Into<UserId>) -> Self {
+        Self { user_id: Some(id.into()), ..self }
+    }
+
+    /// Whether revoked keys are listed too. Defaults to false.
+    #[must_use]
+    pub fn include_revoked(self, include_revoked: bool) -> Self {
+        Self { include_revoked, ..self }
+    }
 }
 
 impl Nomic {
-    /// Lists API keys.
+    /// Lists the API keys that are not revoked.
     ///
     /// `GET /api-keys` · scope `admin:api-keys:read` · standard tier
     ///
     /// ```no_run
-    /// # use nomic_client::{Nomic, api_keys::Filter};
-    /// # let nomic = Nomic::from_env()?;
-    /// for key in nomic.api_keys(&Filter { include_revoked: true, ..Filter::default() }) {
+    /// # let nomic = nomic_client::Nomic::from_env()?;
+    /// for key in nomic.api_keys() {
     ///     let key = key?;
     ///     println!("{} {:?} last used {:?}", key.key_prefix, key.name, key.last_used_at);
     /// }
     /// # Ok::<(), nomic_client::Error>(())
     /// ```
     #[doc(alias = "list_api_keys")]
-    pub fn api_keys(&self, filter: &Filter) -> Listing<ApiKey> {
+    pub fn api_keys(&self) -> Listing<ApiKey> {
+        self.api_keys_with(&Filter::default())
+    }
+
+    /// Lists API keys like [`api_keys`](Self::api_keys), with a filter.
+    pub fn api_keys_with(&self, filter: &Filter) -> Listing<ApiKey> {
         let call = Call::to(&LIST_API_KEYS, &[]).map(|call| {
             call.query_if("userId", filter.user_id.as_ref())
                 .query_if("includeRevoked", filter.include_revoked.then_some("true"))
@@ -98,10 +114,10 @@ impl Nomic {
 
     /// Revokes an API key. **Destructive**: it stops working at once, and cannot be brought back; its record stays
     /// listed. 404 if the key is not known. Documented to exist; path and response are inferred. Never retried if its
-    /// effect is unknown.
+    /// effect is unknown. `None` if the service only acknowledges it.
     ///
     /// `POST /api-keys/{id}/revoke` · scope `admin:api-keys:write` · write tier · inferred
-    pub fn revoke_api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>> {
-        self.acknowledge(&Call::to(&REVOKE_API_KEY, &[id.as_str()])?)
+    pub fn revoke_api_key(&self, id: impl Into<ApiKeyId>) -> Result<Option<ApiKey>> {
+        self.acknowledge(&Call::to(&REVOKE_API_KEY, &[id.into().as_str()])?)
     }
 }

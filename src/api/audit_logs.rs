@@ -96,33 +96,50 @@ pub struct Context {
     pub extra: Map<String, Value>,
 }
 
-/// Which entries to list.
+/// Narrows the audit log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    action: Option<Action>,
+    since: Option<Timestamp>,
+}
+
+impl Filter {
     /// Only this action, e.g. [`Action::UserDisabled`].
-    pub action: Option<Action>,
-    /// Only what was done after this: from a `SystemTime`, or RFC 3339 text, e.g. `"2026-04-05T12:00:00Z".into()`.
-    pub since: Option<Timestamp>,
+    #[must_use]
+    pub fn action(self, action: impl Into<Action>) -> Self {
+        Self { action: Some(action.into()), ..self }
+    }
+
+    /// Only what was done after this: a `SystemTime`, or RFC 3339 text, e.g. `2026-04-05T12:00:00Z`. If it is not a
+    /// timestamp, the first item of the list is an error, and nothing is sent.
+    #[must_use]
+    pub fn since(self, since: impl Into<Timestamp>) -> Self {
+        Self { since: Some(since.into()), ..self }
+    }
 }
 
 impl Nomic {
-    /// Lists the audit log, newest first. A page has at most 1000 entries ([`MAX_PAGE`]). A `since` that is not a timestamp
-    /// is an error as the first item, before anything is sent.
+    /// Lists the audit log, newest first. A page has at most 1000 entries ([`MAX_PAGE`]).
     ///
     /// `GET /audit-logs` · scope `admin:audit:read` · standard tier
+    #[doc(alias = "list_audit_logs")]
+    pub fn audit_logs(&self) -> Listing<AuditEntry> {
+        self.audit_logs_with(&Filter::default())
+    }
+
+    /// Lists the audit log like [`audit_logs`](Self::audit_logs), with a filter.
     ///
     /// ```no_run
     /// # use nomic_client::{Nomic, audit_logs::Filter};
     /// # let nomic = Nomic::from_env()?;
     /// let last_hour = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
-    /// for entry in nomic.audit_logs(&Filter { since: Some(last_hour.into()), ..Filter::default() }) {
+    /// for entry in nomic.audit_logs_with(&Filter::default().since(last_hour)) {
     ///     let entry = entry?;
     ///     println!("{} {}", entry.occurred_at, entry.action);
     /// }
     /// # Ok::<(), nomic_client::Error>(())
     /// ```
-    #[doc(alias = "list_audit_logs")]
-    pub fn audit_logs(&self, filter: &Filter) -> Listing<AuditEntry> {
+    pub fn audit_logs_with(&self, filter: &Filter) -> Listing<AuditEntry> {
         let call = match filter.since.as_ref().map(Timestamp::system_time) {
             Some(Err(error)) => Err(Error::invalid_request(LIST_AUDIT_LOGS.name, format!("since: {error}"))),
             _ => Call::to(&LIST_AUDIT_LOGS, &[])

@@ -4,22 +4,21 @@
 //! `building` here is a guess.
 //!
 //! ```no_run
-//! use nomic_client::{Nomic, codes};
+//! use nomic_client::{Nomic, codes::Search};
 //!
 //! let nomic = Nomic::from_env()?;
-//! let options = codes::Options { year: Some(2021), limit: Some(5), ..codes::Options::default() };
-//! for section in nomic.search_codes("automatic sprinklers", "texas", "building", &options)? {
+//! let search = Search::new("automatic sprinklers").jurisdiction("texas").code_type("building").year(2021);
+//! for section in nomic.search_codes(&search)? {
 //!     println!("page {:?}: {}", section.page_number, section.text());
 //! }
 //! # Ok::<(), nomic_client::Error>(())
 //! ```
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::call::{Call, check_bounds};
-use crate::error::Result;
-use crate::json;
+use crate::error::{Error, Result};
 use crate::lenient;
 use crate::nomic::Nomic;
 use crate::operations::SEARCH_CODES;
@@ -27,15 +26,63 @@ use crate::operations::SEARCH_CODES;
 /// 50: the most sections that one search gives.
 pub const MAX_RESULTS: u32 = 50;
 
-/// Options of a search. The service decides on what is `None`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+/// What to search for, and where. The service requires a jurisdiction and a code type.
+///
+/// ```
+/// use nomic_client::codes::Search;
+///
+/// let search = Search::new("automatic sprinklers").jurisdiction("texas").code_type("building").limit(5);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Search {
+    query: String,
+    jurisdiction: String,
+    code_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    year: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    keywords: Vec<String>,
+}
+
+impl Search {
+    /// A search for sections that answer this question.
+    pub fn new(query: impl Into<String>) -> Self {
+        Self { query: query.into(), ..Self::default() }
+    }
+
+    /// The slug of a jurisdiction, e.g. `texas`: [`Jurisdiction::slug`]. Required.
+    #[must_use]
+    pub fn jurisdiction(self, slug: impl Into<String>) -> Self {
+        Self { jurisdiction: slug.into(), ..self }
+    }
+
+    /// The name of a code discipline, e.g. `building`. Required.
+    #[must_use]
+    pub fn code_type(self, code_type: impl Into<String>) -> Self {
+        Self { code_type: code_type.into(), ..self }
+    }
+
     /// The code's year, e.g. 2021.
-    pub year: Option<i32>,
-    /// The maximum number of sections, 1 to 50 ([`MAX_RESULTS`]); the service's default is 10.
-    pub limit: Option<u32>,
-    /// Words that the sections must contain, e.g. `sprinkler`.
-    pub keywords: Vec<String>,
+    #[must_use]
+    pub fn year(self, year: i32) -> Self {
+        Self { year: Some(year), ..self }
+    }
+
+    /// The maximum number of sections, 1 to 50 ([`MAX_RESULTS`]). The service's default is 10.
+    #[must_use]
+    pub fn limit(self, sections: u32) -> Self {
+        Self { limit: Some(sections), ..self }
+    }
+
+    /// Adds a word that the sections must contain, e.g. `sprinkler`.
+    #[must_use]
+    pub fn keyword(mut self, keyword: impl Into<String>) -> Self {
+        self.keywords.push(keyword.into());
+        self
+    }
 }
 
 /// A section of a code. Ids of codes are not all UUIDs.
@@ -176,33 +223,27 @@ struct Found {
 }
 
 impl Nomic {
-    /// Searches the codes of a jurisdiction ([`Jurisdiction::slug`]), best first, without pages. It only reads, but is a
-    /// POST on the wire and treated as one: it is not retried if its effect is unknown.
+    /// Searches the codes of a jurisdiction, best first, without pages. It only reads, but is a POST on the wire and treated
+    /// as one: it is not retried if its effect is unknown.
     ///
     /// `POST /codes/search` · scope `developer:agent` · search tier
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if the limit is out of its documented bounds. 422 if the
-    /// jurisdiction or the code type is not known.
-    pub fn search_codes(
-        &self,
-        query: &str,
-        jurisdiction: &str,
-        code_type: &str,
-        options: &Options,
-    ) -> Result<Vec<CodeSection>> {
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if the jurisdiction or the code type is missing, or the limit is
+    /// out of its documented bounds. 422 if the jurisdiction or the code type is not known.
+    pub fn search_codes(&self, search: &Search) -> Result<Vec<CodeSection>> {
         let call = Call::to(&SEARCH_CODES, &[])?;
-        check_bounds(&call.operation, "limit", options.limit, 1..=MAX_RESULTS)?;
-        let body = json::object([
-            ("query", query.into()),
-            ("jurisdiction", jurisdiction.into()),
-            ("codeType", code_type.into()),
-            ("year", json!(options.year)),
-            ("limit", json!(options.limit)),
-            ("keywords", json!(Some(&options.keywords).filter(|keywords| !keywords.is_empty()))),
-        ]);
-        let found: Found = self.fetch_data(&call.json(&body))?;
+        for (value, what) in [
+            (&search.jurisdiction, "there is no jurisdiction; set one like `texas`"),
+            (&search.code_type, "there is no code type; set one like `building`"),
+        ] {
+            if value.is_empty() {
+                return Err(Error::invalid_request(call.operation, what));
+            }
+        }
+        check_bounds(&call.operation, "limit", search.limit, 1..=MAX_RESULTS)?;
+        let found: Found = self.fetch_data(&call.json(search))?;
         Ok(found.results)
     }
 }

@@ -17,7 +17,7 @@
 //!     "permitNumber": {"type": "string"},
 //!     "expiryDate": {"type": "string", "description": "the date until which the permit is valid"},
 //! }});
-//! let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options::with_citations())?;
+//! let job = nomic.extract_with([&file.file_version_id], &schema, &extract::Options::default().citations(true))?;
 //! let extracted = nomic.wait(&job)?;
 //! for place in extracted.citations_of("permitNumber") {
 //!     println!("the number is on page {:?}", place.page);
@@ -37,8 +37,8 @@ use crate::bbox::Bbox;
 use crate::call::Call;
 use crate::error::{DecodeError, Error, ErrorKind, Name, Result};
 use crate::ids::{FileVersionId, TaskId};
-use crate::job::task::Task;
-use crate::job::{Poll, sealed};
+use crate::waiting::task::Task;
+use crate::waiting::{Job, Poll, sealed};
 use crate::job_ref::JobRef;
 use crate::json;
 use crate::lenient;
@@ -48,15 +48,14 @@ use crate::operations::{GET_EXTRACT, Operation, SUBMIT_EXTRACT};
 /// How to extract.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Whether to get the position of each value in its document.
-    pub citations: bool,
+    citations: bool,
 }
 
 impl Options {
-    /// The defaults, with citations.
+    /// Whether to get the position of each value in its document: [`Extracted::citations_of`]. Defaults to false.
     #[must_use]
-    pub fn with_citations() -> Self {
-        Self { citations: true }
+    pub fn citations(self, citations: bool) -> Self {
+        Self { citations }
     }
 }
 
@@ -134,7 +133,7 @@ impl Extracted {
 }
 
 impl Nomic {
-    /// Starts an extract job: values from file versions, in the shape of a JSON Schema.
+    /// Starts an extract job: values from one or more file versions, in the shape of a JSON Schema.
     ///
     /// `POST /extract` · scope `developer:parse` · heavy tier
     ///
@@ -143,16 +142,35 @@ impl Nomic {
     /// [`InvalidRequest`](ErrorKind::InvalidRequest) if there are no files, or the schema is not a JSON object. 404 if a
     /// version is not known, 422 if a file or the schema cannot be used, 501 if this instance cannot extract.
     #[doc(alias = "submit_extract")]
-    pub fn extract(&self, file_version_ids: &[FileVersionId], schema: &Value, options: &Options) -> Result<ExtractJob> {
+    pub fn extract(
+        &self,
+        file_version_ids: impl IntoIterator<Item = impl Into<FileVersionId>>,
+        schema: &Value,
+    ) -> Result<ExtractJob> {
+        self.extract_with(file_version_ids, schema, &Options::default())
+    }
+
+    /// Starts an extract job like [`extract`](Self::extract), with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`extract`](Self::extract).
+    pub fn extract_with(
+        &self,
+        file_version_ids: impl IntoIterator<Item = impl Into<FileVersionId>>,
+        schema: &Value,
+        options: &Options,
+    ) -> Result<ExtractJob> {
         let refused = |reason: &str| Err(Error::invalid_request(SUBMIT_EXTRACT.name, reason));
-        if file_version_ids.is_empty() {
+        let ids: Vec<FileVersionId> = file_version_ids.into_iter().map(Into::into).collect();
+        if ids.is_empty() {
             return refused("there is no file to extract from; give at least one file version id");
         }
         if !schema.is_object() {
             return refused(r#"the schema is not a JSON object; give one like {"type": "object", "properties": {…}}"#);
         }
         let body = json::object([
-            ("fileVersionIds", json!(file_version_ids)),
+            ("fileVersionIds", json!(ids)),
             ("schema", schema.clone()),
             ("enableCitations", json!(options.citations.then_some(true))),
         ]);
@@ -169,19 +187,17 @@ impl Nomic {
     }
 }
 
-impl From<&ExtractJob> for JobRef {
-    fn from(job: &ExtractJob) -> Self {
-        Self::Extract(job.task_id.clone())
-    }
+impl Job for ExtractJob {
+    type Output = Extracted;
 }
 
-impl sealed::Pollable for ExtractJob {
-    type Output = Extracted;
-
-    const OPERATION: &'static Operation = &GET_EXTRACT;
-
+impl sealed::Pollable<Extracted> for ExtractJob {
     fn job(&self) -> JobRef {
-        self.into()
+        JobRef::Extract(self.task_id.clone())
+    }
+
+    fn operation(&self) -> &'static Operation {
+        &GET_EXTRACT
     }
 
     fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Extracted>> {

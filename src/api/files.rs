@@ -322,16 +322,16 @@ impl FileHit {
     }
 }
 
-/// Which files to search.
+/// Narrows a search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Search {
-    /// Only files of the integration with this id.
-    pub integration_id: Option<String>,
+pub struct Filter {
+    integration_id: Option<String>,
 }
 
-impl Search {
+impl Filter {
     /// Only files of the integration with this id.
-    pub fn integration(id: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn integration_id(self, id: impl Into<String>) -> Self {
         Self { integration_id: Some(id.into()) }
     }
 }
@@ -366,9 +366,15 @@ impl Nomic {
     /// the service does not count them.
     ///
     /// `GET /files/search` · scope `developer:files` · standard tier
-    pub fn search_files(&self, query: &str, search: &Search) -> Listing<FileHit> {
-        let call = Call::to(&SEARCH_FILES, &[])
-            .map(|call| call.query("query", query).query_if("integrationId", search.integration_id.as_deref()));
+    pub fn search_files(&self, query: &str) -> Listing<FileHit> {
+        self.search_files_with(query, &Filter::default())
+    }
+
+    /// Searches for files like [`search_files`](Self::search_files), with a filter.
+    pub fn search_files_with(&self, query: &str, filter: &Filter) -> Listing<FileHit> {
+        let call = Call::to(&SEARCH_FILES, &[]).map(|call| {
+            call.query("query", query).query_if("integrationId", filter.integration_id.as_deref())
+        });
         Listing::new(self, call, Some(MAX_SEARCH_PAGE))
     }
 }

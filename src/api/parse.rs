@@ -1,11 +1,11 @@
 //! Parsing: a file version becomes chunks of blocks, each with its position on a page.
 //!
 //! ```no_run
-//! use nomic_client::{Nomic, parse};
+//! use nomic_client::Nomic;
 //!
 //! let nomic = Nomic::from_env()?;
 //! let file = nomic.upload_file("permit.pdf")?;
-//! let job = nomic.parse(&file.file_version_id, &parse::Options::default())?;
+//! let job = nomic.parse(&file.file_version_id)?;
 //! let parsed = nomic.wait(&job)?;
 //! println!("{}", parsed.page_text(1));
 //! for table in parsed.tables() {
@@ -25,8 +25,8 @@ use crate::bbox::Bbox;
 use crate::call::{Call, check_bounds};
 use crate::error::Result;
 use crate::ids::{FileVersionId, TaskId};
-use crate::job::task::Task;
-use crate::job::{Poll, sealed};
+use crate::waiting::task::Task;
+use crate::waiting::{Job, Poll, sealed};
 use crate::job_ref::JobRef;
 use crate::json;
 use crate::lenient::{self, Found};
@@ -81,26 +81,57 @@ open_enum! {
     }
 }
 
-/// How to parse. The service decides on what is `None`; only two of its defaults are known: `ocr_language` is `en`, and
-/// `summary_word_limit` is 100.
+/// How to parse. The service decides on what is not set.
 ///
 /// Where summaries appear in the result is not documented: look for them in the `content` and `extra` of
 /// [chunks](Chunk) and [blocks](Block).
-#[derive(Clone, Debug, Default, PartialEq)]
+///
+/// ```
+/// use nomic_client::parse::{OcrLanguage, Options};
+///
+/// let options = Options::default().ocr_language(OcrLanguage::Latin).table_summary(true).summary_word_limit(50);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The script of text in images.
-    pub ocr_language: Option<OcrLanguage>,
-    /// Whether to summarize figures.
-    pub figure_summary: Option<bool>,
-    /// Whether to summarize tables.
-    pub table_summary: Option<bool>,
-    /// The maximum number of words in a summary, 10 ([`MIN_SUMMARY_WORDS`]) to 100 ([`MAX_SUMMARY_WORDS`]).
-    pub summary_word_limit: Option<u32>,
-    /// Whether chunks get a text for embedding: [`Chunk::embed`].
-    pub embed_chunks: Option<bool>,
+    ocr_language: Option<OcrLanguage>,
+    figure_summary: Option<bool>,
+    table_summary: Option<bool>,
+    summary_word_limit: Option<u32>,
+    embed_chunks: Option<bool>,
 }
 
 impl Options {
+    /// The script of text in images. The service's default is [`OcrLanguage::English`].
+    #[must_use]
+    pub fn ocr_language(self, language: impl Into<OcrLanguage>) -> Self {
+        Self { ocr_language: Some(language.into()), ..self }
+    }
+
+    /// Whether to summarize figures. The service's default is not documented.
+    #[must_use]
+    pub fn figure_summary(self, enabled: bool) -> Self {
+        Self { figure_summary: Some(enabled), ..self }
+    }
+
+    /// Whether to summarize tables. The service's default is not documented.
+    #[must_use]
+    pub fn table_summary(self, enabled: bool) -> Self {
+        Self { table_summary: Some(enabled), ..self }
+    }
+
+    /// The maximum number of words in a summary, 10 ([`MIN_SUMMARY_WORDS`]) to 100 ([`MAX_SUMMARY_WORDS`]). The service's
+    /// default is 100.
+    #[must_use]
+    pub fn summary_word_limit(self, words: u32) -> Self {
+        Self { summary_word_limit: Some(words), ..self }
+    }
+
+    /// Whether chunks get a text for embedding: [`Chunk::embed`]. The service's default is not documented.
+    #[must_use]
+    pub fn embed_chunks(self, enabled: bool) -> Self {
+        Self { embed_chunks: Some(enabled), ..self }
+    }
+
     /// As the service reads them; `null` if it decides on all.
     fn body(&self) -> Value {
         let enabled = |enabled: Option<bool>| enabled.map_or(Value::Null, |enabled| json!({ "enabled": enabled }));
@@ -254,14 +285,23 @@ impl Nomic {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if an option is out of its documented bounds. 404 if the version
-    /// is not known, 422 if the file cannot be parsed, 501 if this instance has no parser.
+    /// 404 if the version is not known, 422 if the file cannot be parsed, 501 if this instance has no parser.
     #[doc(alias = "submit_parse")]
-    pub fn parse(&self, file_version_id: &FileVersionId, options: &Options) -> Result<ParseJob> {
+    pub fn parse(&self, file_version_id: impl Into<FileVersionId>) -> Result<ParseJob> {
+        self.parse_with(file_version_id, &Options::default())
+    }
+
+    /// Starts a parse job like [`parse`](Self::parse), with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse), and [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if an option is out of its
+    /// documented bounds.
+    pub fn parse_with(&self, file_version_id: impl Into<FileVersionId>, options: &Options) -> Result<ParseJob> {
         let call = Call::to(&SUBMIT_PARSE, &[])?;
         let (words, bounds) = (options.summary_word_limit, MIN_SUMMARY_WORDS..=MAX_SUMMARY_WORDS);
         check_bounds(&call.operation, "summary_word_limit", words, bounds)?;
-        let body = json::object([("fileVersionId", json!(file_version_id)), ("options", options.body())]);
+        let body = json::object([("fileVersionId", json!(file_version_id.into())), ("options", options.body())]);
         self.submit(&call.json(&body), "taskId", |id| JobRef::Parse(id.into()))
     }
 
@@ -275,19 +315,17 @@ impl Nomic {
     }
 }
 
-impl From<&ParseJob> for JobRef {
-    fn from(job: &ParseJob) -> Self {
-        Self::Parse(job.task_id.clone())
-    }
+impl Job for ParseJob {
+    type Output = Parsed;
 }
 
-impl sealed::Pollable for ParseJob {
-    type Output = Parsed;
-
-    const OPERATION: &'static Operation = &GET_PARSE;
-
+impl sealed::Pollable<Parsed> for ParseJob {
     fn job(&self) -> JobRef {
-        self.into()
+        JobRef::Parse(self.task_id.clone())
+    }
+
+    fn operation(&self) -> &'static Operation {
+        &GET_PARSE
     }
 
     fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Parsed>> {
@@ -366,11 +404,11 @@ mod tests {
     fn an_option_out_of_bounds_is_refused() {
         let nomic = Nomic::new("http://127.0.0.1:1", "npk_example").unwrap();
         for words in [0, 9, 101] {
-            let options = Options { summary_word_limit: Some(words), ..Options::default() };
-            let error = nomic.parse(&"v".into(), &options).unwrap_err().to_string();
+            let options = Options::default().summary_word_limit(words);
+            let error = nomic.parse_with("v", &options).unwrap_err().to_string();
             assert!(error.contains("it must be 10 to 100"), "{error}");
         }
-        let options = Options { summary_word_limit: Some(10), table_summary: Some(true), ..Options::default() };
+        let options = Options::default().summary_word_limit(10).table_summary(true);
         assert_eq!(options.body(), json!({"summaryWordLimit": 10, "tableSummary": {"enabled": true}}));
         assert_eq!(Options::default().body(), Value::Null);
     }

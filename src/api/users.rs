@@ -1,7 +1,7 @@
 //! Users of the organization: listing, disabling and enabling them.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::call::Call;
 use crate::error::Result;
@@ -54,14 +54,29 @@ pub struct User {
 /// Narrows a list of users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only users with this in their address, e.g. `@example.com`.
-    pub email: Option<String>,
+    email: Option<String>,
 }
 
 impl Filter {
-    /// Only users with this in their address.
-    pub fn email(part: impl Into<String>) -> Self {
+    /// Only users with this in their address, e.g. `@example.com`.
+    #[must_use]
+    pub fn email(self, part: impl Into<String>) -> Self {
         Self { email: Some(part.into()) }
+    }
+}
+
+/// How to disable a user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DisableOptions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl DisableOptions {
+    /// A reason that the audit log keeps, e.g. `left the company`.
+    #[must_use]
+    pub fn reason(self, reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()) }
     }
 }
 
@@ -71,15 +86,28 @@ impl Nomic {
     /// `GET /users` · scope `admin:users:read` · standard tier
     ///
     /// ```no_run
-    /// # use nomic_client::{Nomic, users::Filter};
-    /// # let nomic = Nomic::from_env()?;
-    /// for user in nomic.users(&Filter::email("@example.com")) {
+    /// # let nomic = nomic_client::Nomic::from_env()?;
+    /// for user in nomic.users() {
     ///     println!("{}", user?.email);
     /// }
     /// # Ok::<(), nomic_client::Error>(())
     /// ```
     #[doc(alias = "list_users")]
-    pub fn users(&self, filter: &Filter) -> Listing<User> {
+    pub fn users(&self) -> Listing<User> {
+        self.users_with(&Filter::default())
+    }
+
+    /// Lists users like [`users`](Self::users), with a filter.
+    ///
+    /// ```no_run
+    /// # use nomic_client::{Nomic, users::Filter};
+    /// # let nomic = Nomic::from_env()?;
+    /// for user in nomic.users_with(&Filter::default().email("@example.com")) {
+    ///     println!("{}", user?.email);
+    /// }
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
+    pub fn users_with(&self, filter: &Filter) -> Listing<User> {
         let call = Call::to(&LIST_USERS, &[]).map(|call| call.query_if("email", filter.email.as_deref()));
         Listing::new(self, call, None)
     }
@@ -88,28 +116,30 @@ impl Nomic {
     ///
     /// `GET /users/{id}` · scope `admin:users:read` · standard tier
     #[doc(alias = "get_user")]
-    pub fn user(&self, id: &UserId) -> Result<User> {
-        self.fetch_data(&Call::to(&GET_USER, &[id.as_str()])?)
+    pub fn user(&self, id: impl Into<UserId>) -> Result<User> {
+        self.fetch_data(&Call::to(&GET_USER, &[id.into().as_str()])?)
     }
 
-    /// Disables a user, for a reason that the audit log keeps. **Destructive**: the user's API keys are revoked, and
-    /// [`enable_user`](Self::enable_user) does not bring them back. 404 if the user is not known. Documented to exist;
-    /// path, body and response are inferred. Never retried if its effect is unknown.
+    /// Disables a user. **Destructive**: the user's API keys are revoked, and [`enable_user`](Self::enable_user) does not
+    /// bring them back. 404 if the user is not known. Documented to exist; path, body and response are inferred. Never
+    /// retried if its effect is unknown. `None` if the service only acknowledges it.
     ///
     /// `POST /users/{id}/disable` · scope `admin:users:write` · write tier · inferred
-    pub fn disable_user(&self, id: &UserId, reason: Option<&str>) -> Result<Option<User>> {
-        let call = Call::to(&DISABLE_USER, &[id.as_str()])?;
-        self.acknowledge(&match reason {
-            Some(reason) => call.json(&json!({ "reason": reason })),
-            None => call,
-        })
+    pub fn disable_user(&self, id: impl Into<UserId>) -> Result<Option<User>> {
+        self.disable_user_with(id, &DisableOptions::default())
+    }
+
+    /// Disables a user like [`disable_user`](Self::disable_user), for a reason.
+    pub fn disable_user_with(&self, id: impl Into<UserId>, options: &DisableOptions) -> Result<Option<User>> {
+        let call = Call::to(&DISABLE_USER, &[id.into().as_str()])?;
+        self.acknowledge(&if options.reason.is_some() { call.json(options) } else { call })
     }
 
     /// Enables a user again. Revoked keys stay revoked. 404 if the user is not known. Documented to exist; path and
-    /// response are inferred. Never retried if its effect is unknown.
+    /// response are inferred. Never retried if its effect is unknown. `None` if the service only acknowledges it.
     ///
     /// `POST /users/{id}/enable` · scope `admin:users:write` · write tier · inferred
-    pub fn enable_user(&self, id: &UserId) -> Result<Option<User>> {
-        self.acknowledge(&Call::to(&ENABLE_USER, &[id.as_str()])?)
+    pub fn enable_user(&self, id: impl Into<UserId>) -> Result<Option<User>> {
+        self.acknowledge(&Call::to(&ENABLE_USER, &[id.into().as_str()])?)
     }
 }

@@ -14,23 +14,20 @@ use crate::image;
 use crate::operations::LAUNCH_AGENT;
 
 /// What an agent is asked to do.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Prompt {
-    /// The prompt, e.g. `List the doors as a table.`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// Images that belong to the text (inferred).
+    text: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub images: Vec<Image>,
+    images: Vec<Image>,
 }
 
 impl Prompt {
-    /// A text prompt; [`image`](Self::image) adds images.
+    /// A prompt, e.g. `List the doors as a table.`
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: Some(text.into()), images: Vec::new() }
+        Self { text: text.into(), images: Vec::new() }
     }
 
-    /// Adds an image.
+    /// Adds an image that belongs to the text (inferred).
     #[must_use]
     pub fn image(mut self, image: Image) -> Self {
         self.images.push(image);
@@ -102,25 +99,26 @@ impl Image {
 
 /// What to launch an agent with: a prompt, or a workflow.
 ///
-/// `Launch::prompt("Summarize the report.").files(["019a"])`, or `Launch::workflow("019b").input("submittal", ["019c"])`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+/// ```
+/// use nomic_client::agents::Launch;
+///
+/// let summary = Launch::prompt("Summarize the report.").files(["019a"]);
+/// let review = Launch::workflow("019b").input("submittal", ["019c"]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[must_use = "a launch does nothing until it is given to `Nomic::launch_agent`"]
 pub struct Launch {
-    /// What the agent should do. Not together with `inputs`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prompt: Option<Prompt>,
-    /// The workflow to run.
+    prompt: Option<Prompt>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub workflow_id: Option<WorkflowId>,
-    /// The project to work in.
+    workflow_id: Option<WorkflowId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub project_id: Option<ProjectId>,
-    /// Files and folders to work on. Only without a workflow.
+    project_id: Option<ProjectId>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub file_ids: Vec<FileId>,
-    /// The files for each input of the workflow, e.g. for `submittal`.
+    file_ids: Vec<FileId>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub inputs: BTreeMap<String, Vec<FileId>>,
+    inputs: BTreeMap<String, Vec<FileId>>,
 }
 
 impl Launch {
@@ -134,22 +132,24 @@ impl Launch {
         Self { workflow_id: Some(workflow_id.into()), ..Self::default() }
     }
 
+    /// Adds a prompt to a workflow without inputs.
+    pub fn with_prompt(self, prompt: impl Into<Prompt>) -> Self {
+        Self { prompt: Some(prompt.into()), ..self }
+    }
+
     /// Adds files and folders to work on. Only without a workflow.
-    #[must_use]
     pub fn files<I: Into<FileId>>(mut self, files: impl IntoIterator<Item = I>) -> Self {
         self.file_ids.extend(files.into_iter().map(Into::into));
         self
     }
 
     /// Sets the project to work in.
-    #[must_use]
     pub fn project(mut self, project_id: impl Into<ProjectId>) -> Self {
         self.project_id = Some(project_id.into());
         self
     }
 
     /// Sets the files of one input of the workflow, named as in its [`inputs`](crate::workflows::Workflow::inputs).
-    #[must_use]
     pub fn input<I: Into<FileId>>(mut self, name: impl Into<String>, files: impl IntoIterator<Item = I>) -> Self {
         self.inputs.insert(name.into(), files.into_iter().map(Into::into).collect());
         self
@@ -160,15 +160,15 @@ impl Launch {
         match (&self.prompt, &self.workflow_id) {
             (None, None) => Some("there is neither a prompt nor a workflow; give one of them"),
             (_, None) if !self.inputs.is_empty() => {
-                Some("inputs need a workflow; set workflow_id, or move the files to file_ids")
+                Some("inputs need a workflow; begin with Launch::workflow, or pass the files to Launch::files")
             }
             (_, Some(_)) if !self.file_ids.is_empty() => {
-                Some("file_ids are only for a prompt; give a workflow its files in inputs")
+                Some("files are only for a prompt; give a workflow its files with Launch::input")
             }
             (Some(_), Some(_)) if !self.inputs.is_empty() => {
                 Some("a workflow with inputs takes no prompt; leave one of them out")
             }
-            (Some(prompt), _) if prompt.text.as_deref().unwrap_or_default().trim().is_empty() => {
+            (Some(prompt), _) if prompt.text.trim().is_empty() => {
                 Some("the prompt has no text; say what the agent should do")
             }
             (Some(_), _) | (None, Some(_)) => None,
@@ -186,9 +186,9 @@ mod tests {
         let refused = |launch: Launch| launch.error().unwrap_or_default();
         assert!(refused(Launch::default()).contains("neither"));
         assert!(refused(Launch::prompt(" ")).contains("no text"));
-        assert!(refused(Launch::prompt("go").input("a", ["f"])).contains("workflow_id"));
-        assert!(refused(Launch { file_ids: vec!["f".into()], ..Launch::workflow("w") }).contains("in inputs"));
-        let both = Launch { prompt: Some("go".into()), ..Launch::workflow("w") };
+        assert!(refused(Launch::prompt("go").input("a", ["f"])).contains("Launch::workflow"));
+        assert!(refused(Launch::workflow("w").files(["f"])).contains("Launch::input"));
+        let both = Launch::workflow("w").with_prompt("go");
         assert!(refused(both.clone().input("a", ["f"])).contains("no prompt"));
         for allowed in [both, Launch::prompt("go"), Launch::workflow("w"), Launch::workflow("w").input("a", ["f"])] {
             assert_eq!(allowed.error(), None, "{allowed:?}");
@@ -198,11 +198,8 @@ mod tests {
     #[test]
     fn a_launch_is_encoded_as_the_contract_says() {
         let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x03";
-        let launch = Launch {
-            file_ids: vec!["f".into()],
-            project_id: Some("p".into()),
-            ..Launch::prompt(Prompt::new("go").image(Image::from_bytes(png).unwrap()))
-        };
+        let prompt = Prompt::new("go").image(Image::from_bytes(png).unwrap());
+        let launch = Launch::prompt(prompt).files(["f"]).project("p");
         let data = STANDARD.encode(png);
         assert_eq!(
             serde_json::to_value(&launch).unwrap(),

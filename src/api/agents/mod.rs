@@ -28,8 +28,8 @@ use serde_json::{Map, Value};
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::ids::{AgentId, ArtifactId, FileId, ProjectId, WorkflowId};
-use crate::job::sealed::{self, ListPoll};
-use crate::job::{POLL_TIMEOUT, Poll};
+use crate::waiting::sealed::{self, ListPoll, Listed};
+use crate::waiting::{Job, POLL_TIMEOUT, Poll};
 use crate::job_ref::JobRef;
 use crate::lenient;
 use crate::listing::Listing;
@@ -215,10 +215,22 @@ pub struct Message {
 /// Narrows a list of agents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    status: Option<AgentStatus>,
+    workflow_id: Option<WorkflowId>,
+}
+
+impl Filter {
     /// Only agents of this status, e.g. those that are running.
-    pub status: Option<AgentStatus>,
+    #[must_use]
+    pub fn status(self, status: impl Into<AgentStatus>) -> Self {
+        Self { status: Some(status.into()), ..self }
+    }
+
     /// Only agents that run this workflow.
-    pub workflow_id: Option<WorkflowId>,
+    #[must_use]
+    pub fn workflow_id(self, id: impl Into<WorkflowId>) -> Self {
+        Self { workflow_id: Some(id.into()), ..self }
+    }
 }
 
 impl Nomic {
@@ -240,7 +252,12 @@ impl Nomic {
     ///
     /// `GET /agents` · scope `developer:agent` · standard tier
     #[doc(alias = "list_agents")]
-    pub fn agents(&self, filter: &Filter) -> Listing<Agent> {
+    pub fn agents(&self) -> Listing<Agent> {
+        self.agents_with(&Filter::default())
+    }
+
+    /// Lists agents like [`agents`](Self::agents), with a filter.
+    pub fn agents_with(&self, filter: &Filter) -> Listing<Agent> {
         let call = Call::to(&LIST_AGENTS, &[]).map(|call| {
             call.query_if("status", filter.status.as_ref()).query_if("workflowId", filter.workflow_id.as_ref())
         });
@@ -251,15 +268,15 @@ impl Nomic {
     ///
     /// `GET /agents/{id}` · scope `developer:agent` · standard tier
     #[doc(alias = "get_agent")]
-    pub fn agent(&self, id: &AgentId) -> Result<Agent> {
-        self.fetch_data(&Call::to(&GET_AGENT, &[id.as_str()])?)
+    pub fn agent(&self, id: impl Into<AgentId>) -> Result<Agent> {
+        self.fetch_data(&Call::to(&GET_AGENT, &[id.into().as_str()])?)
     }
 
     /// Continues an agent that has ended with another prompt; it runs again. 409 if it has not ended (inferred).
     ///
     /// `POST /agents/{id}/followup` · scope `developer:agent` · heavy tier · inferred
-    pub fn follow_up_agent(&self, id: &AgentId, prompt: impl Into<Prompt>) -> Result<Agent> {
-        self.run_agent(Call::to(&FOLLOW_UP_AGENT, &[id.as_str()])?, &Launch::prompt(prompt))
+    pub fn follow_up_agent(&self, id: impl Into<AgentId>, prompt: impl Into<Prompt>) -> Result<Agent> {
+        self.run_agent(Call::to(&FOLLOW_UP_AGENT, &[id.into().as_str()])?, &Launch::prompt(prompt))
     }
 
     fn run_agent(&self, call: Call<'_>, launch: &Launch) -> Result<Agent> {
@@ -273,58 +290,54 @@ impl Nomic {
     /// are inferred. Never retried if its effect is unknown.
     ///
     /// `POST /agents/{id}/stop` · scope `developer:agent` · write tier · inferred
-    pub fn stop_agent(&self, id: &AgentId) -> Result<Option<Agent>> {
-        self.acknowledge(&Call::to(&STOP_AGENT, &[id.as_str()])?)
+    pub fn stop_agent(&self, id: impl Into<AgentId>) -> Result<Option<Agent>> {
+        self.acknowledge(&Call::to(&STOP_AGENT, &[id.into().as_str()])?)
     }
 
     /// Deletes an agent, its conversation and its artifacts. **Destructive**: it cannot be undone. 404 if it is not known.
     /// Documented to exist; method, path and response are inferred. Never retried if its effect is unknown.
     ///
     /// `DELETE /agents/{id}` · scope `developer:agent` · write tier · inferred
-    pub fn delete_agent(&self, id: &AgentId) -> Result<()> {
-        self.acknowledge::<IgnoredAny>(&Call::to(&DELETE_AGENT, &[id.as_str()])?).map(drop)
+    pub fn delete_agent(&self, id: impl Into<AgentId>) -> Result<()> {
+        self.acknowledge::<IgnoredAny>(&Call::to(&DELETE_AGENT, &[id.into().as_str()])?).map(drop)
     }
 
     /// Gets the conversation of user and agent. 404 if the agent is not known.
     ///
     /// `GET /agents/{id}/conversation` · scope `developer:agent` · standard tier · observed
     #[doc(alias = "get_agent_conversation")]
-    pub fn conversation(&self, id: &AgentId) -> Result<Conversation> {
-        self.fetch_data(&Call::to(&GET_AGENT_CONVERSATION, &[id.as_str()])?)
+    pub fn conversation(&self, id: impl Into<AgentId>) -> Result<Conversation> {
+        self.fetch_data(&Call::to(&GET_AGENT_CONVERSATION, &[id.into().as_str()])?)
     }
 
     /// Lists the artifacts of an agent, without their contents.
     ///
     /// `GET /agents/{id}/artifacts` · scope `developer:agent` · standard tier · inferred
     #[doc(alias = "list_artifacts")]
-    pub fn artifacts(&self, id: &AgentId) -> Listing<Artifact> {
-        Listing::new(self, Call::to(&LIST_ARTIFACTS, &[id.as_str()]), None)
+    pub fn artifacts(&self, id: impl Into<AgentId>) -> Listing<Artifact> {
+        Listing::new(self, Call::to(&LIST_ARTIFACTS, &[id.into().as_str()]), None)
     }
 
     /// Gets an artifact with its content. 404 if it is not known.
     ///
     /// `GET /agents/{id}/artifacts/{artifactId}` · scope `developer:agent` · standard tier · inferred
     #[doc(alias = "get_artifact")]
-    pub fn artifact(&self, id: &AgentId, artifact_id: &ArtifactId) -> Result<Artifact> {
-        self.fetch_data(&Call::to(&GET_ARTIFACT, &[id.as_str(), artifact_id.as_str()])?)
+    pub fn artifact(&self, id: impl Into<AgentId>, artifact_id: impl Into<ArtifactId>) -> Result<Artifact> {
+        self.fetch_data(&Call::to(&GET_ARTIFACT, &[id.into().as_str(), artifact_id.into().as_str()])?)
     }
 }
 
-impl From<&Agent> for JobRef {
-    fn from(agent: &Agent) -> Self {
-        Self::Agent(agent.id.clone())
-    }
-}
-
-/// An agent is waited for until it is finished, stopped or failed. One that was stopped is a result: look at its status.
-impl sealed::Pollable for AgentId {
+impl Job for AgentId {
     type Output = Agent;
+}
 
-    const OPERATION: &'static Operation = &GET_AGENT;
-    const LISTED: bool = true;
-
+impl sealed::Pollable<Agent> for AgentId {
     fn job(&self) -> JobRef {
         JobRef::Agent(self.clone())
+    }
+
+    fn operation(&self) -> &'static Operation {
+        &GET_AGENT
     }
 
     fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Agent>> {
@@ -332,53 +345,60 @@ impl sealed::Pollable for AgentId {
         Ok(agent.poll())
     }
 
-    /// Reads the list until it has shown all of these agents, at most as far as they reach if the newest come first.
-    fn poll_list(nomic: &Nomic, jobs: &[&Self], timeout: Duration) -> ListPoll<Agent> {
-        let mut sought: HashMap<&Self, Vec<usize>> = HashMap::new();
-        for (index, id) in jobs.iter().copied().enumerate() {
-            sought.entry(id).or_default().push(index);
-        }
-        let mut list = ListPoll { found: Vec::new(), requests: 0, error: None };
-        let mut pages = nomic.agents(&Filter::default()).page_size(MAX_AGENTS_PAGE).pages();
-        let enough = sought.len().div_ceil(MAX_AGENTS_PAGE as usize) as u32 + 1;
-        let started = Instant::now();
-        while list.requests < enough && !sought.is_empty() {
-            pages.within(timeout.saturating_sub(started.elapsed()).min(POLL_TIMEOUT));
-            let Some(page) = pages.next() else { break };
-            list.requests += 1;
-            match page {
-                Ok(page) => {
-                    for agent in page.data {
-                        for index in sought.remove(&agent.id).unwrap_or_default() {
-                            list.found.push((index, agent.clone().poll()));
-                        }
-                    }
-                }
-                Err(error) => list.error = Some(error),
-            }
-        }
-        list
+    fn poll_list(nomic: &Nomic, agents: &[Self], timeout: Duration) -> ListPoll {
+        poll_list(nomic, agents, timeout)
     }
 }
 
-impl sealed::Pollable for Agent {
-    type Output = Agent;
+impl Job for Agent {
+    type Output = Self;
+}
 
-    const OPERATION: &'static Operation = &GET_AGENT;
-    const LISTED: bool = true;
-
+impl sealed::Pollable<Self> for Agent {
     fn job(&self) -> JobRef {
         self.id.job()
     }
 
-    fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Agent>> {
+    fn operation(&self) -> &'static Operation {
+        self.id.operation()
+    }
+
+    fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Self>> {
         self.id.poll_once(nomic, timeout)
     }
 
-    fn poll_list(nomic: &Nomic, jobs: &[&Self], timeout: Duration) -> ListPoll<Agent> {
-        let ids: Vec<&AgentId> = jobs.iter().map(|agent| &agent.id).collect();
-        AgentId::poll_list(nomic, &ids, timeout)
+    fn poll_list(nomic: &Nomic, agents: &[AgentId], timeout: Duration) -> ListPoll {
+        poll_list(nomic, agents, timeout)
     }
+}
+
+/// Reads the list until it has shown all of these agents, at most as far as they reach if the newest come first.
+pub(crate) fn poll_list(nomic: &Nomic, agents: &[AgentId], timeout: Duration) -> ListPoll {
+    let mut sought: HashMap<&AgentId, Vec<usize>> = HashMap::new();
+    for (index, id) in agents.iter().enumerate() {
+        sought.entry(id).or_default().push(index);
+    }
+    let mut list = ListPoll { found: Vec::new(), requests: 0, error: None };
+    let mut pages = nomic.agents().page_size(MAX_AGENTS_PAGE).pages();
+    let enough = sought.len().div_ceil(MAX_AGENTS_PAGE as usize) as u32 + 1;
+    let started = Instant::now();
+    while list.requests < enough && !sought.is_empty() {
+        pages.within(timeout.saturating_sub(started.elapsed()).min(POLL_TIMEOUT));
+        let Some(page) = pages.next() else { break };
+        list.requests += 1;
+        match page {
+            Ok(page) => {
+                for agent in page.data {
+                    for index in sought.remove(&agent.id).unwrap_or_default() {
+                        let (status, ended) = (agent.status.to_string(), agent.status.has_ended());
+                        list.found.push(Listed { index, status, ended });
+                    }
+                }
+            }
+            Err(error) => list.error = Some(error),
+        }
+    }
+    list
 }
 
 impl Agent {

@@ -8,7 +8,8 @@
 //! is still running when a later one has ended was overtaken and moves to the second queue, which gets every other poll.
 //! There, the job that was polled longest ago is next.
 //!
-//! Where the service has a list of the jobs, one request polls a hundred of them.
+//! The service lists agents: one request polls a hundred of them. An agent that the list shows as ended is polled by
+//! itself before anything else, for its details.
 
 use std::time::{Duration, Instant};
 
@@ -45,8 +46,22 @@ struct Pending {
     last_poll: Option<Instant>,
     interval: Duration,
     overtaken: bool,
-    /// Whether the list shows it. Assumed until the list is read.
-    listed: bool,
+    listed: Listed,
+}
+
+/// What the list says of a job.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Listed {
+    /// There is no list of such jobs.
+    Never,
+    /// It does not show the job.
+    No,
+    /// It shows the job as pending. Assumed until the list is read.
+    Pending,
+    /// It shows the job as ended.
+    Ended,
+    /// It shows the job as ended, but a poll of the job did not.
+    Contradicted,
 }
 
 /// The jobs that have not ended.
@@ -71,8 +86,7 @@ pub(super) struct Scheduler {
 }
 
 impl Scheduler {
-    /// For jobs of a kind that the service lists, or does not.
-    pub(super) fn new(options: WaitOptions, list: bool) -> Self {
+    pub(super) fn new(options: WaitOptions) -> Self {
         Self {
             options,
             pending: Vec::new(),
@@ -80,7 +94,7 @@ impl Scheduler {
             credited: None,
             overtaken: false,
             found: false,
-            list,
+            list: true,
             list_failures: 0,
             last_list: None,
             list_interval: Duration::ZERO,
@@ -88,8 +102,8 @@ impl Scheduler {
         }
     }
 
-    /// Adds a job, with a higher index than any before.
-    pub(super) fn add(&mut self, index: usize, now: Instant) {
+    /// Adds a job, with a higher index than any before, that the service lists or not.
+    pub(super) fn add(&mut self, index: usize, is_listed: bool, now: Instant) {
         self.last_change = Some(now);
         self.pending.push(Pending {
             index,
@@ -97,7 +111,7 @@ impl Scheduler {
             last_poll: None,
             interval: Duration::ZERO,
             overtaken: false,
-            listed: true,
+            listed: if is_listed { Listed::Pending } else { Listed::Never },
         });
     }
 
@@ -136,13 +150,16 @@ impl Scheduler {
         self.credited = Some(now);
         self.credit = (self.credit + passed.div_duration_f64(interval)).min(MAX_CREDIT);
 
-        let list = self.list && self.pending.len() >= MIN_LISTED;
+        if let Some(job) = self.pending.iter().find(|job| job.listed == Listed::Ended) {
+            return Action::Poll(job.index);
+        }
+        let list = self.list && self.listed() >= MIN_LISTED;
         let window = interval * self.pending.len().min(WINDOW) as u32;
         let job_due_in = |job: &Pending| {
             let interval = if job.overtaken { job.interval } else { job.interval.max(window) };
             due_in(job.last_poll, interval, now)
         };
-        let unlisted = || self.pending.iter().filter(|job| !(list && job.listed));
+        let unlisted = || self.pending.iter().filter(|job| !list || job.listed != Listed::Pending);
         let due = |overtaken| unlisted().filter(move |job| job.overtaken == overtaken && job_due_in(job).is_zero());
         let (in_order, overtaken) = (due(false).next(), due(true).min_by_key(|job| job.last_poll));
 
@@ -176,20 +193,41 @@ impl Scheduler {
             let earlier = self.pending.iter_mut().take_while(|job| job.index < index);
             earlier.for_each(|job| job.overtaken = true);
         }
-        self.observed(index, now, ended);
+        if let Some(job) = self.observed(index, now, ended).filter(|job| job.listed == Listed::Ended) {
+            job.listed = Listed::Contradicted;
+        }
+    }
+
+    /// How many jobs the service lists.
+    fn listed(&self) -> usize {
+        self.pending.iter().filter(|job| job.listed != Listed::Never).count()
     }
 
     /// Records which jobs the list showed, whether they have ended, and how many requests it took.
     pub(super) fn list_polled(&mut self, shown: &[(usize, bool)], requests: u32, now: Instant) {
         self.credit -= f64::from(requests);
         // A list that shows less than half of the jobs saves no requests.
-        self.list = shown.len() * 2 >= self.pending.len();
+        self.list = shown.len() * 2 >= self.listed();
         self.list_failures = 0;
-        shown.iter().for_each(|(index, ended)| self.observed(*index, now, *ended));
-        self.pending.iter_mut().for_each(|job| job.listed = job.last_poll == Some(now));
+        let unseen = self.pending.iter_mut().filter(|job| job.listed == Listed::Pending);
+        unseen.for_each(|job| job.listed = Listed::No);
+        shown.iter().for_each(|(index, ended)| self.list_showed(*index, *ended, now));
         let unchanged_for = self.last_change.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         self.list_interval = self.options.next_interval(unchanged_for, self.list_interval);
         self.last_list = Some(now);
+    }
+
+    /// Records that the list showed a job, even if it could not be read to its end.
+    pub(super) fn list_showed(&mut self, index: usize, ended: bool, now: Instant) {
+        if ended {
+            self.last_change = Some(now);
+            let job = self.pending.iter_mut().find(|job| job.index == index);
+            if let Some(job) = job.filter(|job| job.listed != Listed::Contradicted) {
+                job.listed = Listed::Ended;
+            }
+        } else if let Some(job) = self.observed(index, now, false) {
+            job.listed = Listed::Pending;
+        }
     }
 
     /// Records that the list could not be read.
@@ -200,16 +238,18 @@ impl Scheduler {
         self.last_list = Some(now);
     }
 
-    fn observed(&mut self, index: usize, now: Instant, ended: bool) {
+    /// Returns the job if it goes on.
+    fn observed(&mut self, index: usize, now: Instant, ended: bool) -> Option<&mut Pending> {
         if ended {
             self.last_change = Some(now);
-            return self.remove(index);
+            self.remove(index);
+            return None;
         }
-        if let Ok(at) = self.pending.binary_search_by_key(&index, |job| job.index) {
-            let job = &mut self.pending[at];
-            job.interval = self.options.next_interval(now.saturating_duration_since(job.since), job.interval);
-            job.last_poll = Some(now);
-        }
+        let at = self.pending.binary_search_by_key(&index, |job| job.index).ok()?;
+        let job = &mut self.pending[at];
+        job.interval = self.options.next_interval(now.saturating_duration_since(job.since), job.interval);
+        job.last_poll = Some(now);
+        Some(job)
     }
 }
 

@@ -5,9 +5,13 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::scheduler::{Action, Scheduler};
-use super::{FINAL_POLL_TIMEOUT, Job, Poll, WaitOptions, WaitState, poll_timeout, worth_retrying};
+use super::sealed::Listed;
+use super::wait::{WaitState, worth_retrying};
+use super::{FINAL_POLL_TIMEOUT, Job, JobRef, Poll, WaitOptions, poll_timeout};
 use crate::error::{Error, Result};
+use crate::ids::AgentId;
 use crate::nomic::Nomic;
+use crate::operations::Tier;
 use crate::rate_limit::FAR_FUTURE;
 
 impl Nomic {
@@ -15,10 +19,11 @@ impl Nomic {
     /// each with its result as it ends. See [`wait`](Self::wait) for the results of each kind of job.
     ///
     /// The polls stay within the rate limit, however many jobs there are, and polls that find nothing use at most half of
-    /// it. Agents are polled through the service's list, a hundred with each request, and yielded as the list shows them;
-    /// [`agent`](Self::agent) fetches details that the list may leave out. Parse and extract jobs have no list. They are
-    /// polled one by one, mostly in the order given: pass them in the order of submission. With very many jobs, a result
-    /// may be found a while after its job has ended.
+    /// it. Agents are polled through the service's list, a hundred with each request, and once by themselves when they have
+    /// ended. Parse and extract jobs have no list. They are polled one by one, mostly in the order given: pass them in the
+    /// order of submission. With very many jobs, a result may be found a while after its job has ended.
+    ///
+    /// Jobs of different kinds are waited for together as [`JobRef`]s.
     ///
     /// Everything happens on the thread that iterates: no job is polled while your code handles a result, and that time
     /// does not count towards the timeout. A job that was never polled gets one final poll before it is reported as timed
@@ -27,13 +32,12 @@ impl Nomic {
     /// The polls are those of [`wait`](Self::wait), and `GET /agents` · scope `developer:agent` · standard tier
     ///
     /// ```no_run
-    /// use nomic_client::{Nomic, parse};
-    ///
+    /// # use nomic_client::Nomic;
     /// let nomic = Nomic::from_env()?;
     /// let mut jobs = Vec::new();
     /// for plan in ["ground-floor.pdf", "first-floor.pdf"] {
     ///     let file = nomic.upload_file(plan)?;
-    ///     jobs.push(nomic.parse(&file.file_version_id, &parse::Options::default())?);
+    ///     jobs.push(nomic.parse(&file.file_version_id)?);
     /// }
     /// for (job, parsed) in nomic.wait_all(jobs) {
     ///     match parsed {
@@ -53,7 +57,7 @@ impl Nomic {
         let mut all = WaitAll {
             nomic: self.clone(),
             options: *options,
-            scheduler: Scheduler::new(*options, J::LISTED),
+            scheduler: Scheduler::new(*options),
             jobs: BTreeMap::new(),
             next_index: 0,
             ready: VecDeque::new(),
@@ -91,7 +95,7 @@ impl<J: Job> WaitAll<J> {
         let now = Instant::now();
         self.count_excluded(now);
         self.excluded_since = Some(now);
-        self.scheduler.add(self.next_index, now);
+        self.scheduler.add(self.next_index, matches!(job.job(), JobRef::Agent(_)), now);
         self.jobs.insert(self.next_index, (job, WaitState::new(now)));
         self.next_index += 1;
     }
@@ -125,19 +129,27 @@ impl<J: Job> WaitAll<J> {
     }
 
     fn poll_list(&mut self, timeout: Duration) {
-        let (indices, jobs): (Vec<usize>, Vec<&J>) = self.jobs.iter().map(|(index, (job, _))| (*index, job)).unzip();
-        let poll = J::poll_list(&self.nomic, &jobs, timeout);
+        let agent = |(index, (job, _)): (&usize, &(J, WaitState))| match job.job() {
+            JobRef::Agent(id) => Some((*index, id)),
+            _ => None,
+        };
+        let (indices, agents): (Vec<usize>, Vec<AgentId>) = self.jobs.iter().filter_map(agent).unzip();
+        let poll = J::poll_list(&self.nomic, &agents, timeout);
         let now = Instant::now();
         let mut shown = Vec::with_capacity(poll.found.len());
-        for (at, poll) in poll.found {
-            shown.push((indices[at], self.record(indices[at], Ok(poll))));
+        for Listed { index, status, ended } in poll.found {
+            let index = indices[index];
+            if !ended {
+                self.record(index, Ok(Poll::Pending { status }));
+            }
+            shown.push((index, ended));
         }
         match poll.error {
             None => self.scheduler.list_polled(&shown, poll.requests, now),
             Some(error) => {
                 log::warn!(target: "nomic_client", "polling the list: {error}");
                 self.obey_retry_after(&error, now);
-                shown.iter().filter(|(_, ended)| *ended).for_each(|(index, _)| self.scheduler.remove(*index));
+                shown.iter().for_each(|(index, ended)| self.scheduler.list_showed(*index, *ended, now));
                 self.scheduler.list_failed(now, !worth_retrying(&error));
             }
         }
@@ -196,7 +208,7 @@ impl<J: Job> Iterator for WaitAll<J> {
             }
             let left = self.scheduler.time_left(now);
             let action = match retry_after {
-                Duration::ZERO => self.scheduler.next(now, self.nomic.limiter(J::OPERATION.tier).interval()),
+                Duration::ZERO => self.scheduler.next(now, self.nomic.limiter(Tier::Standard).interval()),
                 _ => Action::Wait(retry_after),
             };
             match action {

@@ -3,7 +3,8 @@
 use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
 
-use super::{Job, MAX_INTERVAL, Poll, WaitOptions, poll_timeout, worth_retrying};
+use super::wait::worth_retrying;
+use super::{Job, MAX_INTERVAL, Poll, WaitOptions, poll_timeout};
 use crate::error::Result;
 use crate::nomic::Nomic;
 
@@ -13,7 +14,12 @@ impl Nomic {
     /// The iterator sleeps between polls. It ends after the job has ended, after a permanent error, and at the timeout.
     /// Errors for which [`is_transient`](crate::Error::is_transient) holds, and any 429 or 503, do not end it, so you can log
     /// errors and go on. Unlike [`wait`](Self::wait), it does not give up early on a server that it never reached.
-    pub fn polls<J: Job>(&self, job: &J, options: &WaitOptions) -> Polls<J> {
+    pub fn polls<J: Job>(&self, job: &J) -> Polls<J> {
+        self.polls_with(job, &WaitOptions::default())
+    }
+
+    /// Polls like [`polls`](Self::polls), with a timeout and intervals of your own.
+    pub fn polls_with<J: Job>(&self, job: &J, options: &WaitOptions) -> Polls<J> {
         Polls {
             nomic: self.clone(),
             job: job.clone(),
