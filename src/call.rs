@@ -54,10 +54,14 @@ impl<'a> Call<'a> {
         Self { operation, method, path, query, tier, scope: None, body: Body::None, deadline: None }
     }
 
+    /// A call of an operation, without a path.
+    pub(crate) fn of(operation: &Operation) -> Self {
+        Self { scope: Some(operation.scope), ..Self::new(operation.name, operation.method, operation.tier) }
+    }
+
     /// A call of an operation; `ids` fill the `{…}` of its path, in order.
     pub(crate) fn to(operation: &Operation, ids: &[&str]) -> Result<Self> {
-        let mut call =
-            Self { scope: Some(operation.scope), ..Self::new(operation.name, operation.method, operation.tier) };
+        let mut call = Self::of(operation);
         let mut ids = ids.iter().copied();
         for segment in operation.path.split('/').skip(1) {
             let id = segment.starts_with('{').then(|| path_segment(ids.next().unwrap_or_default())).transpose();

@@ -141,9 +141,17 @@ impl Key {
         &self.0
     }
 
+    /// No key: nothing is redacted.
+    pub(crate) fn none() -> Self {
+        Self(Self::SCHEME.to_owned())
+    }
+
     /// Text from outside, without the key: a server may echo what it was sent.
     pub(crate) fn redact(&self, text: &str) -> String {
-        text.replace(&self.0[Self::SCHEME.len()..], REDACTED)
+        match &self.0[Self::SCHEME.len()..] {
+            "" => text.to_owned(),
+            key => text.replace(key, REDACTED),
+        }
     }
 
     /// JSON without the key. Done after decoding: JSON has more than one way to write a character.

@@ -1,4 +1,7 @@
-//! Pages for those who come from somewhere else.
+//! Pages on particular subjects.
+
+#[doc = include_str!("guide/testing.md")]
+pub mod testing {}
 
 #[doc = include_str!("guide/coming_from_python.md")]
 pub mod coming_from_python {}

@@ -5,35 +5,56 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgentId, TaskId};
+use crate::operations::{GET_AGENT, GET_EXTRACT, GET_PARSE, Operation};
 use crate::text::excerpt;
 
-/// A job, to be stored and picked up again: its kind and its id on the server. In JSON e.g. `{"parse":"019abc12"}`.
+/// The kind and the id of a job: what to store, to wait for the job later or in another program. In JSON e.g.
+/// `{"parse":"019abc12"}`.
 ///
-/// ```
-/// use nomic_client::{JobRef, Nomic, Result};
+/// Any job turns into one, and it is a [`Job`](crate::job::Job) itself: alone or together with others of any kind, it can
+/// be waited for. The result says of which kind it is.
 ///
-/// /// Waits for a job of any kind that an earlier run stored.
-/// fn resume(nomic: &Nomic, job: JobRef) -> Result<()> {
-///     match job {
-///         JobRef::Parse(id) => println!("{}", nomic.wait(&nomic.parse_job(id))?.text()),
-///         JobRef::Extract(id) => println!("{}", nomic.wait(&nomic.extract_job(id))?.value),
-///         JobRef::Agent(id) => println!("{}", nomic.wait(&id)?.status),
-///         other => println!("{other} is of a kind that a later version added"),
+/// ```no_run
+/// use nomic_client::Nomic;
+/// use nomic_client::agents::Launch;
+/// use nomic_client::job::{JobOutput, JobRef};
+///
+/// let nomic = Nomic::from_env()?;
+/// let file = nomic.upload_file("permit.pdf")?;
+/// let parse = nomic.parse(&file.file_version_id)?;
+/// let agent = nomic.launch_agent(&Launch::prompt("Summarize the permit.").files([&file.id]))?;
+///
+/// for (job, output) in nomic.wait_all([JobRef::from(&parse), JobRef::from(&agent)]) {
+///     match output? {
+///         JobOutput::Parsed(parsed) => println!("{job}: {} pages", parsed.pages().len()),
+///         JobOutput::Extracted(extracted) => println!("{job}: {}", extracted.value),
+///         JobOutput::Agent(agent) => println!("{job}: {}", agent.status),
+///         _ => println!("{job}: a kind that a later version added"),
 ///     }
-///     Ok(())
 /// }
-/// # assert_eq!(serde_json::to_string(&JobRef::Parse("019abc12".into())).unwrap(), r#"{"parse":"019abc12"}"#);
+/// # Ok::<(), nomic_client::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum JobRef {
-    /// A parse job: `nomic.wait(&nomic.parse_job(id))` waits for it.
+    /// A parse job.
     Parse(TaskId),
-    /// An extract job: `nomic.wait(&nomic.extract_job(id))` waits for it.
+    /// An extract job.
     Extract(TaskId),
-    /// An agent: `nomic.wait(&id)` waits for it.
+    /// An agent.
     Agent(AgentId),
+}
+
+impl JobRef {
+    /// The operation that polls it.
+    pub(crate) fn operation(&self) -> &'static Operation {
+        match self {
+            Self::Parse(_) => &GET_PARSE,
+            Self::Extract(_) => &GET_EXTRACT,
+            Self::Agent(_) => &GET_AGENT,
+        }
+    }
 }
 
 impl fmt::Display for JobRef {

@@ -20,6 +20,12 @@ pub(crate) struct DecodeFailure {
 }
 
 impl DecodeFailure {
+    /// An object without its id.
+    pub(crate) fn missing_id() -> Self {
+        let source = serde::de::Error::missing_field("id");
+        Self { path: "$".to_owned(), malformed: false, source }
+    }
+
     fn new(path: Option<&serde_path_to_error::Path>, source: serde_json::Error) -> Self {
         let path = path.map(ToString::to_string).filter(|path| path != ".");
         Self { path: path.unwrap_or_else(|| "$".to_owned()), malformed: !source.is_data(), source }

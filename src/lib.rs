@@ -2,11 +2,12 @@
 
 // The layers, from the ground up. A module imports from lower layers, and never from another area of `api`.
 //
-//   0  ids  job_ref  open_enum  lenient  json  text  timestamp  bbox  image      values and how they are read
-//   1  error  operations  endpoint  rate_limit  retry  multipart                 decisions; time is an argument
+//   0  ids  open_enum  lenient  json  text  timestamp  bbox  image               values and how they are read
+//   1  operations  job_ref  error  endpoint  rate_limit  retry  multipart         decisions; time is an argument
 //      http                                                                      one exchange; only here is ureq known
-//   2  call                                                                      a request as a value
-//   3  nomic                                                                     the client, and its one `send`
+//   2  call  response                                                            a request as a value, and its outcome
+//   3  testing                                                                   errors for the tests of programs
+//      nomic                                                                     the client, and its one `send`
 //   4  listing  waiting                                                             iteration and waiting
 //   5  api  guide                                                                the areas of the API
 //   6  job_output                                                                jobs of any kind
@@ -33,7 +34,9 @@ mod lenient;
 mod multipart;
 mod open_enum;
 mod rate_limit;
+mod response;
 mod retry;
+mod testing;
 mod text;
 mod timestamp;
 
@@ -47,8 +50,6 @@ pub use crate::error::{
     MAX_BODY_EXCERPT, Result, TransportError, TransportPhase, UnexpectedResponse,
 };
 pub use crate::ids::{AgentId, ApiKeyId, ArtifactId, FileId, FileVersionId, ProjectId, TaskId, UserId, WorkflowId};
-pub use crate::waiting::{Job, Poll, Polls, WaitAll, WaitOptions};
-pub use crate::job_ref::JobRef;
 pub use crate::listing::{Listing, Page, Pages};
 pub use crate::nomic::{
     Builder, DEFAULT_ATTEMPTS, DEFAULT_CONNECT_TIMEOUT, DEFAULT_DEADLINE, DEFAULT_RATE_WINDOW, DEFAULT_RESPONSE_LIMIT,

@@ -43,12 +43,12 @@ pub struct Page<T> {
 /// page size that is out of bounds.
 ///
 /// ```no_run
-/// use nomic_client::{Nomic, Result, agents::Filter};
+/// use nomic_client::{Nomic, Result};
 ///
 /// let nomic = Nomic::from_env()?;
-/// let newest: Result<Vec<_>> = nomic.agents(&Filter::default()).take(10).collect();
+/// let newest: Result<Vec<_>> = nomic.agents().take(10).collect();
 ///
-/// let mut agents = nomic.agents(&Filter::default()).page_size(100).starting_at("a cursor stored by an earlier run");
+/// let mut agents = nomic.agents().page_size(100).starting_at("a cursor stored by an earlier run");
 /// for agent in agents.by_ref() {
 ///     match agent {
 ///         Ok(agent) => println!("{}: {}", agent.id, agent.status),

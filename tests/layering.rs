@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const LAYERS: [&[&str]; 7] = [
-    &["ids", "job_ref", "open_enum", "lenient", "json", "text", "timestamp", "bbox", "image"],
-    &["error", "operations", "endpoint", "rate_limit", "retry", "multipart", "http"],
-    &["call"],
-    &["nomic"],
+    &["ids", "open_enum", "lenient", "json", "text", "timestamp", "bbox", "image"],
+    &["operations", "job_ref", "error", "endpoint", "rate_limit", "retry", "multipart", "http"],
+    &["call", "response"],
+    &["nomic", "testing"],
     &["listing", "waiting"],
     &["api", "guide"],
     &["job_output"],

@@ -37,13 +37,13 @@ use crate::bbox::Bbox;
 use crate::call::Call;
 use crate::error::{DecodeError, Error, ErrorKind, Name, Result};
 use crate::ids::{FileVersionId, TaskId};
-use crate::waiting::task::Task;
-use crate::waiting::{Job, Poll, sealed};
 use crate::job_ref::JobRef;
 use crate::json;
 use crate::lenient;
 use crate::nomic::Nomic;
-use crate::operations::{GET_EXTRACT, Operation, SUBMIT_EXTRACT};
+use crate::operations::{GET_EXTRACT, SUBMIT_EXTRACT};
+use crate::waiting::task::Task;
+use crate::waiting::{Job, Poll, sealed};
 
 /// How to extract.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -194,10 +194,6 @@ impl Job for ExtractJob {
 impl sealed::Pollable<Extracted> for ExtractJob {
     fn job(&self) -> JobRef {
         JobRef::Extract(self.task_id.clone())
-    }
-
-    fn operation(&self) -> &'static Operation {
-        &GET_EXTRACT
     }
 
     fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Extracted>> {

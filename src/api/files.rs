@@ -372,9 +372,8 @@ impl Nomic {
 
     /// Searches for files like [`search_files`](Self::search_files), with a filter.
     pub fn search_files_with(&self, query: &str, filter: &Filter) -> Listing<FileHit> {
-        let call = Call::to(&SEARCH_FILES, &[]).map(|call| {
-            call.query("query", query).query_if("integrationId", filter.integration_id.as_deref())
-        });
+        let call = Call::to(&SEARCH_FILES, &[])
+            .map(|call| call.query("query", query).query_if("integrationId", filter.integration_id.as_deref()));
         Listing::new(self, call, Some(MAX_SEARCH_PAGE))
     }
 }

@@ -25,14 +25,14 @@ use crate::bbox::Bbox;
 use crate::call::{Call, check_bounds};
 use crate::error::Result;
 use crate::ids::{FileVersionId, TaskId};
-use crate::waiting::task::Task;
-use crate::waiting::{Job, Poll, sealed};
 use crate::job_ref::JobRef;
 use crate::json;
 use crate::lenient::{self, Found};
 use crate::nomic::Nomic;
 use crate::open_enum::open_enum;
-use crate::operations::{GET_PARSE, Operation, SUBMIT_PARSE};
+use crate::operations::{GET_PARSE, SUBMIT_PARSE};
+use crate::waiting::task::Task;
+use crate::waiting::{Job, Poll, sealed};
 
 /// 10: the smallest word limit of a summary.
 pub const MIN_SUMMARY_WORDS: u32 = 10;
@@ -322,10 +322,6 @@ impl Job for ParseJob {
 impl sealed::Pollable<Parsed> for ParseJob {
     fn job(&self) -> JobRef {
         JobRef::Parse(self.task_id.clone())
-    }
-
-    fn operation(&self) -> &'static Operation {
-        &GET_PARSE
     }
 
     fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Parsed>> {

@@ -72,7 +72,7 @@ pub(crate) struct HttpResponse {
 }
 
 /// The headers of a response.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Headers(HeaderMap);
 
 impl Headers {

@@ -18,6 +18,7 @@ use crate::http::HttpClient;
 use crate::job_ref::JobRef;
 use crate::json::{self, DecodeFailure};
 use crate::operations::Tier;
+use crate::response;
 use crate::retry::RetryBudget;
 
 pub use self::builder::{
@@ -117,7 +118,7 @@ impl Nomic {
     /// # use std::time::Duration;
     /// # let nomic = nomic_client::Nomic::from_env()?;
     /// let impatient = nomic.with_deadline(Duration::from_secs(5));
-    /// println!("{}", impatient.user(&"019abc12".into())?.email);
+    /// println!("{}", impatient.user("019abc12")?.email);
     /// # Ok::<(), nomic_client::Error>(())
     /// ```
     #[must_use = "it is another client; the original stays as it is"]
@@ -143,7 +144,7 @@ impl Nomic {
     /// Sends, and reads the response.
     fn read<T>(&self, call: &Call<'_>, read: impl FnOnce(&[u8]) -> Result<T, DecodeFailure>) -> Result<T> {
         let response = self.send(call)?;
-        read(&response.body).map_err(|failure| self.decode_error(call, &response, failure))
+        read(&response.body).map_err(|failure| response::decode_error(call, &response, failure, &self.inner.key))
     }
 
     /// Sends, and decodes the response.
@@ -181,7 +182,7 @@ impl Nomic {
         let response = self.send(call)?;
         json::decode_data(&response.body).map_err(|failure| {
             let id = json::id(&response.body, id).map(|id| job(self.redacted(&id)));
-            self.decode_error(call, &response, failure).with(|error| error.job = id)
+            response::decode_error(call, &response, failure, &self.inner.key).with(|error| error.job = id)
         })
     }
 }

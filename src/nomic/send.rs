@@ -1,27 +1,21 @@
-//! The one place that sends: it waits for the rate limit, sends, retries, and turns a response into a value or an error.
+//! The one place that sends: it waits for the rate limit, sends, and retries.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
-
-use serde::Deserialize;
-use serde_json::Value;
+use std::time::{Duration, Instant};
 
 use super::Nomic;
 use crate::call::{Body, Call};
 use crate::endpoint;
-use crate::error::{
-    ApiError, DeadlineError, DecodeError, Effect, Error, ErrorCode, ErrorKind, Issue, Result, TransportError,
-    TransportPhase, UnexpectedResponse,
-};
+use crate::error::{DeadlineError, Effect, Error, ErrorCode, ErrorKind, Result, TransportError, TransportPhase};
 use crate::http::{FailureKind, HttpRequest, HttpResponse, RequestBody, TransportFailure};
-use crate::json::{self, DecodeFailure};
 use crate::operations::{FOLLOW_UP_AGENT, LAUNCH_AGENT, Method};
-use crate::rate_limit::{FAR_FUTURE, RateLimitInfo};
+use crate::rate_limit::FAR_FUTURE;
+use crate::response;
 use crate::retry::{self, Attempt, Retry, RetryBudget};
-use crate::text::{HumanDuration, truncate};
+use crate::text::HumanDuration;
 
 impl Nomic {
     /// Sends a request until there is a response or a reason to stop.
@@ -55,7 +49,7 @@ impl Nomic {
                 outcome.as_ref().map_or("no response".to_owned(), |response| response.status.to_string()),
                 HumanDuration(now - sending), HumanDuration(sending - queued),
             );
-            let mut info = outcome.as_ref().map(rate_limit_info).unwrap_or_default();
+            let mut info = outcome.as_ref().map(response::rate_limit_info).unwrap_or_default();
             let is_throttled = info.throttled;
             let (responded, handed_over) = match &outcome {
                 Ok(_) => (true, true),
@@ -63,9 +57,12 @@ impl Nomic {
             };
             let result = match outcome {
                 Ok(response) if (200..300).contains(&response.status) => {
-                    self.success(call, response).map_err(|error| (None, error))
+                    match response::check_success(call, &response, &inner.key) {
+                        Ok(()) => Ok(response),
+                        Err(error) => Err((None, error)),
+                    }
                 }
-                Ok(response) => Err(self.error_response(call, response, info.retry_after)),
+                Ok(response) => Err(response::error(call, &response, info.retry_after, &inner.key)),
                 Err(failure) => Err(self.transport_error(call, failure, now - start, sent, &mut last)),
             };
             info.throttled &= !result.as_ref().is_err_and(|(_, error)| is_spend_limit(call, error));
@@ -75,7 +72,10 @@ impl Nomic {
                 _ => {}
             }
             let (attempt, error) = match result {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    self.budget().record_success();
+                    return Ok(response);
+                }
                 Err(failed) => failed,
             };
             let is_read = call.method == Method::Get;
@@ -133,69 +133,6 @@ impl Nomic {
         (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// A 2xx, unless it cannot be the API's: JSON begins with one of these characters. A login page with status 200 must not
-    /// pass for the success of a write.
-    fn success(&self, call: &Call<'_>, response: HttpResponse) -> Result<HttpResponse> {
-        let first = response.body.iter().find(|byte| !byte.is_ascii_whitespace());
-        if first.is_some_and(|byte| !matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')) {
-            let kind = ErrorKind::UnexpectedResponse(self.unexpected(&response));
-            return Err(Error::new(call.operation.clone(), kind).with(|error| {
-                (error.status, error.effect) = (Some(response.status), effect(call, Effect::Unknown));
-            }));
-        }
-        self.budget().record_success();
-        Ok(response)
-    }
-
-    /// A response that is not a success, and what it means for a retry.
-    fn error_response(
-        &self,
-        call: &Call<'_>,
-        response: HttpResponse,
-        retry_after: Option<Duration>,
-    ) -> (Option<Attempt>, Error) {
-        let status = response.status;
-        let body: Value = json::decode(&response.body).unwrap_or_default();
-        let body = self.inner.key.redact_value(body);
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let request_id = self.request_id(&response);
-        let kind = match field(&body, "error").map(text) {
-            Some(message) => ErrorKind::Api(ApiError {
-                message,
-                code: field(&body, "code").and_then(Value::as_str).map(ErrorCode::from),
-                issues: issues(field(&body, "issues")),
-                scope: call.scope.filter(|_| status == 403),
-                body,
-            }),
-            None => ErrorKind::UnexpectedResponse(self.unexpected(&response)),
-        };
-        let not_configured = matches!(&kind, ErrorKind::Api(ApiError { code: Some(ErrorCode::NotConfigured), .. }));
-        let attempt = Attempt::Response { status, from_api: matches!(kind, ErrorKind::Api(_)), retry_after };
-        let error = Error::new(call.operation.clone(), kind).with(|error| {
-            (error.status, error.retry_after, error.request_id) = (Some(status), retry_after, request_id);
-            error.effect = match status {
-                503 if not_configured => Effect::None,
-                // A server may also redirect to what it has made.
-                101 | 302 | 303 | 408 | 500 | 502.. => effect(call, Effect::Unknown),
-                _ => Effect::None,
-            };
-        });
-        (Some(attempt), error)
-    }
-
-    fn unexpected(&self, response: &HttpResponse) -> UnexpectedResponse {
-        let header = |name: &str| response.headers.get(name).map(|value| self.inner.key.redact(value));
-        UnexpectedResponse {
-            content_type: header("content-type"),
-            location: header("location").filter(|_| (300..400).contains(&response.status)),
-            body: self.inner.key.excerpt(&response.body),
-        }
-    }
-
-    fn request_id(&self, response: &HttpResponse) -> Option<String> {
-        response.headers.get("x-request-id").map(|id| self.inner.key.redact(id))
-    }
-
     /// No response, as an error. Without an attempt a retry cannot help.
     fn transport_error(
         &self,
@@ -246,29 +183,10 @@ impl Nomic {
         let error = Error::new(call.operation.clone(), kind).with(|error| {
             error.status = status;
             if handed_over && !is_incomplete {
-                error.effect = effect(call, Effect::Unknown);
+                error.effect = response::effect(call, Effect::Unknown);
             }
         });
         (attempt, error)
-    }
-
-    /// A successful response that cannot be decoded.
-    pub(crate) fn decode_error(&self, call: &Call<'_>, response: &HttpResponse, failure: DecodeFailure) -> Error {
-        let DecodeFailure { path, malformed, source } = failure;
-        let key = &self.inner.key;
-        // A message of serde may quote the response.
-        let words = source.to_string();
-        let source = match key.redact(&words) {
-            redacted if redacted == words => source,
-            redacted => serde::de::Error::custom(redacted),
-        };
-        let body = key.excerpt(&response.body);
-        let kind = ErrorKind::Decode(DecodeError { path: truncate(&key.redact(&path)), malformed, body, source });
-        Error::new(call.operation.clone(), kind).with(|error| {
-            (error.status, error.request_id) = (Some(response.status), self.request_id(response));
-            // JSON of another shape is the API's all the same; malformed it may be anybody's.
-            error.effect = effect(call, if malformed { Effect::Unknown } else { Effect::Executed });
-        })
     }
 
     /// The host that requests go to, and the proxy on the way.
@@ -281,11 +199,6 @@ impl Nomic {
     }
 }
 
-/// A read has no effect, whatever became of it.
-fn effect(call: &Call<'_>, of_a_write: Effect) -> Effect {
-    if call.method == Method::Get { Effect::None } else { of_a_write }
-}
-
 /// The rate limit does not allow the request before the deadline.
 fn rate_limit_error(call: &Call<'_>, elapsed: Duration, ready_in: Duration, last: Option<Error>) -> Error {
     let message = format!("would time out waiting for the rate limit of the {} tier", call.tier);
@@ -293,34 +206,9 @@ fn rate_limit_error(call: &Call<'_>, elapsed: Duration, ready_in: Duration, last
     Error::new(call.operation.clone(), kind).with(|error| error.retry_after = Some(ready_in))
 }
 
-/// A field of an error's body; `null` counts as absent.
-fn field<'a>(body: &'a Value, name: &str) -> Option<&'a Value> {
-    body.get(name).filter(|value| !value.is_null())
-}
-
-/// What a response says about the rate limit.
-fn rate_limit_info(response: &HttpResponse) -> RateLimitInfo {
-    let number = |name: &str| response.headers.get(name)?.parse::<f64>().ok().map(|number| number as u32);
-    let retry_after = response.headers.get("retry-after").filter(|_| response.status >= 300);
-    RateLimitInfo {
-        limit: number("x-ratelimit-limit").filter(|limit| *limit > 0),
-        remaining: number("x-ratelimit-remaining"),
-        throttled: response.status == 429,
-        retry_after: retry_after
-            .and_then(|value| retry::retry_after(value, response.headers.get("date"), SystemTime::now())),
-    }
-}
-
 /// Whether a 429 is about what the user may spend, not about the tier: only a launch and a follow-up spend, and the API
 /// then has another code than that of the rate limit.
 fn is_spend_limit(call: &Call<'_>, error: &Error) -> bool {
     let spends = [LAUNCH_AGENT.name, FOLLOW_UP_AGENT.name].contains(&&*call.operation);
     spends && error.code().is_some_and(|code| *code != ErrorCode::RateLimited && *code != "")
-}
-
-/// Issues in the shape of the contract; others are kept as text.
-fn issues(value: Option<&Value>) -> Vec<Issue> {
-    let as_text = |item: &Value| Issue { message: item.to_string(), ..Issue::default() };
-    let read = |item: &Value| Issue::deserialize(item).unwrap_or_else(|_| as_text(item));
-    value.and_then(Value::as_array).into_iter().flatten().map(read).collect()
 }

@@ -199,16 +199,12 @@ pub(crate) mod sealed {
     use crate::ids::AgentId;
     use crate::job_ref::JobRef;
     use crate::nomic::Nomic;
-    use crate::operations::Operation;
 
     /// How to poll a job.
     #[expect(unnameable_types, reason = "a sealed trait: its methods may change")]
     pub trait Pollable<T> {
         /// The job.
         fn job(&self) -> JobRef;
-
-        /// The operation that polls it.
-        fn operation(&self) -> &'static Operation;
 
         /// Polls it once.
         fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<T>>;

@@ -17,6 +17,7 @@ impl Nomic {
     /// | [`ParseJob`](crate::parse::ParseJob) | [`Parsed`](crate::parse::Parsed), at `COMPLETED` | at `FAILED` |
     /// | [`ExtractJob`](crate::extract::ExtractJob) | [`Extracted`](crate::extract::Extracted), at `COMPLETED` | at `FAILED` |
     /// | [`Agent`](crate::agents::Agent), [`AgentId`](crate::AgentId) | the [`Agent`](crate::agents::Agent), at `finished` **or `stopped`**: check its `status` | at `failed` |
+    /// | [`JobRef`](crate::job::JobRef) | [`JobOutput`](crate::job::JobOutput), with one of the others | as the job's kind |
     ///
     /// A poll is `GET /parse/{taskId}` or `GET /extract/{taskId}` (both scope `developer:parse`, inferred) or
     /// `GET /agents/{id}` (scope `developer:agent`), in the standard tier. It may take up to 60 seconds ([`POLL_TIMEOUT`]),
@@ -122,6 +123,7 @@ impl WaitState {
     }
 
     fn error<J: Job>(&mut self, job: &J, failure: JobFailure, message: String) -> Error {
+        let job = job.job();
         let kind = ErrorKind::Job(JobError {
             failure,
             status: self.last_status.take(),
@@ -130,7 +132,7 @@ impl WaitState {
             polls: self.polls,
             source: self.last_error.take(),
         });
-        Error::new(Name::from(job.operation().name), kind).with(|error| error.job = Some(job.job()))
+        Error::new(Name::from(job.operation().name), kind).with(|error| error.job = Some(job))
     }
 }
 

@@ -28,8 +28,6 @@ use serde_json::{Map, Value};
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::ids::{AgentId, ArtifactId, FileId, ProjectId, WorkflowId};
-use crate::waiting::sealed::{self, ListPoll, Listed};
-use crate::waiting::{Job, POLL_TIMEOUT, Poll};
 use crate::job_ref::JobRef;
 use crate::lenient;
 use crate::listing::Listing;
@@ -37,9 +35,11 @@ use crate::nomic::Nomic;
 use crate::open_enum::open_enum;
 use crate::operations::{
     DELETE_AGENT, FOLLOW_UP_AGENT, GET_AGENT, GET_AGENT_CONVERSATION, GET_ARTIFACT, LAUNCH_AGENT, LIST_AGENTS,
-    LIST_ARTIFACTS, Operation, STOP_AGENT,
+    LIST_ARTIFACTS, STOP_AGENT,
 };
 use crate::timestamp::Timestamp;
+use crate::waiting::sealed::{self, ListPoll, Listed};
+use crate::waiting::{Job, POLL_TIMEOUT, Poll};
 
 pub use self::launch::{Dimension, Image, Launch, Prompt};
 pub use self::table::Table;
@@ -336,10 +336,6 @@ impl sealed::Pollable<Agent> for AgentId {
         JobRef::Agent(self.clone())
     }
 
-    fn operation(&self) -> &'static Operation {
-        &GET_AGENT
-    }
-
     fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Agent>> {
         let agent: Agent = nomic.fetch_data(&Call::to(&GET_AGENT, &[self.as_str()])?.within(timeout))?;
         Ok(agent.poll())
@@ -357,10 +353,6 @@ impl Job for Agent {
 impl sealed::Pollable<Self> for Agent {
     fn job(&self) -> JobRef {
         self.id.job()
-    }
-
-    fn operation(&self) -> &'static Operation {
-        self.id.operation()
     }
 
     fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Self>> {

@@ -1,0 +1,49 @@
+//! Waiting for a job whose kind is known at run time only.
+
+use std::time::Duration;
+
+use crate::api::agents::{self, Agent};
+use crate::api::extract::{ExtractJob, Extracted};
+use crate::api::parse::{ParseJob, Parsed};
+use crate::error::Result;
+use crate::ids::AgentId;
+use crate::job_ref::JobRef;
+use crate::nomic::Nomic;
+use crate::waiting::sealed::{ListPoll, Pollable};
+use crate::waiting::{Job, Poll};
+
+/// The result of a [`JobRef`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum JobOutput {
+    /// Of a parse job.
+    Parsed(Parsed),
+    /// Of an extract job.
+    Extracted(Extracted),
+    /// Of an agent that has finished, or was stopped.
+    Agent(Agent),
+}
+
+impl Job for JobRef {
+    type Output = JobOutput;
+}
+
+impl Pollable<JobOutput> for JobRef {
+    fn job(&self) -> JobRef {
+        self.clone()
+    }
+
+    fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<JobOutput>> {
+        Ok(match self {
+            Self::Parse(id) => ParseJob { task_id: id.clone() }.poll_once(nomic, timeout)?.map(JobOutput::Parsed),
+            Self::Extract(id) => {
+                ExtractJob { task_id: id.clone() }.poll_once(nomic, timeout)?.map(JobOutput::Extracted)
+            }
+            Self::Agent(id) => id.poll_once(nomic, timeout)?.map(JobOutput::Agent),
+        })
+    }
+
+    fn poll_list(nomic: &Nomic, agents: &[AgentId], timeout: Duration) -> ListPoll {
+        agents::poll_list(nomic, agents, timeout)
+    }
+}

@@ -1,0 +1,126 @@
+//! What a response means: an error, its effect, what it says of the rate limit.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::call::Call;
+use crate::endpoint::Key;
+use crate::error::{ApiError, DecodeError, Effect, Error, ErrorCode, ErrorKind, Issue, Result, UnexpectedResponse};
+use crate::http::HttpResponse;
+use crate::json::{self, DecodeFailure};
+use crate::operations::Method;
+use crate::rate_limit::RateLimitInfo;
+use crate::retry::{self, Attempt};
+use crate::text::truncate;
+
+/// Refuses a 2xx that cannot be the API's: JSON begins with one of these characters. A login page with status 200 must not
+/// pass for the success of a write.
+pub(crate) fn check_success(call: &Call<'_>, response: &HttpResponse, key: &Key) -> Result<()> {
+    let first = response.body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first.is_none_or(|byte| matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')) {
+        return Ok(());
+    }
+    let kind = ErrorKind::UnexpectedResponse(unexpected(response, key));
+    Err(Error::new(call.operation.clone(), kind).with(|error| {
+        (error.status, error.effect) = (Some(response.status), effect(call, Effect::Unknown));
+    }))
+}
+
+/// A response that is not a success, and what it means for a retry.
+pub(crate) fn error(
+    call: &Call<'_>,
+    response: &HttpResponse,
+    retry_after: Option<Duration>,
+    key: &Key,
+) -> (Option<Attempt>, Error) {
+    let status = response.status;
+    let body: Value = json::decode(&response.body).unwrap_or_default();
+    let body = key.redact_value(body);
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let request_id = request_id(response, key);
+    let kind = match field(&body, "error").map(text) {
+        Some(message) => ErrorKind::Api(ApiError {
+            message,
+            code: field(&body, "code").and_then(Value::as_str).map(ErrorCode::from),
+            issues: issues(field(&body, "issues")),
+            scope: call.scope.filter(|_| status == 403),
+            body,
+        }),
+        None => ErrorKind::UnexpectedResponse(unexpected(response, key)),
+    };
+    let not_configured = matches!(&kind, ErrorKind::Api(ApiError { code: Some(ErrorCode::NotConfigured), .. }));
+    let attempt = Attempt::Response { status, from_api: matches!(kind, ErrorKind::Api(_)), retry_after };
+    let error = Error::new(call.operation.clone(), kind).with(|error| {
+        (error.status, error.retry_after, error.request_id) = (Some(status), retry_after, request_id);
+        error.effect = match status {
+            503 if not_configured => Effect::None,
+            // A server may also redirect to what it has made.
+            101 | 302 | 303 | 408 | 500 | 502.. => effect(call, Effect::Unknown),
+            _ => Effect::None,
+        };
+    });
+    (Some(attempt), error)
+}
+
+fn unexpected(response: &HttpResponse, key: &Key) -> UnexpectedResponse {
+    let header = |name: &str| response.headers.get(name).map(|value| key.redact(value));
+    UnexpectedResponse {
+        content_type: header("content-type"),
+        location: header("location").filter(|_| (300..400).contains(&response.status)),
+        body: key.excerpt(&response.body),
+    }
+}
+
+fn request_id(response: &HttpResponse, key: &Key) -> Option<String> {
+    response.headers.get("x-request-id").map(|id| key.redact(id))
+}
+
+/// A successful response that cannot be decoded.
+pub(crate) fn decode_error(call: &Call<'_>, response: &HttpResponse, failure: DecodeFailure, key: &Key) -> Error {
+    let DecodeFailure { path, malformed, source } = failure;
+    // A message of serde may quote the response.
+    let words = source.to_string();
+    let source = match key.redact(&words) {
+        redacted if redacted == words => source,
+        redacted => serde::de::Error::custom(redacted),
+    };
+    let body = key.excerpt(&response.body);
+    let kind = ErrorKind::Decode(DecodeError { path: truncate(&key.redact(&path)), malformed, body, source });
+    Error::new(call.operation.clone(), kind).with(|error| {
+        (error.status, error.request_id) = (Some(response.status), request_id(response, key));
+        // JSON of another shape is the API's all the same; malformed it may be anybody's.
+        error.effect = effect(call, if malformed { Effect::Unknown } else { Effect::Executed });
+    })
+}
+
+/// A read has no effect, whatever became of it.
+pub(crate) fn effect(call: &Call<'_>, of_a_write: Effect) -> Effect {
+    if call.method == Method::Get { Effect::None } else { of_a_write }
+}
+
+/// A field of an error's body; `null` counts as absent.
+fn field<'a>(body: &'a Value, name: &str) -> Option<&'a Value> {
+    body.get(name).filter(|value| !value.is_null())
+}
+
+/// What a response says about the rate limit.
+pub(crate) fn rate_limit_info(response: &HttpResponse) -> RateLimitInfo {
+    let number = |name: &str| response.headers.get(name)?.parse::<f64>().ok().map(|number| number as u32);
+    let retry_after = response.headers.get("retry-after").filter(|_| response.status >= 300);
+    RateLimitInfo {
+        limit: number("x-ratelimit-limit").filter(|limit| *limit > 0),
+        remaining: number("x-ratelimit-remaining"),
+        throttled: response.status == 429,
+        retry_after: retry_after
+            .and_then(|value| retry::retry_after(value, response.headers.get("date"), SystemTime::now())),
+    }
+}
+
+/// Issues in the shape of the contract; others are kept as text.
+fn issues(value: Option<&Value>) -> Vec<Issue> {
+    let as_text = |item: &Value| Issue { message: item.to_string(), ..Issue::default() };
+    let read = |item: &Value| Issue::deserialize(item).unwrap_or_else(|_| as_text(item));
+    value.and_then(Value::as_array).into_iter().flatten().map(read).collect()
+}
