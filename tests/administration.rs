@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use common::{document, emulator, nomic};
 use nomic_client::audit_logs::Action;
+use nomic_client::codes::Search;
 use nomic_client::operations::{Method, Tier};
-use nomic_client::{Effect, ErrorKind, Nomic, Request, analytics, api_keys, audit_logs, codes, users};
+use nomic_client::{Effect, ErrorKind, Nomic, Request, api_keys, audit_logs, users};
 use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
 use serde_json::{Value, json};
 
@@ -16,8 +17,8 @@ use serde_json::{Value, json};
 fn a_question_finds_sections_of_a_code_with_their_citations() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
-    let options = codes::Options { limit: Some(3), ..codes::Options::default() };
-    let sections = nomic.search_codes("automatic sprinkler system", "texas", "building", &options).unwrap();
+    let search = |query| Search::new(query).jurisdiction("texas").code_type("building");
+    let sections = nomic.search_codes(&search("automatic sprinkler system").limit(3)).unwrap();
     assert!(!sections.is_empty() && sections.len() <= 3);
     let best = &sections[0];
     assert!(best.text().to_lowercase().contains("sprinkler"), "{best:?}");
@@ -26,8 +27,11 @@ fn a_question_finds_sections_of_a_code_with_their_citations() {
     assert_eq!(file.jurisdiction.as_ref().unwrap().slug.as_deref(), Some("texas"));
     assert!(file.code.as_ref().unwrap().year.is_some() && file.adoption.is_some());
     for limit in [0, 51] {
-        let options = codes::Options { limit: Some(limit), ..codes::Options::default() };
-        let error = nomic.search_codes("a", "texas", "building", &options).unwrap_err();
+        let error = nomic.search_codes(&search("a").limit(limit)).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidRequest(_)), "{error}");
+    }
+    for incomplete in [Search::new("a").jurisdiction("texas"), Search::new("a").code_type("building")] {
+        let error = nomic.search_codes(&incomplete).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::InvalidRequest(_)), "{error}");
     }
     assert_eq!(emulator.received("search_codes"), 1);
@@ -39,7 +43,7 @@ fn a_question_finds_sections_of_a_code_with_their_citations() {
         headers: Vec::new(),
         acted: false,
     }));
-    let sections = nomic.search_codes("a", "texas", "building", &codes::Options::default()).unwrap();
+    let sections = nomic.search_codes(&search("a")).unwrap();
     assert_eq!((sections[0].text().as_str(), &sections[0].file), ("a\nb", &None));
 }
 
@@ -52,24 +56,27 @@ fn a_user_is_shut_out_with_all_keys_at_once_and_the_audit_log_says_so() {
     let theirs = Nomic::new(emulator.url(), key).unwrap();
     document(&theirs);
 
-    let user = admin.users(&users::Filter::default()).nth(1).unwrap().unwrap();
+    let user = admin.users().nth(1).unwrap().unwrap();
     assert_eq!(user.disabled, Some(false));
     let details = admin.user(&user.id).unwrap();
     assert_eq!(details.email, user.email);
     assert!(details.api_key_count.unwrap() >= 1 && details.disabled_at.is_none());
-    let keys = api_keys::Filter { user_id: Some(user.id.clone()), include_revoked: false };
-    let live = admin.api_keys(&keys).count();
+    let keys = api_keys::Filter::default().user_id(user.id.clone());
+    let live = admin.api_keys_with(&keys).count();
     assert!(live >= 1);
 
-    let said = admin.disable_user(&user.id, Some("left the company")).unwrap().unwrap();
+    let said = admin
+        .disable_user_with(&user.id, &users::DisableOptions::default().reason("left the company"))
+        .unwrap()
+        .unwrap();
     assert_eq!((said.disabled, said.revoked_api_keys), (Some(true), Some(live as u64)));
     assert!(theirs.projects().next().unwrap().unwrap_err().is_unauthorized());
-    assert_eq!(admin.api_keys(&keys).count(), 0);
-    let all = api_keys::Filter { include_revoked: true, ..keys };
-    assert!(admin.api_keys(&all).all(|key| key.unwrap().revoked_at.unwrap().system_time().unwrap() > before));
+    assert_eq!(admin.api_keys_with(&keys).count(), 0);
+    let all = keys.clone().include_revoked(true);
+    assert!(admin.api_keys_with(&all).all(|key| key.unwrap().revoked_at.unwrap().system_time().unwrap() > before));
 
-    let filter = audit_logs::Filter { action: Some(Action::UserDisabled), since: Some(before.into()) };
-    let entry = admin.audit_logs(&filter).next().unwrap().unwrap();
+    let filter = audit_logs::Filter::default().action(Action::UserDisabled).since(before);
+    let entry = admin.audit_logs_with(&filter).next().unwrap().unwrap();
     assert_eq!(entry.metadata["reason"], "left the company");
     assert_eq!(entry.targets[0].id, user.id.as_str());
     let context = entry.context.unwrap();
@@ -78,7 +85,7 @@ fn a_user_is_shut_out_with_all_keys_at_once_and_the_audit_log_says_so() {
 
     assert_eq!(admin.enable_user(&user.id).unwrap().unwrap().disabled, Some(false));
     assert!(theirs.projects().next().unwrap().is_err(), "revoked keys stay so");
-    assert!(admin.disable_user(&"no-such-user".into(), None).unwrap_err().is_not_found());
+    assert!(admin.disable_user("no-such-user").unwrap_err().is_not_found());
 }
 
 #[test]
@@ -89,7 +96,7 @@ fn a_revoked_key_stops_working_at_once() {
     let theirs = Nomic::new(emulator.url(), &key).unwrap();
     theirs.projects().next().unwrap().unwrap();
     let record = admin
-        .api_keys(&api_keys::Filter::default())
+        .api_keys()
         .map(Result::unwrap)
         .find(|record| key.starts_with(&record.key_prefix))
         .expect("the key is listed by its prefix");
@@ -97,23 +104,23 @@ fn a_revoked_key_stops_working_at_once() {
     let said = admin.revoke_api_key(&record.id).unwrap();
     assert!(said.unwrap().revoked_at.is_some());
     assert!(theirs.projects().next().unwrap().unwrap_err().is_unauthorized());
-    let filter = audit_logs::Filter { action: Some(Action::ApiKeyRevoked), ..audit_logs::Filter::default() };
-    assert_eq!(admin.audit_logs(&filter).next().unwrap().unwrap().targets[0].id, record.id.as_str());
+    let filter = audit_logs::Filter::default().action(Action::ApiKeyRevoked);
+    assert_eq!(admin.audit_logs_with(&filter).next().unwrap().unwrap().targets[0].id, record.id.as_str());
 }
 
 #[test]
 fn what_is_destructive_is_sent_once_and_any_answer_of_success_is_one() {
     let emulator = emulator();
     let nomic = common::builder(&emulator).pacing(false).build().unwrap();
-    let user = nomic.users(&users::Filter::default()).nth(3).unwrap().unwrap();
+    let user = nomic.users().nth(3).unwrap().unwrap();
     for kind in [FaultKind::ResetAfter, FaultKind::Html(502), FaultKind::CloseInBody] {
         emulator.fault(Fault::on("disable_user", kind));
         let before = emulator.received("disable_user");
-        assert!(nomic.disable_user(&user.id, None).unwrap_err().effect() != Effect::None);
+        assert!(nomic.disable_user(&user.id).unwrap_err().effect() != Effect::None);
         assert_eq!(emulator.received("disable_user"), before + 1);
     }
     emulator.fault(Fault::on("disable_user", FaultKind::WrongTypes));
-    let said = nomic.disable_user(&user.id, None).unwrap();
+    let said = nomic.disable_user(&user.id).unwrap();
     assert!(said.is_none());
 }
 
@@ -124,7 +131,7 @@ fn any_json_acknowledges_a_write_and_nothing_else_does() {
     let revoke = |body: &str| {
         let (body, content_type, headers) = (body.to_owned(), "application/json".to_owned(), Vec::new());
         emulator.fault(Fault::any(FaultKind::Status { status: 200, body, content_type, headers, acted: false }));
-        nomic.revoke_api_key(&"a".into())
+        nomic.revoke_api_key("a")
     };
     for body in [r#"{"id":"a","more":1}"#, r#"{"data":{"id":"a"}}"#] {
         assert_eq!(revoke(body).unwrap().unwrap().id, "a", "{body}");
@@ -142,19 +149,19 @@ fn any_json_acknowledges_a_write_and_nothing_else_does() {
 fn the_audit_log_is_listed_newest_first_and_since_a_time() {
     let emulator = Emulator::builder().limits(Limits::off()).audit_logs(500).start().unwrap();
     let nomic = nomic(&emulator);
-    let all: Vec<_> = nomic.audit_logs(&audit_logs::Filter::default()).map(Result::unwrap).collect();
+    let all: Vec<_> = nomic.audit_logs().map(Result::unwrap).collect();
     assert_eq!(all.len(), 500);
     let time = |entry: &audit_logs::AuditEntry| entry.occurred_at.system_time().unwrap();
     assert!(all.windows(2).all(|pair| time(&pair[0]) >= time(&pair[1])));
     let since = all[100].occurred_at.clone();
     for since in [since.clone(), since.system_time().unwrap().into()] {
-        let filter = audit_logs::Filter { since: Some(since), ..audit_logs::Filter::default() };
-        let later: Vec<_> = nomic.audit_logs(&filter).map(Result::unwrap).collect();
+        let filter = audit_logs::Filter::default().since(since);
+        let later: Vec<_> = nomic.audit_logs_with(&filter).map(Result::unwrap).collect();
         assert_eq!(later, all[..later.len()]);
         assert!((1..=100).contains(&later.len()), "{}", later.len());
     }
-    let filter = audit_logs::Filter { since: Some("yesterday".into()), ..audit_logs::Filter::default() };
-    let error = nomic.audit_logs(&filter).next().unwrap().unwrap_err();
+    let filter = audit_logs::Filter::default().since("yesterday");
+    let error = nomic.audit_logs_with(&filter).next().unwrap().unwrap_err();
     assert_eq!(
         error.to_string(),
         "list_audit_logs: not sent: since: \"yesterday\" is not an RFC 3339 timestamp like 2026-04-05T12:00:00Z"
@@ -164,7 +171,7 @@ fn the_audit_log_is_listed_newest_first_and_since_a_time() {
 #[test]
 fn figures_come_with_what_holds_for_the_organization() {
     let emulator = emulator();
-    let page = nomic(&emulator).user_analytics(&analytics::Filter::default()).pages().next().unwrap().unwrap();
+    let page = nomic(&emulator).user_analytics().pages().next().unwrap().unwrap();
     assert_eq!((page.spend_limits_enabled(), page.default_spend_cap_cents()), (Some(true), Some(5000)));
     assert!(page.data.iter().all(|user| user.ai_usage_cents.is_some() && user.spend_status.is_some()));
     assert_eq!(page.total_count, Some(page.data.len() as u64));
@@ -191,7 +198,7 @@ fn a_hundred_thousand_entries_take_a_hundred_requests_and_little_memory() {
 #[ignore = "run by a_hundred_thousand_entries_take_a_hundred_requests_and_little_memory"]
 fn a_program_that_lists_the_audit_log() {
     let nomic = Nomic::new(common::variable("TEST_URL"), common::variable("TEST_KEY")).unwrap();
-    let entries = nomic.audit_logs(&audit_logs::Filter::default()).page_size(1000);
+    let entries = nomic.audit_logs().page_size(1000);
     let count = entries.map(Result::unwrap).count();
     println!("\nlisted {count} {}", common::peak_memory());
 }
@@ -237,7 +244,7 @@ fn an_id_reaches_exactly_its_path_or_is_refused() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     for id in ["a/b", "a?b=c", "a#b", "%2e%2e", "%2e%2e/users", "ä ö", "a\\b", "a;b", "a+b", "..."] {
-        let error = nomic.agent(&id.into()).unwrap_err();
+        let error = nomic.agent(id).unwrap_err();
         assert!(error.is_not_found(), "{id}: {error}");
         let request = emulator.requests().pop().unwrap();
         assert_eq!(request.operation, Some("get_agent"), "{id}: {}", request.target);
@@ -246,7 +253,7 @@ fn an_id_reaches_exactly_its_path_or_is_refused() {
     }
     let connections = emulator.requests().len();
     for id in ["", ".", "..", "a\r\nX-Evil: 1", "a\0", "\u{7f}", &"x".repeat(10_000)] {
-        assert!(matches!(nomic.agent(&id.into()).unwrap_err().kind(), ErrorKind::InvalidRequest(_)), "{id:?}");
+        assert!(matches!(nomic.agent(id).unwrap_err().kind(), ErrorKind::InvalidRequest(_)), "{id:?}");
         assert!(matches!(
             nomic.call::<Value>(&Request::get("/agents").segment(id)).unwrap_err().kind(),
             ErrorKind::InvalidRequest(_)

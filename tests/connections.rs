@@ -71,7 +71,7 @@ fn a_server_is_trusted_by_the_roots_that_are_given_and_by_no_others() {
     assert!(!text.contains("tried"), "time does not mend it: {text}");
     let elsewhere = url.replace("localhost", "127.0.0.1");
     let nomic = Nomic::builder(elsewhere, emulator.key()).root_certificates(AUTHORITY).build().unwrap();
-    let text = nomic.agent(&"a".into()).unwrap_err().to_string();
+    let text = nomic.agent("a").unwrap_err().to_string();
     assert!(text.contains("certificate not trusted: ") && text.contains("certificate"), "{text}");
     assert_eq!(emulator.received("launch_agent"), 0);
 }
@@ -372,7 +372,7 @@ fn an_answer_that_has_no_body_is_a_success_whatever_packing_it_announces() {
     });
     let nomic = Nomic::builder(format!("http://{address}"), "npk_x").build().unwrap();
     for head in heads {
-        let stopped = nomic.stop_agent(&"a".into()).unwrap_or_else(|error| panic!("{head:?}: {error}"));
+        let stopped = nomic.stop_agent("a").unwrap_or_else(|error| panic!("{head:?}: {error}"));
         assert_eq!(stopped, None, "{head:?}");
     }
     assert_eq!(connections.load(Ordering::Relaxed), 1);
@@ -388,7 +388,7 @@ fn the_body_of_a_reset_is_not_waited_for() {
     });
     let nomic = Nomic::builder(format!("http://{address}"), "npk_x").stall_timeout(Duration::from_secs(5)).build();
     let began = Instant::now();
-    nomic.unwrap().delete_agent(&"a".into()).unwrap();
+    nomic.unwrap().delete_agent("a").unwrap();
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 

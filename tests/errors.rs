@@ -7,15 +7,14 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use common::{builder, document, emulator, nomic};
-use nomic_client::agents::{Filter, Launch};
-use nomic_client::extract;
-use nomic_client::parse;
-use nomic_client::{Effect, Error, ErrorCode, ErrorKind, JobRef, Nomic, files};
+use nomic_client::agents::Launch;
+use nomic_client::job::JobRef;
+use nomic_client::{Effect, Error, ErrorCode, ErrorKind, Nomic, files};
 use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
 
 /// One read against a client, as the error's line.
 fn line(nomic: &Nomic) -> String {
-    line_of("get_agent", &nomic.agent(&"a".into()).unwrap_err())
+    line_of("get_agent", &nomic.agent("a").unwrap_err())
 }
 
 /// The same for a read that the server would answer with success.
@@ -53,11 +52,11 @@ fn a_wrong_or_revoked_key() {
 fn a_missing_scope_is_named() {
     let emulator = emulator();
     let nomic = Nomic::new(emulator.url(), emulator.issue_key(&["developer:files"])).unwrap();
-    nomic.search_files("a", &files::Search::default()).next();
+    nomic.search_files("a").next();
     let text = line(&nomic);
     assert!(text.starts_with("get_agent: 403 forbidden: "), "{text}");
     assert!(text.ends_with("; this operation needs the scope developer:agent"), "{text}");
-    assert!(nomic.agent(&"a".into()).unwrap_err().is_forbidden());
+    assert!(nomic.agent("a").unwrap_err().is_forbidden());
 }
 
 #[test]
@@ -96,7 +95,7 @@ fn tls_where_there_is_none() {
         text,
         format!("get_agent: cannot connect to {address}: it does not speak TLS: is it http:// and not https://?")
     );
-    assert!(!nomic.agent(&"a".into()).unwrap_err().is_transient(), "time does not mend it");
+    assert!(!nomic.agent("a").unwrap_err().is_transient(), "time does not mend it");
 }
 
 #[test]
@@ -105,7 +104,7 @@ fn a_page_that_says_200_is_no_success() {
     let nomic = nomic(&emulator);
     let page = || emulator.fault(Fault::any(status(200, "text/html", "<html>Please sign in</html>")));
     page();
-    let error = nomic.delete_agent(&"a".into()).unwrap_err();
+    let error = nomic.delete_agent("a").unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::UnexpectedResponse(_)) && error.effect() != Effect::None, "{error}");
     assert!(
         error.to_string().contains("Please sign in; it may have been executed")
@@ -116,7 +115,7 @@ fn a_page_that_says_200_is_no_success() {
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
     assert!(error.effect() != Effect::None && !error.to_string().contains("it was executed"), "{error}");
     page();
-    assert!(nomic.agent(&"a".into()).unwrap_err().effect() == Effect::None);
+    assert!(nomic.agent("a").unwrap_err().effect() == Effect::None);
 }
 
 #[test]
@@ -172,7 +171,7 @@ fn extreme_settings_neither_panic_nor_hang() {
     nomic_of(all(most).rate_window(Duration::from_secs(60))).projects().next().unwrap().unwrap();
     let error = all(Duration::ZERO).build().unwrap_err();
     assert!(error.to_string().contains("connect_timeout is zero"), "{error}");
-    let error = builder(&emulator).deadline(Duration::from_nanos(1)).build().unwrap().agent(&"a".into()).unwrap_err();
+    let error = builder(&emulator).deadline(Duration::from_nanos(1)).build().unwrap().agent("a").unwrap_err();
     assert!(error.is_timeout(), "{error}");
 }
 
@@ -183,8 +182,7 @@ fn nomic_of(builder: nomic_client::Builder) -> Nomic {
 #[test]
 fn what_cannot_be_written_as_http_is_refused() {
     let emulator = emulator();
-    let error =
-        nomic(&emulator).search_files(&"x".repeat(100_000), &files::Search::default()).next().unwrap().unwrap_err();
+    let error = nomic(&emulator).search_files(&"x".repeat(100_000)).next().unwrap().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::InvalidRequest(_)) && !error.is_transient(), "{error}");
     assert_eq!(emulator.connections(), 0);
 }
@@ -194,7 +192,7 @@ fn an_error_at_the_end_of_main_is_something_to_read() {
     let error = Nomic::new("acme", "").unwrap_err();
     assert_eq!(format!("{error:?}"), "cannot build the client: the API key is empty");
     let emulator = emulator();
-    let error = nomic(&emulator).agent(&"a".into()).unwrap_err();
+    let error = nomic(&emulator).agent("a").unwrap_err();
     assert_eq!(format!("{error:?}"), error.to_string());
     assert!(format!("{error:#?}").contains("ApiError {"), "{error:#?}");
 }
@@ -299,7 +297,7 @@ fn a_server_that_does_not_even_accept_is_given_up_at_the_deadline() {
     let nomic =
         Nomic::builder(format!("http://{address}"), "npk_x").deadline(Duration::from_millis(300)).build().unwrap();
     let began = Instant::now();
-    let error = nomic.agent(&"a".into()).unwrap_err();
+    let error = nomic.agent("a").unwrap_err();
     assert!(began.elapsed() < Duration::from_millis(500), "{:?} with {} queued: {error}", began.elapsed(), queue.len());
     assert!(error.to_string().starts_with("get_agent: "), "{error}");
 }
@@ -321,10 +319,10 @@ fn json_of_another_shape_is_named_with_its_path() {
     }
     let odd = r#"{"id":7,"status":"running","artifacts":"none","files":[7],"summary":[],"createdAt":{}}"#;
     emulator.fault(Fault::any(status(200, "application/json", odd)));
-    let agent = nomic.agent(&"7".into()).unwrap();
+    let agent = nomic.agent("7").unwrap();
     assert!(agent.id == "7" && agent.artifacts.is_empty() && agent.files.is_empty() && agent.summary.is_none());
     emulator.fault(Fault::on("list_agents", FaultKind::WrongTypes));
-    let error = nomic.agents(&Filter::default()).next().unwrap().unwrap_err();
+    let error = nomic.agents().next().unwrap().unwrap_err();
     assert!(
         error.to_string().starts_with("list_agents: 200 cannot decode the response at data: invalid type: "),
         "{error}"
@@ -340,20 +338,20 @@ fn json_of_another_shape_is_named_with_its_path() {
 fn the_servers_words_are_never_lost() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
-    let error = nomic.parse(&"no-uuid".into(), &parse::Options::default()).unwrap_err();
+    let error = nomic.parse("no-uuid").unwrap_err();
     assert_eq!(error.status(), Some(400));
     assert_eq!(error.issues().len(), 1);
     assert!(error.to_string().contains("(fileVersionId: "), "{error}");
 
-    let error = nomic.parse(&"019abc12-3456-7890-abcd-ef1234567891".into(), &parse::Options::default()).unwrap_err();
+    let error = nomic.parse("019abc12-3456-7890-abcd-ef1234567891").unwrap_err();
     assert_eq!(error.code(), Some(&ErrorCode::NotFound));
     emulator.set_old_errors(true);
-    let error = nomic.agent(&"a".into()).unwrap_err();
+    let error = nomic.agent("a").unwrap_err();
     assert!(error.is_not_found() && error.code().is_none(), "{error}");
 
     let odd = r#"{"error":{"reason":"odd"},"code":"new_word","issues":[{"path":["a",0,"b"],"message":"No."},"loose"],"trace":"t-1"}"#;
     emulator.fault(Fault::any(status(418, "application/json", odd)));
-    let error = nomic.agent(&"a".into()).unwrap_err();
+    let error = nomic.agent("a").unwrap_err();
     assert_eq!(error.to_string(), r#"get_agent: 418 new_word: {"reason":"odd"} (a[0].b: No.; "loose")"#);
     let ErrorKind::Api(inside) = error.kind() else { panic!("an error of the API") };
     assert_eq!(inside.body["trace"], "t-1");
@@ -376,7 +374,7 @@ fn a_compressed_answer_is_read() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     emulator.fault(Fault::any(FaultKind::Gzip).forever());
-    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    let job = nomic.parse(&document(&nomic)).unwrap();
     assert!(nomic.wait(&job).unwrap().text().contains("OG-2026-114"));
 }
 
@@ -405,7 +403,7 @@ fn a_client_in_a_hurry_shares_all_but_its_deadline() {
     let nomic = nomic(&emulator);
     let hurried = nomic.with_deadline(Duration::from_millis(300));
     emulator.fault(Fault::any(FaultKind::Delay(Duration::from_secs(2))).times(2));
-    for call in [&|| hurried.agent(&"a".into()).map(drop) as nomic_client::Result<()>, &|| {
+    for call in [&|| hurried.agent("a").map(drop) as nomic_client::Result<()>, &|| {
         hurried.upload(files::Upload::from_bytes("a.txt", "Level: 1")).map(drop)
     }] as [&dyn Fn() -> nomic_client::Result<()>; 2]
     {
@@ -446,7 +444,7 @@ fn an_error_is_never_as_long_as_an_answer() {
     let long = "x".repeat(100_000);
     let body = format!(r#"{{"error":"{long}","issues":[{{"path":["a"],"message":"{long}"}}]}}"#);
     emulator.fault(Fault::any(status(400, "application/json", &body)));
-    let error = nomic(&emulator).agent(&"a".into()).unwrap_err();
+    let error = nomic(&emulator).agent("a").unwrap_err();
     assert!(error.to_string().len() < 2000 && error.issues()[0].message.len() == long.len());
 }
 
@@ -471,10 +469,10 @@ fn a_job_that_was_begun_is_told_although_its_answer_cannot_be_read() {
         assert!(told, "{error}");
     }
     answer(r#"{"taskId":42,"status":"WAITING"}"#);
-    let job = JobRef::from(&nomic.parse(&version, &parse::Options::default()).unwrap());
+    let job = JobRef::from(&nomic.parse(&version).unwrap());
     assert_eq!(job, JobRef::Parse("42".into()));
     answer(r#"{"data":{"taskId":null,"task":"t"}}"#);
-    assert!(nomic.extract(&[version], &schema, &extract::Options::default()).unwrap_err().job().is_none());
+    assert!(nomic.extract(&[version], &schema).unwrap_err().job().is_none());
 }
 
 #[test]
@@ -499,7 +497,7 @@ fn a_wrong_host_is_unreachable_also_when_the_deadline_comes_first() {
     let _queue: Vec<_> = (0..5000).map_while(|_| connect().ok()).collect();
     let nomic =
         Nomic::builder(format!("http://{address}"), "npk_x").deadline(Duration::from_millis(200)).build().unwrap();
-    let error = nomic.agent(&"a".into()).unwrap_err();
+    let error = nomic.agent("a").unwrap_err();
     assert!(error.is_unreachable(), "{error}");
 }
 

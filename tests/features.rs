@@ -4,13 +4,12 @@
 mod common;
 
 use common::{document, emulator, nomic};
-use nomic_client::parse;
 
 #[test]
 fn the_main_job_needs_no_feature_on_this_machine() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
-    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    let job = nomic.parse(&document(&nomic)).unwrap();
     assert!(nomic.wait(&job).unwrap().text().contains("Gulf Star"));
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{emulator, impatient, nomic};
 use nomic_client::files::Upload;
-use nomic_client::{Error, Nomic, Request, parse, users};
+use nomic_client::{Error, Nomic, Request};
 use nomic_emulator::{Emulator, Fault, FaultKind};
 
 fn says(status: u16, content_type: &str, body: impl Into<String>) -> Fault {
@@ -21,12 +21,12 @@ fn errors(emulator: &Emulator, status: u16, content_type: &str, body: impl Into<
     emulator.fault(says(status, content_type, body));
     let nomic = nomic(emulator);
     let brief = impatient(Duration::from_millis(20));
-    let submitted = nomic.parse(&"v".into(), &parse::Options::default());
+    let submitted = nomic.parse("v");
     let waited = submitted.and_then(|job| nomic.wait_with(&job, &brief)).err();
     let asked = nomic.wait_with(&nomic.parse_job("t"), &brief).err();
     let extracted = nomic.wait_with(&nomic.extract_job("t"), &brief);
     let mismatch = extracted.and_then(|extracted| extracted.deserialize::<Vec<String>>()).err();
-    let listed = nomic.users(&users::Filter::default()).find_map(Result::err);
+    let listed = nomic.users().find_map(Result::err);
     [waited, asked, mismatch, listed].into_iter().flatten().collect()
 }
 
@@ -108,8 +108,8 @@ fn a_delay_of_more_seconds_than_can_be_counted_is_no_delay_of_none() {
     let emulator = emulator();
     emulator.fault(Fault::any(FaultKind::RateLimited { retry_after: Some("18446744073709551616".into()) }));
     let nomic = nomic(&emulator);
-    let error = nomic.agent(&"a".into()).unwrap_err();
+    let error = nomic.agent("a").unwrap_err();
     assert!(error.retry_after().is_some(), "{error}");
-    assert!(nomic.agent(&"a".into()).unwrap_err().is_rate_limited());
+    assert!(nomic.agent("a").unwrap_err().is_rate_limited());
     assert_eq!(emulator.received("get_agent"), 1);
 }

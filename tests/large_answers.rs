@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use common::{builder, emulator, impatient, nomic};
 use nomic_client::files::Upload;
-use nomic_client::parse::{Options, ParseJob, Parsed};
-use nomic_client::{Effect, ErrorKind, Nomic, Poll, Request};
+use nomic_client::job::Poll;
+use nomic_client::parse::{ParseJob, Parsed};
+use nomic_client::{Effect, ErrorKind, Nomic, Request};
 use nomic_emulator::{Emulator, Fault, FaultKind};
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ fn large_job(nomic: &Nomic) -> ParseJob {
         |number| format!("§ {number}: the \"permit\" lapses\tif no work has begun within 180 days. ⛰ \\ 🦀\n\n");
     let text: String = (0..PARAGRAPHS).map(paragraph).collect();
     let version = nomic.upload(Upload::from_bytes("code.txt", text)).unwrap().file_version_id;
-    let job = nomic.parse(&version, &Options::default()).unwrap();
+    let job = nomic.parse(&version).unwrap();
     nomic.wait_with(&job, &impatient(Duration::from_secs(30))).unwrap();
     job
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use common::{document, emulator, impatient, in_a_process, nomic, permit_pdf, variable};
 use nomic_client::agents::{AgentStatus, ArtifactKind, Filter, Image, Launch, MessageKind, Prompt};
 use nomic_client::files::Upload;
+use nomic_client::job::{JobRef, Poll};
 use nomic_client::parse::{BlockKind, OcrLanguage, ParseJob};
-use nomic_client::{Error, ErrorKind, JobRef, Poll, extract, files, parse};
+use nomic_client::{Error, ErrorKind, extract, parse};
 use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
 use serde::Deserialize;
 use serde_json::json;
@@ -22,14 +23,13 @@ fn a_pdf_is_parsed_into_its_own_text_with_pages_and_boxes() {
     let file = nomic.upload_file(permit_pdf()).unwrap();
     assert_eq!((file.name.as_str(), file.mime_type.as_deref()), ("permit.pdf", Some("application/pdf")));
     assert_eq!(file.size, Some(std::fs::metadata(permit_pdf()).unwrap().len()));
-    let options = parse::Options {
-        ocr_language: Some(OcrLanguage::Latin),
-        table_summary: Some(true),
-        figure_summary: Some(false),
-        summary_word_limit: Some(20),
-        embed_chunks: Some(true),
-    };
-    let job = nomic.parse(&file.file_version_id, &options).unwrap();
+    let options = parse::Options::default()
+        .ocr_language(OcrLanguage::Latin)
+        .table_summary(true)
+        .figure_summary(false)
+        .summary_word_limit(20)
+        .embed_chunks(true);
+    let job = nomic.parse_with(&file.file_version_id, &options).unwrap();
     let parsed = nomic.wait(&job).unwrap();
     assert_eq!(parsed.pages(), [1, 2, 3]);
     assert!(parsed.page_text(1).contains("PH-2026-0417"), "{}", parsed.page_text(1));
@@ -64,7 +64,7 @@ fn values_are_extracted_into_a_type_with_their_places() {
         "expiryDate": {"type": "string"},
     }});
     let files = [file.file_version_id.clone()];
-    let job = nomic.extract(&files, &schema, &extract::Options::with_citations()).unwrap();
+    let job = nomic.extract_with(&files, &schema, &extract::Options::default().citations(true)).unwrap();
     let extracted = nomic.wait(&job).unwrap();
     let citation = &extracted.citations_of("permitNumber")[0];
     assert_eq!((citation.page, citation.file_version_id.as_ref()), (Some(1), Some(&file.file_version_id)));
@@ -75,7 +75,7 @@ fn values_are_extracted_into_a_type_with_their_places() {
         extracted.deserialize::<Permit>().unwrap(),
         Permit { permit_number: "PH-2026-0417".into(), number_of_storeys: 4, expiry_date: None }
     );
-    let job = nomic.extract(&files, &schema, &extract::Options::default()).unwrap();
+    let job = nomic.extract(&files, &schema).unwrap();
     assert_eq!(nomic.wait(&nomic.extract_job(job.task_id)).unwrap().citations, None);
 }
 
@@ -86,16 +86,16 @@ fn what_cannot_be_asked_for_is_refused_before_anything_is_sent() {
     let refused = |result: Result<(), Error>| {
         assert!(matches!(result.as_ref().map_err(Error::kind), Err(ErrorKind::InvalidRequest(_))), "{result:?}")
     };
-    refused(nomic.extract(&[], &json!({}), &extract::Options::default()).map(drop));
-    refused(nomic.extract(&["v".into()], &json!([]), &extract::Options::default()).map(drop));
-    let options = parse::Options { summary_word_limit: Some(9), ..parse::Options::default() };
-    refused(nomic.parse(&"v".into(), &options).map(drop));
+    refused(nomic.extract([""; 0], &json!({})).map(drop));
+    refused(nomic.extract(["v"], &json!([])).map(drop));
+    let options = parse::Options::default().summary_word_limit(9);
+    refused(nomic.parse_with("v", &options).map(drop));
     refused(nomic.launch_agent(&Launch::default()).map(drop));
-    refused(nomic.follow_up_agent(&"a".into(), "").map(drop));
-    refused(nomic.agent(&"..".into()).map(drop));
-    refused(nomic.artifacts(&"".into()).next().unwrap().map(drop));
-    refused(nomic.search_files("a", &files::Search::default()).page_size(51).next().unwrap().map(drop));
-    refused(nomic.agents(&Filter::default()).page_size(0).next().unwrap().map(drop));
+    refused(nomic.follow_up_agent("a", "").map(drop));
+    refused(nomic.agent("..").map(drop));
+    refused(nomic.artifacts("").next().unwrap().map(drop));
+    refused(nomic.search_files("a").page_size(51).next().unwrap().map(drop));
+    refused(nomic.agents().page_size(0).next().unwrap().map(drop));
     assert_eq!(emulator.connections(), 0);
 }
 
@@ -105,7 +105,7 @@ fn an_agent_works_on_files_takes_a_follow_up_and_can_be_stopped_and_deleted() {
     let nomic = nomic(&emulator);
     let options = impatient(Duration::from_secs(20));
     let file = nomic.upload_file(permit_pdf()).unwrap();
-    let launch = Launch { file_ids: vec![file.id], ..Launch::prompt("List the doors as a table.") };
+    let launch = Launch::prompt("List the doors as a table.").files([file.id]);
     let agent = nomic.launch_agent(&launch).unwrap();
     assert!(!agent.status.has_ended());
     let agent = nomic.wait_with(&agent, &options).unwrap();
@@ -161,7 +161,7 @@ fn an_agent_runs_a_workflow_with_named_inputs_in_a_project() {
         review.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(),
         ["submittal", "specification"]
     );
-    let launch = Launch { project_id: Some(project.id.clone()), ..Launch::workflow(review.id.clone()) };
+    let launch = Launch::workflow(&review.id).project(&project.id);
     let launch = launch.input("submittal", [&file.id]).input("specification", [&file.id]);
     let agent = nomic.launch_agent(&launch).unwrap();
     assert_eq!((agent.workflow_id.as_ref(), agent.project_id.as_ref()), (Some(&review.id), Some(&project.id)));
@@ -170,7 +170,7 @@ fn an_agent_runs_a_workflow_with_named_inputs_in_a_project() {
 
     let triage = nomic.launch_agent(&Launch::workflow(workflow("RFI triage").id)).unwrap();
     let seen: HashSet<String> = nomic
-        .polls(&triage, &options)
+        .polls_with(&triage, &options)
         .filter_map(|poll| match poll.unwrap() {
             Poll::Pending { status, .. } => Some(status),
             _ => None,
@@ -178,10 +178,10 @@ fn an_agent_runs_a_workflow_with_named_inputs_in_a_project() {
         .collect();
     assert!(seen.contains(AgentStatus::AwaitingTool.as_str()), "{seen:?}");
 
-    let of_review = Filter { workflow_id: Some(review.id), ..Filter::default() };
-    assert_eq!(nomic.agents(&of_review).map(|found| found.unwrap().id).collect::<Vec<_>>(), [agent.id]);
-    let failed = Filter { status: Some(AgentStatus::Failed), ..Filter::default() };
-    assert_eq!(nomic.agents(&failed).count(), 0);
+    let of_review = Filter::default().workflow_id(review.id);
+    assert_eq!(nomic.agents_with(&of_review).map(|found| found.unwrap().id).collect::<Vec<_>>(), [agent.id]);
+    let failed = Filter::default().status(AgentStatus::Failed);
+    assert_eq!(nomic.agents_with(&failed).count(), 0);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_file_is_found_by_a_part_of_its_name_where_it_was_put() {
     let upload = Upload::from_bytes("x.txt", "Level: 3").destination("Project Alpha/reports/quarterly.txt");
     let file = nomic.upload(upload).unwrap();
     assert_eq!(file.name, "quarterly.txt");
-    let hit = nomic.search_files("UARTER", &files::Search::default()).next().unwrap().unwrap();
+    let hit = nomic.search_files("UARTER").next().unwrap().unwrap();
     assert_eq!(hit.id, file.id);
     assert_eq!(hit.decoded_path().as_deref(), Some("Project Alpha/reports/quarterly.txt"));
     let folder = hit.parent_id.unwrap();
@@ -230,7 +230,7 @@ fn a_job_outlives_the_program_that_began_it() {
 #[ignore = "run by a_job_outlives_the_program_that_began_it"]
 fn a_program_that_dies_after_it_began_a_job() {
     let nomic = nomic_client::Nomic::new(variable("TEST_URL"), variable("TEST_KEY")).unwrap();
-    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    let job = nomic.parse(&document(&nomic)).unwrap();
     println!("\njob {}", serde_json::to_string(&job).unwrap());
     std::process::abort();
 }
@@ -241,7 +241,7 @@ fn a_wait_that_ends_without_a_result_hands_the_job_back() {
     let nomic = nomic(&emulator);
     let version = document(&nomic);
     emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
-    let job = nomic.parse(&version, &parse::Options::default()).unwrap();
+    let job = nomic.parse(&version).unwrap();
     let error = nomic.wait_with(&job, &impatient(Duration::from_millis(100))).unwrap_err();
     assert_eq!(error.job(), Some(&JobRef::Parse(job.task_id.clone())));
     assert!(error.is_timeout() && error.is_transient(), "{error}");
@@ -249,7 +249,7 @@ fn a_wait_that_ends_without_a_result_hands_the_job_back() {
     assert!(text.starts_with("get_parse: parse job ") && text.contains("(status BUILDING)"), "{text}");
 
     emulator.fault(Fault::on("submit_extract", FaultKind::JobFails("page 7 cannot be read".into())));
-    let job = nomic.extract(&[version], &json!({"type": "object"}), &extract::Options::default()).unwrap();
+    let job = nomic.extract(&[version], &json!({"type": "object"})).unwrap();
     let error = nomic.wait(&job).unwrap_err();
     assert_eq!(error.job(), Some(&JobRef::Extract(job.task_id)));
     assert!(error.to_string().ends_with(": page 7 cannot be read"), "{error}");
@@ -278,7 +278,7 @@ fn a_timeout_after_a_failed_poll_says_both() {
     let emulator = emulator();
     let nomic = common::builder(&emulator).attempts(1).build().unwrap();
     emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
-    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    let job = nomic.parse(&document(&nomic)).unwrap();
     emulator.fault(Fault::on("get_parse", FaultKind::Html(502)).skip(2).forever());
     let error = nomic.wait_with(&job, &impatient(Duration::from_millis(150))).unwrap_err();
     let text = error.to_string();
@@ -291,16 +291,16 @@ fn a_job_is_polled_once_without_waiting() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
-    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    let job = nomic.parse(&document(&nomic)).unwrap();
     assert!(matches!(nomic.poll(&job).unwrap(), Poll::Pending { status, .. } if status == "BUILDING"));
-    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    let job = nomic.parse(&document(&nomic)).unwrap();
     assert!(matches!(nomic.poll(&job).unwrap(), Poll::Done(parsed) if parsed.text().contains("OG-2026-114")));
     emulator.fault(Fault::on("submit_parse", FaultKind::JobFails("no".into())));
-    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    let job = nomic.parse(&document(&nomic)).unwrap();
     assert!(matches!(nomic.poll(&job).unwrap(), Poll::Failed { message, .. } if message == "no"));
     assert!(nomic.wait(&job).unwrap_err().is_job_failed());
     // `Polls` can be sent to another thread.
-    let polls = nomic.polls(&job, &impatient(Duration::from_secs(5)));
+    let polls = nomic.polls_with(&job, &impatient(Duration::from_secs(5)));
     assert_eq!(std::thread::spawn(move || polls.count()).join().unwrap(), 1);
 }
 
@@ -309,11 +309,8 @@ fn the_final_poll_is_sent_at_the_timeout() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
-    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
-    let options = nomic_client::WaitOptions {
-        initial_interval: Duration::from_secs(60),
-        ..impatient(Duration::from_millis(300))
-    };
+    let job = nomic.parse(&document(&nomic)).unwrap();
+    let options = impatient(Duration::from_millis(300)).initial_interval(Duration::from_secs(60));
     let began = std::time::Instant::now();
     nomic.wait_with(&job, &options).unwrap_err();
     let took = began.elapsed();
@@ -325,7 +322,7 @@ fn the_final_poll_is_sent_at_the_timeout() {
 fn transient_poll_errors_do_not_end_a_wait() {
     let emulator = emulator();
     let nomic = common::builder(&emulator).attempts(1).build().unwrap();
-    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    let job = nomic.parse(&document(&nomic)).unwrap();
     for kind in [
         FaultKind::ResetBefore,
         FaultKind::Html(502),
@@ -357,7 +354,7 @@ fn statuses_in_upper_case_and_unknown_ones_do_not_end_a_wait() {
         emulator.fault(Fault::any(kind).forever());
         let agent = nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
         assert_eq!(nomic.wait_with(&agent, &options).unwrap().status, AgentStatus::Finished);
-        let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+        let job = nomic.parse(&document(&nomic)).unwrap();
         assert!(nomic.wait_with(&job, &options).unwrap().text().contains("OG-2026-114"));
     }
 }

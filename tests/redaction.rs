@@ -7,8 +7,8 @@ use std::fmt::Write;
 use std::sync::Mutex;
 
 use common::{builder, document, emulator};
-use nomic_client::agents::{Filter, Launch};
-use nomic_client::{Error, Nomic, parse};
+use nomic_client::agents::Launch;
+use nomic_client::{Error, Nomic};
 use nomic_emulator::{Fault, FaultKind};
 
 /// Every record of ours at any level, and of all crates from debug upwards.
@@ -45,10 +45,10 @@ fn the_key_is_shown_nowhere() {
     let setup = builder(&emulator).attempts(2);
     let debug = format!("{setup:?}");
     let nomic = setup.build().unwrap();
-    let job = nomic.parse(&document(&nomic), &parse::Options::default()).unwrap();
+    let job = nomic.parse(&document(&nomic)).unwrap();
     nomic.wait(&job).unwrap();
-    let agents = nomic.agents(&Filter::default());
-    let debug = format!("{debug}{nomic:?}{nomic:#?}{agents:?}{:?}", nomic.polls(&job, &Default::default()));
+    let agents = nomic.agents();
+    let debug = format!("{debug}{nomic:?}{nomic:#?}{agents:?}{:?}", nomic.polls_with(&job, &Default::default()));
 
     // A server that echoes what it was sent, in each kind of error.
     let echo = |status: u16, content_type: &str, body: String| FaultKind::Status {
@@ -76,7 +76,7 @@ fn the_key_is_shown_nowhere() {
     for kind in echoes {
         emulator.clear_faults();
         emulator.fault(Fault::any(kind).forever());
-        let text = show(&nomic.agent(&"a".into()).unwrap_err());
+        let text = show(&nomic.agent("a").unwrap_err());
         let panic = std::panic::catch_unwind(|| nomic.launch_agent(&Launch::prompt("Go.")).unwrap()).unwrap_err();
         let panic = panic.downcast_ref::<String>().unwrap();
         assert!(!panic.contains(&key), "in a panic");
@@ -89,7 +89,7 @@ fn the_key_is_shown_nowhere() {
         "application/json",
         format!(r#"{{"id":"a","status":"b","files":[{{"id":"f","name":["{key}"]}}],"artifacts":"{key}"}}"#),
     )));
-    let agent = nomic.agent(&"a".into()).unwrap();
+    let agent = nomic.agent("a").unwrap();
     assert!(agent.artifacts.is_empty() && agent.files.len() == 1 && agent.files[0].name.is_none(), "{agent:?}");
     for kind in [FaultKind::ResetBefore, FaultKind::ResetInHead, FaultKind::TruncatedJson, FaultKind::MalformedJson] {
         emulator.clear_faults();
@@ -108,7 +108,7 @@ fn the_key_is_shown_nowhere() {
     ] {
         emulator.clear_faults();
         emulator.fault(Fault::any(kind).forever());
-        show(&nomic.agent(&"a".into()).unwrap_err());
+        show(&nomic.agent("a").unwrap_err());
     }
 
     assert!(!debug.contains(&key), "in a Debug: {debug}");

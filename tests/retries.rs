@@ -6,7 +6,7 @@ mod common;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::{builder, emulator, nomic};
-use nomic_client::agents::{Filter, Launch};
+use nomic_client::agents::Launch;
 use nomic_client::files::Upload;
 use nomic_client::{Builder, Effect, Error, Nomic};
 use nomic_emulator::{Emulator, Fault, FaultKind, LimitModel, Limits, StallPhase};
@@ -16,7 +16,7 @@ fn launch(nomic: &Nomic) -> Result<(), Error> {
 }
 
 fn list(nomic: &Nomic) -> Result<(), Error> {
-    nomic.agents(&Filter::default()).try_for_each(|agent| agent.map(drop))
+    nomic.agents().try_for_each(|agent| agent.map(drop))
 }
 
 /// A client that gives up a silent server at once.

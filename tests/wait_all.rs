@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use common::{builder, document, emulator, impatient, nomic};
 use nomic_client::agents::{AgentStatus, Launch};
 use nomic_client::files::Upload;
+use nomic_client::job::{JobOutput, JobRef, Poll, WaitOptions};
 use nomic_client::parse::ParseJob;
-use nomic_client::{AgentId, ErrorKind, FileVersionId, JobRef, Nomic, WaitOptions, extract, parse};
+use nomic_client::{AgentId, ErrorKind, FileVersionId, Nomic};
 use nomic_emulator::{Emulator, Fault, FaultKind, LimitModel, Limits};
 use serde_json::json;
 
@@ -22,7 +23,7 @@ fn quick(emulator: &Emulator) -> Nomic {
 }
 
 fn submit(nomic: &Nomic, version: &FileVersionId) -> ParseJob {
-    nomic.parse(version, &parse::Options::default()).unwrap()
+    nomic.parse(version).unwrap()
 }
 
 #[test]
@@ -52,7 +53,7 @@ fn failed_unknown_and_endless_jobs_are_yielded_with_errors_that_name_them() {
     let emulator = emulator();
     let nomic = quick(&emulator);
     let versions = [document(&nomic)];
-    let extraction = || nomic.extract(&versions, &json!({"type": "object"}), &extract::Options::default());
+    let extraction = || nomic.extract(&versions, &json!({"type": "object"}));
     let good = extraction().unwrap();
     emulator.fault(Fault::on("submit_extract", FaultKind::JobFails("page 7 cannot be read".into())));
     let failed = extraction().unwrap();
@@ -133,8 +134,61 @@ fn many_agents_are_polled_through_the_list() {
         assert!(seen.insert(agent.id));
     }
     assert_eq!(seen.len(), 120);
-    // The last few are polled one by one.
-    assert!(emulator.received("get_agent") < 40, "{}", emulator.received("get_agent"));
+    // Each of them once, and the last few one by one.
+    assert!((120..160).contains(&emulator.received("get_agent")), "{}", emulator.received("get_agent"));
+}
+
+#[test]
+fn an_agent_is_as_complete_as_from_a_wait_even_if_the_list_leaves_details_out() {
+    let emulator = emulator();
+    let nomic = quick(&emulator);
+    let agents: Vec<_> = (0..4).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap().id).collect();
+    let brief: Vec<_> = agents.iter().map(|id| json!({"id": id, "status": "finished"})).collect();
+    let body = json!({"data": brief, "nextCursor": null}).to_string();
+    let (content_type, headers) = ("application/json".to_owned(), Vec::new());
+    let list = FaultKind::Status { status: 200, body, content_type, headers, acted: false };
+    emulator.fault(Fault::on("list_agents", list).forever());
+    let mut yielded = 0;
+    for (id, agent) in nomic.wait_all_with(agents, &impatient(TIMEOUT)) {
+        let agent = agent.unwrap();
+        assert_eq!(agent, nomic.wait(&id).unwrap());
+        assert!(!agent.artifacts.is_empty() && agent.created_at.is_some(), "{agent:?}");
+        yielded += 1;
+    }
+    assert_eq!((yielded, emulator.received("list_agents")), (4, 1));
+}
+
+#[test]
+fn jobs_of_different_kinds_are_waited_for_together() {
+    let emulator = emulator();
+    let nomic = quick(&emulator);
+    let version = document(&nomic);
+    let parse = submit(&nomic, &version);
+    let extract = nomic.extract([&version], &json!({"type": "object"})).unwrap();
+    let agents: Vec<_> = (0..3).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap()).collect();
+    let jobs: Vec<JobRef> =
+        [JobRef::from(&parse), JobRef::from(&extract)].into_iter().chain(agents.iter().map(JobRef::from)).collect();
+    let stored = serde_json::to_string(&jobs).unwrap();
+    let jobs: Vec<JobRef> = serde_json::from_str(&stored).unwrap();
+    let mut seen = HashSet::new();
+    for (job, output) in nomic.wait_all_with(jobs.clone(), &impatient(TIMEOUT)) {
+        match (&job, output.unwrap()) {
+            (JobRef::Parse(_), JobOutput::Parsed(parsed)) => assert!(!parsed.text().is_empty()),
+            (JobRef::Extract(_), JobOutput::Extracted(extracted)) => assert!(extracted.value.is_object()),
+            (JobRef::Agent(id), JobOutput::Agent(agent)) => assert_eq!(*id, agent.id),
+            other => panic!("{other:?}"),
+        }
+        assert!(seen.insert(job));
+    }
+    assert_eq!(seen, jobs.iter().cloned().collect());
+    assert_eq!(emulator.received("list_agents"), 1);
+    assert!(matches!(nomic.wait(&jobs[0]).unwrap(), JobOutput::Parsed(_)));
+    assert!(matches!(nomic.poll(&jobs[4]).unwrap(), Poll::Done(JobOutput::Agent(_))));
+
+    emulator.fault(Fault::on("submit_parse", FaultKind::JobFails("page 7 cannot be read".into())));
+    let failed = JobRef::from(&submit(&nomic, &version));
+    let error = nomic.wait(&failed).unwrap_err();
+    assert!(error.is_job_failed() && error.job() == Some(&failed) && error.operation() == Some("get_parse"), "{error}");
 }
 
 #[test]
@@ -162,11 +216,11 @@ fn what_a_list_showed_before_it_failed_is_yielded_once() {
     let ended = |agents: Vec<AgentId>| -> HashSet<_> {
         nomic.wait_all_with(agents, &impatient(TIMEOUT)).map(|(_, ended)| ended.unwrap().id).collect()
     };
-    assert_eq!((ended(agents.clone()).len(), emulator.received("get_agent")), (120, 20));
+    assert_eq!((ended(agents.clone()).len(), emulator.received("get_agent")), (120, 120));
     emulator.clear_faults();
     emulator.fault(Fault::on("list_agents", FaultKind::ResetBefore).skip(1).forever());
     assert_eq!(ended(agents.into_iter().rev().collect()).len(), 120);
-    assert_eq!(emulator.received("get_agent"), 40);
+    assert_eq!(emulator.received("get_agent"), 240);
 }
 
 #[test]
@@ -227,7 +281,7 @@ fn the_final_poll_of_many_jobs_is_sent_at_the_timeout() {
     let nomic = quick(&emulator);
     emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
     let job = submit(&nomic, &document(&nomic));
-    let options = WaitOptions { initial_interval: Duration::from_secs(60), ..impatient(Duration::from_millis(300)) };
+    let options = impatient(Duration::from_millis(300)).initial_interval(Duration::from_secs(60));
     let began = Instant::now();
     assert!(nomic.wait_all_with([job], &options).all(|(_, outcome)| outcome.unwrap_err().is_timeout()));
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
@@ -251,7 +305,7 @@ fn many_jobs_time_out_together_without_a_final_poll_for_each() {
     let nomic = nomic(&emulator);
     let jobs: Vec<_> = (0..200).map(|_| submit(&nomic, &document(&nomic))).collect();
     let began = Instant::now();
-    let outcomes: Vec<_> = nomic.wait_all_with(jobs, &WaitOptions::with_timeout(Duration::from_secs(1))).collect();
+    let outcomes: Vec<_> = nomic.wait_all_with(jobs, &WaitOptions::default().timeout(Duration::from_secs(1))).collect();
     assert!(outcomes.len() == 200 && outcomes.iter().all(|(_, outcome)| outcome.as_ref().unwrap_err().is_timeout()));
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
@@ -291,7 +345,7 @@ fn five_hundred_jobs_are_yielded_as_they_end_within_the_quota_and_uploads_are_no
             (0..100).map(upload).max().unwrap()
         }
     });
-    let options = WaitOptions { initial_interval: Duration::from_millis(200), ..WaitOptions::default() };
+    let options = WaitOptions::default().initial_interval(Duration::from_millis(200));
     let mut lags: Vec<Duration> = nomic
         .wait_all_with(jobs, &options)
         .map(|(job, parsed)| {
@@ -333,7 +387,7 @@ fn time_spent_on_reading_a_result_counts_against_no_job() {
     // take longer than the timeout and the time for a final poll.
     emulator.fault(Fault::on("get_parse", FaultKind::Delay(Duration::from_millis(3600))).skip(3).times(2));
     let timeout = Duration::from_millis(2000);
-    let options = WaitOptions { initial_interval: Duration::from_millis(1500), ..WaitOptions::with_timeout(timeout) };
+    let options = WaitOptions::default().timeout(timeout).initial_interval(Duration::from_millis(1500));
     let failed = nomic.wait_all_with(jobs, &options).find_map(|(_, parsed)| parsed.err());
     assert!(failed.is_none(), "{failed:?}");
 }

@@ -90,7 +90,7 @@ fn fetch(instance: Option<&str>) -> Result<String, Box<dyn Error>> {
         .connect_timeout(Duration::from_secs(5))
         .deadline(Duration::from_secs(30))
         .build()?;
-    let options = codes::Options { limit: Some(1), ..codes::Options::default() };
+    let options = LIMITED:1;
     let sections = nomic.search_codes(QUERY, JURISDICTION, CODE_TYPE, &options)?;
     Ok(sections.first().ok_or("the service found no matching section")?.text())
 }

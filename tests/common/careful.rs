@@ -5,12 +5,11 @@ use std::fmt::Write;
 use std::thread::sleep;
 use std::time::Duration;
 
-use nomic_client::agents::{Agent, Filter, Launch};
-use nomic_client::files::{Search, Upload};
+use nomic_client::agents::{Agent, Launch};
+use nomic_client::files::Upload;
 use nomic_client::job::WaitOptions;
-use nomic_client::{
-    Effect, Error, ErrorKind, FileId, FileVersionId, Job, JobRef, Nomic, Poll, Result, extract, operations, parse,
-};
+use nomic_client::job::{Job, JobRef, Poll};
+use nomic_client::{Effect, Error, ErrorKind, FileId, FileVersionId, Nomic, Result, extract, operations};
 use nomic_emulator::{Chance, Emulator};
 use serde_json::{Value, json};
 
@@ -104,7 +103,7 @@ impl<'a> Careful<'a> {
         let document = self.account.document;
         let act = |nomic: &Nomic| nomic.upload(upload()).map(|file| (file.id, Some(file.file_version_id)));
         let look = |nomic: &Nomic| {
-            let hits = nomic.search_files(&document.name(), &Search::default());
+            let hits = nomic.search_files(&document.name());
             hits.map(|hit| hit.map(|hit| (hit.id, None))).next().transpose()
         };
         // Who finds the file after a lost answer does not learn its version, and cannot have it parsed.
@@ -118,7 +117,7 @@ impl<'a> Careful<'a> {
     pub(crate) fn work(&mut self) -> Option<Agent> {
         let document = self.account.document;
         if let Some(version) = self.account.version.clone() {
-            let parse = |nomic: &Nomic| nomic.parse(&version, &parse::Options::default());
+            let parse = |nomic: &Nomic| nomic.parse(&version);
             if let Some(parsed) = self.act(1, parse, None).and_then(|job| self.wait("get_parse", &job)) {
                 let (text, found) = (document.text(), parsed.text());
                 let whole = text.lines().all(|line| found.contains(line));
@@ -128,7 +127,8 @@ impl<'a> Careful<'a> {
                 "permitNumber": {"type": "string"}, "numberOfStoreys": {"type": "integer"},
             }});
             let versions = [version];
-            let extract = |nomic: &Nomic| nomic.extract(&versions, &schema, &extract::Options::with_citations());
+            let extract =
+                |nomic: &Nomic| nomic.extract_with(&versions, &schema, &extract::Options::default().citations(true));
             if let Some(extracted) = self.act(2, extract, None).and_then(|job| self.wait("get_extract", &job)) {
                 let expected = json!({"permitNumber": document.permit(), "numberOfStoreys": document.storeys()});
                 let cited = extracted.citations_of("permitNumber");
@@ -141,7 +141,7 @@ impl<'a> Careful<'a> {
         let launched = |nomic: &Nomic| nomic.launch_agent(&launch);
         let look = |nomic: &Nomic| {
             let is_ours = |agent: &Agent| agent.files.iter().any(|own| own.id.as_ref() == Some(&file));
-            let mut newest = nomic.agents(&Filter::default()).page_size(100).take(200);
+            let mut newest = nomic.agents().page_size(100).take(200);
             newest.find(|agent| agent.as_ref().map_or(true, is_ours)).transpose()
         };
         let agent = self.act(3, launched, Some(("list_agents", &look)))?;

@@ -33,7 +33,7 @@ pub(crate) fn document(nomic: &Nomic) -> FileVersionId {
 
 /// Polls every few milliseconds.
 pub(crate) fn impatient(timeout: Duration) -> WaitOptions {
-    WaitOptions { timeout, initial_interval: Duration::from_millis(5), ..WaitOptions::default() }
+    WaitOptions::default().timeout(timeout).initial_interval(Duration::from_millis(5))
 }
 
 /// The sample document.

@@ -15,9 +15,10 @@ use std::sync::atomic::AtomicPtr;
 use std::time::Duration;
 
 use nomic_client::files::Upload;
+use nomic_client::job::WaitOptions;
 use nomic_client::operations::Method;
 use nomic_client::users::{Filter, User};
-use nomic_client::{Listing, Request, WaitOptions, parse};
+use nomic_client::{Listing, Request};
 use serde_json::{Map, Value};
 
 use crate::boundary::{c_string, drop_guarded, guard, into_raw, null_out, optional_string, required, set_out, string};
@@ -166,7 +167,7 @@ pub unsafe extern "C" fn nomic_parse(
         let nomic = required("nomic", nomic)?;
         // SAFETY: the caller guarantees that it is a string.
         let file_version_id = unsafe { string("file_version_id", file_version_id) }?;
-        let job = nomic.0.parse(&file_version_id.into(), &parse::Options::default())?;
+        let job = nomic.0.parse(file_version_id)?;
         *task_id = into_raw(job.task_id.as_str());
         Ok(())
     })
@@ -201,7 +202,7 @@ pub unsafe extern "C" fn nomic_wait_parse(
         // SAFETY: the caller guarantees that it is a string.
         let job = nomic.0.parse_job(unsafe { string("task_id", task_id) }?);
         let options = match u64::try_from(timeout_ms) {
-            Ok(millis) => WaitOptions::with_timeout(Duration::from_millis(millis)),
+            Ok(millis) => WaitOptions::default().timeout(Duration::from_millis(millis)),
             Err(_) => WaitOptions::default(),
         };
         let parsed = nomic.0.wait_with(&job, &options)?;
@@ -229,8 +230,11 @@ pub unsafe extern "C" fn nomic_users(
         let users = required("users", null_out(users))?;
         let nomic = required("nomic", nomic)?;
         // SAFETY: the caller guarantees that it is a string or NULL.
-        let email = unsafe { optional_string("email", email) }?.map(str::to_owned);
-        let listing = nomic.0.users(&Filter { email });
+        let filter = match unsafe { optional_string("email", email) }? {
+            Some(email) => Filter::default().email(email),
+            None => Filter::default(),
+        };
+        let listing = nomic.0.users_with(&filter);
         let null = ptr::null();
         let current = NomicUser { id: null, email: null, name: null, json: null, disabled: false };
         *users = Box::into_raw(Box::new(NomicUsers { listing, current, strings: Vec::new() }));

@@ -7,9 +7,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use nomic_client::Nomic;
 use nomic_client::job::JobStatus;
+use nomic_client::job::Poll;
 use nomic_client::parse::Parsed;
-use nomic_client::{Nomic, Poll};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 

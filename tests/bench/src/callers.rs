@@ -43,7 +43,9 @@ impl Caller for Ours {
             What::Launch => self.0.launch_agent(&Launch::prompt("Go.")).is_ok(),
             What::Upload => self.0.upload(Upload::from_bytes("a.txt", "Level: 1")).is_ok(),
             What::Poll => self.0.projects().next().is_some_and(|project| project.is_ok()),
-            What::Search => self.0.search_codes("door", "texas", "building", &codes::Options::default()).is_ok(),
+            What::Search => {
+                self.0.search_codes(&codes::Search::new("door").jurisdiction("texas").code_type("building")).is_ok()
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use nomic_client::agents::{Agent, Filter};
+use nomic_client::agents::Agent;
 use nomic_client::{Nomic, Page};
 
 use crate::served::Server;
@@ -17,7 +17,7 @@ pub fn run() -> ExitCode {
     let server = Server::start(&["pages", PAGES]);
     let url = format!("http://{}/api/v0", server.address);
     let nomic = Nomic::new(&url, "npk_bench").expect("a good URL and key");
-    let ours = || nomic.agents(&Filter::default()).page_size(100).inspect(|agent| assert!(agent.is_ok())).count();
+    let ours = || nomic.agents().page_size(100).inspect(|agent| assert!(agent.is_ok())).count();
     let agent = ureq::Agent::new_with_defaults();
     let by_hand = || {
         let (mut cursor, mut count) = (String::new(), 0);

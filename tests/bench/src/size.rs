@@ -17,7 +17,7 @@ const PROGRAMS: [Program; 6] = [
         "nomic-client",
         "nomic-client = { path = \"{}\" }",
         r#"fn main() -> nomic_client::Result<()> {
-            println!("{:?}", nomic_client::Nomic::from_env()?.agent(&"a".into())?);
+            println!("{:?}", nomic_client::Nomic::from_env()?.agent("a")?);
             Ok(())
         }"#,
     ),

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use nomic_client::files::{Search, Upload};
+use nomic_client::files::Upload;
 use nomic_client::job::WaitOptions;
-use nomic_client::{Nomic, Result, agents, analytics, api_keys, audit_logs, codes, users};
+use nomic_client::{Nomic, Result, codes};
 use nomic_emulator::{Chance, Emulator, LimitModel, Limits, routes};
 use serde_json::{Value, json};
 
@@ -146,11 +146,10 @@ fn task(nomic: &Nomic, chance: &mut Chance, number: u64, folder: &Path) -> Accou
     // Of the larger ones there are fewer.
     let size = if kind == 3 { 1 << (10 + chance.below(13).min(chance.below(13))) } else { chance.below(8000) };
     let document = Document { number, size: size as usize };
-    let options = WaitOptions {
-        initial_interval: Duration::from_millis(20),
-        initial_phase: Duration::ZERO,
-        ..WaitOptions::with_timeout(Duration::from_secs(1))
-    };
+    let options = WaitOptions::default()
+        .timeout(Duration::from_secs(1))
+        .initial_interval(Duration::from_millis(20))
+        .initial_phase(Duration::ZERO);
     let mut caller = Careful::new(nomic, document, options);
     if kind > 3 {
         look_around(&mut caller, chance);
@@ -185,16 +184,16 @@ fn look_around(caller: &mut Careful<'_>, chance: &mut Chance) {
         items.take(120).try_for_each(|item| item.map(drop))
     }
     let _ = match chance.below(9) {
-        0 => caller.read("list_agents", |nomic| count(nomic.agents(&agents::Filter::default()).page_size(50))),
-        1 => caller.read("search_files", |nomic| count(nomic.search_files("permit", &Search::default()).page_size(50))),
-        2 => caller.read("list_users", |nomic| count(nomic.users(&users::Filter::default()).page_size(10))),
-        3 => caller.read("list_api_keys", |nomic| count(nomic.api_keys(&api_keys::Filter::default()))),
-        4 => caller.read("list_audit_logs", |nomic| count(nomic.audit_logs(&audit_logs::Filter::default()))),
-        5 => caller.read("list_user_analytics", |nomic| count(nomic.user_analytics(&analytics::Filter::default()))),
+        0 => caller.read("list_agents", |nomic| count(nomic.agents().page_size(50))),
+        1 => caller.read("search_files", |nomic| count(nomic.search_files("permit").page_size(50))),
+        2 => caller.read("list_users", |nomic| count(nomic.users().page_size(10))),
+        3 => caller.read("list_api_keys", |nomic| count(nomic.api_keys())),
+        4 => caller.read("list_audit_logs", |nomic| count(nomic.audit_logs())),
+        5 => caller.read("list_user_analytics", |nomic| count(nomic.user_analytics())),
         6 => caller.read("list_projects", |nomic| count(nomic.projects())),
         7 => caller.read("list_workflows", |nomic| count(nomic.workflows())),
         _ => caller.read("search_codes", |nomic| {
-            nomic.search_codes("door", "texas", "building", &codes::Options::default()).map(drop)
+            nomic.search_codes(&codes::Search::new("door").jurisdiction("texas").code_type("building")).map(drop)
         }),
     };
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use nomic_client::agents::Launch;
 use nomic_client::files::Upload;
-use nomic_client::{Job, JobRef, Nomic, Result, parse};
+use nomic_client::job::{Job, JobRef};
+use nomic_client::{Nomic, Result};
 use nomic_emulator::{Emulator, LimitModel, Limits};
 
 const JOBS: usize = 500;
@@ -88,7 +89,7 @@ fn measure(kind: Kind, model: LimitModel) -> Row {
     std::thread::scope(|scope| {
         let uploads = scope.spawn(|| (0..20).map(|_| upload(&nomic)).max().unwrap_or_default());
         let (mut lags, failed) = match kind {
-            Kind::Parse => hand_out(&nomic, || nomic.parse(&version, &parse::Options::default())),
+            Kind::Parse => hand_out(&nomic, || nomic.parse(&version)),
             Kind::Agents => hand_out(&nomic, || nomic.launch_agent(&Launch::prompt("Go."))),
         };
         lags.sort();

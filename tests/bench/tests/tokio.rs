@@ -8,9 +8,9 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use nomic_client::agents::{Filter, Launch};
+use nomic_client::agents::Launch;
 use nomic_client::files::Upload;
-use nomic_client::{Builder, Nomic, parse};
+use nomic_client::{Builder, Nomic};
 use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
 use tokio::runtime::{self, Runtime};
 
@@ -36,10 +36,10 @@ fn in_a_task<T: Send + 'static>(runtime: &Runtime, work: impl FnOnce() -> T + Se
 /// A call of every kind.
 fn use_all(nomic: &Nomic) {
     let file = nomic.upload(Upload::from_bytes("permit.txt", "Permit number: OG-2026-114\n")).unwrap();
-    let job = nomic.parse(&file.file_version_id, &parse::Options::default()).unwrap();
+    let job = nomic.parse(&file.file_version_id).unwrap();
     assert!(nomic.wait(&job).unwrap().text().contains("OG-2026-114"));
     let launched: Vec<_> = (0..3).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap()).collect();
-    let mut listed = nomic.agents(&Filter::default()).page_size(2).map(|agent| agent.unwrap().id);
+    let mut listed = nomic.agents().page_size(2).map(|agent| agent.unwrap().id);
     assert!(listed.any(|id| id == launched[0].id), "on a page after the first");
     assert!(nomic.wait_all(launched).all(|(_, agent)| agent.is_ok()));
 }
@@ -109,7 +109,7 @@ fn the_last_clone_may_be_dropped_on_any_thread_while_others_call() {
         }
         // The last one of all, with idle connections and a listing that holds another clone.
         let nomic = builder(&emulator).build().unwrap();
-        let mut agents = nomic.agents(&Filter::default()).page_size(1);
+        let mut agents = nomic.agents().page_size(1);
         agents.next().unwrap().unwrap();
         in_a_task(&runtime, move || drop(nomic));
         in_a_task(&runtime, move || {

@@ -2,8 +2,8 @@
 //! counts the operations as it does, and shows errors as they are printed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
-use nomic_client::agents::{Filter, Launch};
-use nomic_client::files::{Search, Upload};
+use nomic_client::agents::Launch;
+use nomic_client::files::Upload;
 use nomic_client::{Error, Nomic, analytics, api_keys, audit_logs, codes, extract, operations, parse, users};
 use nomic_contract::Contract;
 use nomic_emulator::{Emulator, Fault, FaultKind};
@@ -84,8 +84,8 @@ fn the_errors_that_the_readme_shows_are_printed_so() {
     emulator.fault(Fault::on("upload_file", FaultKind::ResetAfter));
     let printed = [
         files_only.launch_agent(&Launch::prompt("Go.")).unwrap_err(),
-        nomic.parse(&"7".into(), &parse::Options::default()).unwrap_err(),
-        nowhere.agent(&"019abc12-3456-7890-abcd-ef1234567890".into()).unwrap_err(),
+        nomic.parse("7").unwrap_err(),
+        nowhere.agent("019abc12-3456-7890-abcd-ef1234567890").unwrap_err(),
         nomic.upload(Upload::from_bytes("a.txt", "a")).unwrap_err(),
     ];
     let shown = README.split_once("```text\n").and_then(|(_, rest)| rest.split_once("```")).expect("the lines").0;
@@ -102,31 +102,33 @@ fn call(nomic: &Nomic, operation: &str) -> Result<(), Error> {
     let id = "019abc12-3456-7890-abcd-ef1234567890";
     match operation {
         "upload_file" => nomic.upload(Upload::from_bytes("a.txt", "a")).map(drop),
-        "search_files" => nomic.search_files("a", &Search::default()).pages().next().unwrap().map(drop),
-        "submit_parse" => nomic.parse(&id.into(), &parse::Options::default()).map(drop),
+        "search_files" => nomic.search_files("a").pages().next().unwrap().map(drop),
+        "submit_parse" => nomic.parse(id).map(drop),
         "get_parse" => nomic.poll(&nomic.parse_job(id)).map(drop),
-        "submit_extract" => nomic.extract(&[id.into()], &json!({}), &extract::Options::default()).map(drop),
+        "submit_extract" => nomic.extract([id], &json!({})).map(drop),
         "get_extract" => nomic.poll(&nomic.extract_job(id)).map(drop),
         "launch_agent" => nomic.launch_agent(&Launch::prompt("Go.")).map(drop),
-        "list_agents" => nomic.agents(&Filter::default()).pages().next().unwrap().map(drop),
-        "get_agent" => nomic.agent(&id.into()).map(drop),
-        "delete_agent" => nomic.delete_agent(&id.into()),
-        "follow_up_agent" => nomic.follow_up_agent(&id.into(), "More.").map(drop),
-        "stop_agent" => nomic.stop_agent(&id.into()).map(|said| assert!(said.is_some(), "{said:?}")),
-        "get_agent_conversation" => nomic.conversation(&id.into()).map(drop),
-        "list_artifacts" => nomic.artifacts(&id.into()).pages().next().unwrap().map(drop),
-        "get_artifact" => nomic.artifact(&id.into(), &id.into()).map(drop),
+        "list_agents" => nomic.agents().pages().next().unwrap().map(drop),
+        "get_agent" => nomic.agent(id).map(drop),
+        "delete_agent" => nomic.delete_agent(id),
+        "follow_up_agent" => nomic.follow_up_agent(id, "More.").map(drop),
+        "stop_agent" => nomic.stop_agent(id).map(|said| assert!(said.is_some(), "{said:?}")),
+        "get_agent_conversation" => nomic.conversation(id).map(drop),
+        "list_artifacts" => nomic.artifacts(id).pages().next().unwrap().map(drop),
+        "get_artifact" => nomic.artifact(id, id).map(drop),
         "list_workflows" => nomic.workflows().pages().next().unwrap().map(drop),
         "list_projects" => nomic.projects().pages().next().unwrap().map(drop),
-        "search_codes" => nomic.search_codes("doors", "texas", "building", &codes::Options::default()).map(drop),
-        "list_users" => nomic.users(&users::Filter::default()).pages().next().unwrap().map(drop),
-        "get_user" => nomic.user(&id.into()).map(drop),
-        "disable_user" => nomic.disable_user(&id.into(), None).map(|said| assert!(said.is_some(), "{said:?}")),
-        "enable_user" => nomic.enable_user(&id.into()).map(|said| assert!(said.is_some(), "{said:?}")),
-        "list_api_keys" => nomic.api_keys(&api_keys::Filter::default()).pages().next().unwrap().map(drop),
-        "revoke_api_key" => nomic.revoke_api_key(&id.into()).map(|said| assert!(said.is_some(), "{said:?}")),
-        "list_audit_logs" => nomic.audit_logs(&audit_logs::Filter::default()).pages().next().unwrap().map(drop),
-        "list_user_analytics" => nomic.user_analytics(&analytics::Filter::default()).pages().next().unwrap().map(drop),
+        "search_codes" => {
+            nomic.search_codes(&codes::Search::new("doors").jurisdiction("texas").code_type("building")).map(drop)
+        }
+        "list_users" => nomic.users().pages().next().unwrap().map(drop),
+        "get_user" => nomic.user(id).map(drop),
+        "disable_user" => nomic.disable_user(id).map(|said| assert!(said.is_some(), "{said:?}")),
+        "enable_user" => nomic.enable_user(id).map(|said| assert!(said.is_some(), "{said:?}")),
+        "list_api_keys" => nomic.api_keys().pages().next().unwrap().map(drop),
+        "revoke_api_key" => nomic.revoke_api_key(id).map(|said| assert!(said.is_some(), "{said:?}")),
+        "list_audit_logs" => nomic.audit_logs().pages().next().unwrap().map(drop),
+        "list_user_analytics" => nomic.user_analytics().pages().next().unwrap().map(drop),
         other => panic!("no method calls {other}"),
     }
 }
@@ -197,11 +199,11 @@ fn an_answer_without_a_body_is_a_success_where_the_contract_allows_it() {
         sorted(silent.into_iter()),
         ["delete_agent", "disable_user", "enable_user", "revoke_api_key", "stop_agent"]
     );
-    assert_eq!(nomic.stop_agent(&"a".into()).unwrap(), None);
-    nomic.delete_agent(&"a".into()).unwrap();
-    assert_eq!(nomic.disable_user(&"a".into(), Some("gone")).unwrap(), None);
-    assert_eq!(nomic.enable_user(&"a".into()).unwrap(), None);
-    assert_eq!(nomic.revoke_api_key(&"a".into()).unwrap(), None);
+    assert_eq!(nomic.stop_agent("a").unwrap(), None);
+    nomic.delete_agent("a").unwrap();
+    assert_eq!(nomic.disable_user("a").unwrap(), None);
+    assert_eq!(nomic.enable_user("a").unwrap(), None);
+    assert_eq!(nomic.revoke_api_key("a").unwrap(), None);
 }
 
 /// Reads an example with an unknown field in every object, and writes it again: how many of these are left. And what of

@@ -9,12 +9,13 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use nomic_client::agents::{Filter, Launch};
-use nomic_client::files::{Search, Upload};
+use nomic_client::agents::Launch;
+use nomic_client::files::Upload;
+use nomic_client::job::Poll;
 use nomic_client::operations::{self, Method, Operation};
 use nomic_client::{
-    AgentId, ApiKeyId, ArtifactId, Builder, Effect, Error, ErrorKind, FileVersionId, Nomic, Poll, TaskId,
-    TransportPhase, UserId, analytics, api_keys, audit_logs, codes, extract, parse, users,
+    AgentId, ApiKeyId, ArtifactId, Builder, Effect, Error, ErrorKind, FileVersionId, Nomic, TaskId, TransportPhase,
+    UserId, api_keys, codes, users,
 };
 use nomic_emulator::{Emulator, Fault, FaultKind, Limits, StallPhase};
 use serde_json::json;
@@ -46,17 +47,14 @@ impl Fixture {
         let schema = json!({"type": "object"});
         let agent = nomic.wait(&nomic.launch_agent(&Launch::prompt("Go.")).unwrap()).unwrap();
         // Somebody else's: the own key is needed.
-        let user = nomic.users(&users::Filter::default()).nth(5).unwrap().unwrap().id;
-        let keys = api_keys::Filter { user_id: Some(user.clone()), include_revoked: true };
+        let user = nomic.users().nth(5).unwrap().unwrap().id;
+        let keys = api_keys::Filter::default().user_id(user.clone()).include_revoked(true);
         Self {
-            parse: nomic.parse(&version, &parse::Options::default()).unwrap().task_id,
-            extract: nomic
-                .extract(std::slice::from_ref(&version), &schema, &extract::Options::default())
-                .unwrap()
-                .task_id,
+            parse: nomic.parse(&version).unwrap().task_id,
+            extract: nomic.extract(std::slice::from_ref(&version), &schema).unwrap().task_id,
             artifact: agent.artifacts[0].id.clone(),
             agent: agent.id,
-            key: nomic.api_keys(&keys).next().unwrap().unwrap().id,
+            key: nomic.api_keys_with(&keys).next().unwrap().unwrap().id,
             user,
             version,
         }
@@ -68,16 +66,16 @@ impl Fixture {
         }
         match operation {
             "upload_file" => nomic.upload(Upload::from_bytes("b.txt", vec![b'x'; 300_000])).map(drop),
-            "search_files" => nomic.search_files("a", &Search::default()).pages().next().unwrap().map(drop),
-            "submit_parse" => nomic.parse(&self.version, &parse::Options::default()).map(drop),
+            "search_files" => nomic.search_files("a").pages().next().unwrap().map(drop),
+            "submit_parse" => nomic.parse(&self.version).map(drop),
             "get_parse" => nomic.poll(&nomic.parse_job(self.parse.clone())).map(asked),
-            "submit_extract" => {
-                nomic.extract(std::slice::from_ref(&self.version), &json!({}), &extract::Options::default()).map(drop)
-            }
+            "submit_extract" => nomic.extract(std::slice::from_ref(&self.version), &json!({})).map(drop),
             "get_extract" => nomic.poll(&nomic.extract_job(self.extract.clone())).map(asked),
-            "search_codes" => nomic.search_codes("door", "texas", "building", &codes::Options::default()).map(drop),
+            "search_codes" => {
+                nomic.search_codes(&codes::Search::new("door").jurisdiction("texas").code_type("building")).map(drop)
+            }
             "launch_agent" => nomic.launch_agent(&Launch::prompt("Go.")).map(drop),
-            "list_agents" => nomic.agents(&Filter::default()).pages().next().unwrap().map(drop),
+            "list_agents" => nomic.agents().pages().next().unwrap().map(drop),
             "get_agent" => nomic.agent(&self.agent).map(drop),
             "delete_agent" => nomic.delete_agent(&self.agent).map(drop),
             "follow_up_agent" => nomic.follow_up_agent(&self.agent, "More.").map(drop),
@@ -87,16 +85,16 @@ impl Fixture {
             "get_artifact" => nomic.artifact(&self.agent, &self.artifact).map(drop),
             "list_workflows" => nomic.workflows().pages().next().unwrap().map(drop),
             "list_projects" => nomic.projects().pages().next().unwrap().map(drop),
-            "list_users" => nomic.users(&users::Filter::default()).pages().next().unwrap().map(drop),
+            "list_users" => nomic.users().pages().next().unwrap().map(drop),
             "get_user" => nomic.user(&self.user).map(drop),
-            "disable_user" => nomic.disable_user(&self.user, Some("test")).map(drop),
-            "enable_user" => nomic.enable_user(&self.user).map(drop),
-            "list_api_keys" => nomic.api_keys(&api_keys::Filter::default()).pages().next().unwrap().map(drop),
-            "revoke_api_key" => nomic.revoke_api_key(&self.key).map(drop),
-            "list_audit_logs" => nomic.audit_logs(&audit_logs::Filter::default()).pages().next().unwrap().map(drop),
-            "list_user_analytics" => {
-                nomic.user_analytics(&analytics::Filter::default()).pages().next().unwrap().map(drop)
+            "disable_user" => {
+                nomic.disable_user_with(&self.user, &users::DisableOptions::default().reason("test")).map(drop)
             }
+            "enable_user" => nomic.enable_user(&self.user).map(drop),
+            "list_api_keys" => nomic.api_keys().pages().next().unwrap().map(drop),
+            "revoke_api_key" => nomic.revoke_api_key(&self.key).map(drop),
+            "list_audit_logs" => nomic.audit_logs().pages().next().unwrap().map(drop),
+            "list_user_analytics" => nomic.user_analytics().pages().next().unwrap().map(drop),
             other => panic!("nothing calls {other}"),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use nomic_client::agents::{self, AgentStatus, Dimension, Image, Launch, Prompt};
-use nomic_client::files::{Search, Upload};
+use nomic_client::files::{self, Upload};
 use nomic_client::parse::OcrLanguage;
 use nomic_client::{Nomic, analytics, api_keys, audit_logs, codes, extract, parse, users};
 use nomic_contract::Contract;
@@ -18,48 +18,37 @@ fn drive(emulator: &Emulator) {
     let nomic = Nomic::new(emulator.url(), emulator.key()).unwrap();
     let file = nomic.upload(Upload::from_bytes("a.txt", "Level: 3\n")).unwrap();
     nomic.upload(Upload::from_bytes("b.txt", "Level: 4\n").destination("x/y/b.txt")).unwrap();
-    let folder = nomic.search_files("b.txt", &Search::default()).next().unwrap().unwrap().parent_id.unwrap();
+    let folder = nomic.search_files("b.txt").next().unwrap().unwrap().parent_id.unwrap();
     nomic.upload(Upload::from_bytes("c.txt", "Level: 5\n").parent(folder).destination("z/c.txt")).unwrap();
-    let search = Search { integration_id: Some("drive".to_owned()) };
-    nomic.search_files("ä&b=c", &search).page_size(50).for_each(|hit| drop(hit.unwrap()));
+    let filter = files::Filter::default().integration_id("drive");
+    nomic.search_files_with("ä&b=c", &filter).page_size(50).for_each(|hit| drop(hit.unwrap()));
 
     for options in [
         parse::Options::default(),
-        parse::Options {
-            ocr_language: Some(OcrLanguage::ChineseJapaneseEnglish),
-            figure_summary: Some(true),
-            table_summary: Some(false),
-            summary_word_limit: Some(10),
-            embed_chunks: Some(false),
-        },
-        parse::Options {
-            summary_word_limit: Some(100),
-            ocr_language: Some(OcrLanguage::English),
-            ..Default::default()
-        },
+        parse::Options::default()
+            .ocr_language(OcrLanguage::ChineseJapaneseEnglish)
+            .figure_summary(true)
+            .table_summary(false)
+            .summary_word_limit(10)
+            .embed_chunks(false),
+        parse::Options::default().summary_word_limit(100).ocr_language(OcrLanguage::English),
     ] {
-        nomic.wait(&nomic.parse(&file.file_version_id, &options).unwrap()).unwrap();
+        nomic.wait(&nomic.parse_with(&file.file_version_id, &options).unwrap()).unwrap();
     }
     let schema = json!({"type": "object", "properties": {"level": {"type": "integer"}}});
     for citations in [true, false] {
-        let files = [file.file_version_id.clone(), file.file_version_id.clone()];
-        nomic.wait(&nomic.extract(&files, &schema, &extract::Options { citations }).unwrap()).unwrap();
+        let files = [&file.file_version_id, &file.file_version_id];
+        let options = extract::Options::default().citations(citations);
+        nomic.wait(&nomic.extract_with(files, &schema, &options).unwrap()).unwrap();
     }
 
-    for options in [
-        codes::Options::default(),
-        codes::Options { year: Some(2021), limit: Some(50), keywords: vec!["sprinkler".to_owned()] },
-    ] {
-        nomic.search_codes("sprinkler", "texas", "building", &options).unwrap();
-    }
+    let search = codes::Search::new("sprinkler").jurisdiction("texas").code_type("building");
+    nomic.search_codes(&search).unwrap();
+    nomic.search_codes(&search.year(2021).limit(50).keyword("sprinkler")).unwrap();
 
     let image = Image::from_bytes_with_size(b"no image", Dimension { width: 1, height: 1 });
     let project = nomic.projects().page_size(1).next().unwrap().unwrap();
-    let simple = Launch {
-        project_id: Some(project.id),
-        file_ids: vec![file.id.clone()],
-        ..Launch::prompt(Prompt::new("Go.").image(image.clone()))
-    };
+    let simple = Launch::prompt(Prompt::new("Go.").image(image.clone())).project(project.id).files([&file.id]);
     let agent = nomic.wait(&nomic.launch_agent(&simple).unwrap()).unwrap();
     for workflow in nomic.workflows().page_size(2) {
         let workflow = workflow.unwrap();
@@ -69,12 +58,10 @@ fn drive(emulator: &Emulator) {
         }
         nomic.launch_agent(&launch).unwrap();
     }
-    let filter = agents::Filter {
-        status: Some(AgentStatus::Finished),
-        workflow_id: Some("019abc12-3456-7890-abcd-ef1234567890".into()),
-    };
-    nomic.agents(&filter).page_size(100).for_each(|agent| drop(agent.unwrap()));
-    nomic.agents(&agents::Filter::default()).page_size(1).for_each(|agent| drop(agent.unwrap()));
+    let filter =
+        agents::Filter::default().status(AgentStatus::Finished).workflow_id("019abc12-3456-7890-abcd-ef1234567890");
+    nomic.agents_with(&filter).page_size(100).for_each(|agent| drop(agent.unwrap()));
+    nomic.agents().page_size(1).for_each(|agent| drop(agent.unwrap()));
     nomic.agent(&agent.id).unwrap();
     nomic.conversation(&agent.id).unwrap();
     for artifact in nomic.artifacts(&agent.id) {
@@ -84,23 +71,23 @@ fn drive(emulator: &Emulator) {
     let _ = nomic.stop_agent(&agent.id);
     nomic.delete_agent(&agent.id).unwrap();
 
-    let user = nomic.users(&users::Filter { email: Some("bob".to_owned()) }).page_size(1).next().unwrap().unwrap();
+    let user = nomic.users_with(&users::Filter::default().email("bob")).page_size(1).next().unwrap().unwrap();
     nomic.user(&user.id).unwrap();
-    nomic.disable_user(&user.id, Some("a \"reason\"")).unwrap();
+    nomic.disable_user_with(&user.id, &users::DisableOptions::default().reason("a \"reason\"")).unwrap();
     nomic.enable_user(&user.id).unwrap();
-    nomic.disable_user(&user.id, None).unwrap();
-    nomic.users(&users::Filter::default()).page_size(10).for_each(|user| drop(user.unwrap()));
-    let keys = api_keys::Filter { user_id: Some(user.id), include_revoked: true };
-    let key = nomic.api_keys(&keys).page_size(1).next().unwrap().unwrap();
+    nomic.disable_user(&user.id).unwrap();
+    nomic.users().page_size(10).for_each(|user| drop(user.unwrap()));
+    let keys = api_keys::Filter::default().user_id(user.id).include_revoked(true);
+    let key = nomic.api_keys_with(&keys).page_size(1).next().unwrap().unwrap();
     nomic.revoke_api_key(&key.id).unwrap();
-    nomic.api_keys(&api_keys::Filter::default()).for_each(|key| drop(key.unwrap()));
+    nomic.api_keys().for_each(|key| drop(key.unwrap()));
     let since = SystemTime::now() - Duration::from_secs(60);
-    let logs = audit_logs::Filter { action: Some(audit_logs::Action::UserDisabled), since: Some(since.into()) };
-    nomic.audit_logs(&logs).page_size(1).for_each(|entry| drop(entry.unwrap()));
-    nomic.audit_logs(&audit_logs::Filter::default()).page_size(1000).for_each(|entry| drop(entry.unwrap()));
-    let filter = analytics::Filter { email: Some("example.com".to_owned()) };
-    nomic.user_analytics(&filter).page_size(10).for_each(|user| drop(user.unwrap()));
-    nomic.user_analytics(&analytics::Filter::default()).for_each(|user| drop(user.unwrap()));
+    let logs = audit_logs::Filter::default().action(audit_logs::Action::UserDisabled).since(since);
+    nomic.audit_logs_with(&logs).page_size(1).for_each(|entry| drop(entry.unwrap()));
+    nomic.audit_logs().page_size(1000).for_each(|entry| drop(entry.unwrap()));
+    let filter = analytics::Filter::default().email("example.com");
+    nomic.user_analytics_with(&filter).page_size(10).for_each(|user| drop(user.unwrap()));
+    nomic.user_analytics().for_each(|user| drop(user.unwrap()));
 }
 
 /// A schema of the contract as a validator, references and all.

@@ -3,12 +3,11 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use nomic_client::agents::{self, Agent, Artifact, Launch};
-use nomic_client::files::{Search, Upload};
+use nomic_client::agents::{Agent, Artifact, Launch};
+use nomic_client::files::Upload;
+use nomic_client::job::WaitOptions;
 use nomic_client::operations::{self, Method};
-use nomic_client::{
-    AgentId, Effect, Error, Listing, Nomic, WaitOptions, analytics, api_keys, audit_logs, codes, extract, parse, users,
-};
+use nomic_client::{AgentId, Effect, Error, Listing, Nomic, codes, extract, parse};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -67,26 +66,28 @@ fn hold(nomic: &Nomic, operation: &str, method: Method) {
 
 /// Calls an operation with these ids, and looks at all that it gives.
 pub(crate) fn call(nomic: &Nomic, operation: &str, [id, other]: [&str; 2]) -> Result<(), Error> {
-    let brief = WaitOptions { timeout: Duration::from_millis(1), ..WaitOptions::default() };
+    let brief = WaitOptions::default().timeout(Duration::from_millis(1));
     match operation {
         "upload_file" => nomic.upload(Upload::from_bytes("a.txt", "a")).map(kept),
-        "search_files" => listed(nomic.search_files("a", &Search::default()), |hit| drop(hit.decoded_path())),
+        "search_files" => listed(nomic.search_files("a"), |hit| drop(hit.decoded_path())),
         "submit_parse" => {
-            let job = nomic.parse(&id.into(), &parse::Options::default())?;
+            let job = nomic.parse(id)?;
             kept(job.clone());
             nomic.wait_with(&job, &brief).map(parsed)
         }
         "get_parse" => nomic.wait_with(&nomic.parse_job(id), &brief).map(parsed),
         "submit_extract" => {
-            let job = nomic.extract(&[id.into()], &json!({}), &extract::Options::with_citations())?;
+            let job = nomic.extract_with([id], &json!({}), &extract::Options::default().citations(true))?;
             kept(job.clone());
             nomic.wait_with(&job, &brief).map(extracted)
         }
         "get_extract" => nomic.wait_with(&nomic.extract_job(id), &brief).map(extracted),
-        "search_codes" => nomic.search_codes("door", "texas", "building", &codes::Options::default()).map(|found| {
-            found.iter().for_each(|section| drop(section.text()));
-            kept(found);
-        }),
+        "search_codes" => {
+            nomic.search_codes(&codes::Search::new("door").jurisdiction("texas").code_type("building")).map(|found| {
+                found.iter().for_each(|section| drop(section.text()));
+                kept(found);
+            })
+        }
         "launch_agent" => {
             let launched = nomic.launch_agent(&Launch::prompt("Go."))?;
             agent(&launched);
@@ -95,25 +96,25 @@ pub(crate) fn call(nomic: &Nomic, operation: &str, [id, other]: [&str; 2]) -> Re
         "list_agents" => {
             let waiting = [id, other].map(AgentId::from);
             nomic.wait_all_with(waiting, &brief).for_each(|(_, ended)| drop(ended.map_err(|error| check(&error))));
-            listed(nomic.agents(&agents::Filter::default()), agent)
+            listed(nomic.agents(), agent)
         }
-        "get_agent" => nomic.agent(&id.into()).map(|found| agent(&found)),
-        "delete_agent" => nomic.delete_agent(&id.into()),
-        "follow_up_agent" => nomic.follow_up_agent(&id.into(), "More.").map(|found| agent(&found)),
-        "stop_agent" => nomic.stop_agent(&id.into()).map(kept),
-        "get_agent_conversation" => nomic.conversation(&id.into()).map(kept),
-        "list_artifacts" => listed(nomic.artifacts(&id.into()), artifact),
-        "get_artifact" => nomic.artifact(&id.into(), &other.into()).map(|found| artifact(&found)),
+        "get_agent" => nomic.agent(id).map(|found| agent(&found)),
+        "delete_agent" => nomic.delete_agent(id),
+        "follow_up_agent" => nomic.follow_up_agent(id, "More.").map(|found| agent(&found)),
+        "stop_agent" => nomic.stop_agent(id).map(kept),
+        "get_agent_conversation" => nomic.conversation(id).map(kept),
+        "list_artifacts" => listed(nomic.artifacts(id), artifact),
+        "get_artifact" => nomic.artifact(id, other).map(|found| artifact(&found)),
         "list_workflows" => listed(nomic.workflows(), |_| {}),
         "list_projects" => listed(nomic.projects(), |_| {}),
-        "list_users" => listed(nomic.users(&users::Filter::default()), |_| {}),
-        "get_user" => nomic.user(&id.into()).map(kept),
-        "disable_user" => nomic.disable_user(&id.into(), None).map(kept),
-        "enable_user" => nomic.enable_user(&id.into()).map(kept),
-        "list_api_keys" => listed(nomic.api_keys(&api_keys::Filter::default()), |_| {}),
-        "revoke_api_key" => nomic.revoke_api_key(&id.into()).map(kept),
-        "list_audit_logs" => listed(nomic.audit_logs(&audit_logs::Filter::default()), |_| {}),
-        "list_user_analytics" => listed(nomic.user_analytics(&analytics::Filter::default()), |_| {}),
+        "list_users" => listed(nomic.users(), |_| {}),
+        "get_user" => nomic.user(id).map(kept),
+        "disable_user" => nomic.disable_user(id).map(kept),
+        "enable_user" => nomic.enable_user(id).map(kept),
+        "list_api_keys" => listed(nomic.api_keys(), |_| {}),
+        "revoke_api_key" => nomic.revoke_api_key(id).map(kept),
+        "list_audit_logs" => listed(nomic.audit_logs(), |_| {}),
+        "list_user_analytics" => listed(nomic.user_analytics(), |_| {}),
         other => panic!("nothing calls {other}"),
     }
 }

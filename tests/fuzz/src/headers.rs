@@ -36,7 +36,7 @@ pub fn headers(data: &[u8]) {
         server.answers([answer(status, lines, br#"{"id":"a","status":"RUNNING","content":[]}"#)]);
         let outcome = within(deadline, || match acts {
             true => nomic.launch_agent(&Launch::prompt("Go.")).map(drop),
-            false => nomic.agent(&"a".into()).map(drop),
+            false => nomic.agent("a").map(drop),
         });
         if let Err(error) = &outcome {
             check(error);
@@ -66,7 +66,9 @@ pub fn headers(data: &[u8]) {
     }
     // The other tiers have nothing to do with it.
     server.answers([answer(200, b"", br#"{"results":[]}"#)]);
-    let other = within(deadline, || nomic.search_codes("door", "texas", "building", &codes::Options::default()));
+    let other = within(deadline, || {
+        nomic.search_codes(&codes::Search::new("door").jurisdiction("texas").code_type("building"))
+    });
     assert!(!other.is_err_and(|error| error.is_rate_limited()), "another tier is shut");
 }
 

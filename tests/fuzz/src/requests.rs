@@ -177,9 +177,10 @@ pub fn cursors(data: &[u8]) {
     let page =
         |cursor: Option<&str>| answer(200, b"", json!({"data": [], "nextCursor": cursor}).to_string().as_bytes());
     Server::here().answers([page(Some(&cursor)), page(Some(&cursor).filter(|_| again).map(String::as_str))]);
-    let filter = users::Filter::email("a&b=c");
-    let outcome =
-        within(DEADLINE, || NOMIC.with(|nomic| nomic.users(&filter).page_size(7).try_for_each(|user| user.map(drop))));
+    let filter = users::Filter::default().email("a&b=c");
+    let outcome = within(DEADLINE, || {
+        NOMIC.with(|nomic| nomic.users_with(&filter).page_size(7).try_for_each(|user| user.map(drop)))
+    });
     let requests = Server::here().requests();
     let asked: Vec<Vec<(String, String)>> = requests.iter().map(|request| query(request.target())).collect();
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -273,7 +274,7 @@ pub fn base_urls(data: &[u8]) {
 
     if base.starts_with(&server) {
         Server::here().answers([answer(404, b"", b"")]);
-        let outcome = within(DEADLINE, || nomic.user(&"a".into()));
+        let outcome = within(DEADLINE, || nomic.user("a"));
         let requests = Server::here().requests();
         let targets: Vec<_> = requests.iter().map(Request::target).collect();
         assert_eq!(targets, [format!("{}/users/a", &base[server.len()..])], "{outcome:?}");
