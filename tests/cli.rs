@@ -113,7 +113,7 @@ fn every_command_speaks_to_people_and_in_json() {
     // The command, words that people read, fields of each line of JSON.
     let cases: &[(&[&str], &str, &[&str])] = &[
         (&["upload", pdf], "version  ", &["id", "fileVersionId", "size"]),
-        (&["upload", pdf, "--path", "a/b.pdf"], "name     b.pdf", &["name"]),
+        (&["upload", pdf, "--destination", "a/b.pdf"], "name     b.pdf", &["name"]),
         (&["search", "PERMIT", "--limit", "1"], "permit.pdf", &["id", "name", "path"]),
         (&["parse", pdf, "--table-summary"], "PH-2026-0417", &["chunks"]),
         (&["parse", "--file-version", version, "--no-wait"], "-", &["kind", "id"]),
@@ -297,7 +297,7 @@ fn where_a_fate_is_unknown_the_command_shown_says_whether_it_was_done() {
         ("launch_agent", &["agents", "run", "Count the doors.", "--file", pdf], "finished"),
         ("follow_up_agent", &["agents", "follow-up", ended.id.as_str(), "And the rooms?"], "finished"),
         ("upload_file", &["upload", pdf], "permit.pdf"),
-        ("upload_file", &["upload", pdf, "--path", "a folder/it's.pdf"], "it's.pdf"),
+        ("upload_file", &["upload", pdf, "--destination", "a folder/it's.pdf"], "it's.pdf"),
         ("disable_user", &["users", "disable", "bob@example.com", "--yes"], "disabled"),
         ("enable_user", &["users", "enable", "bob@example.com"], "enabled"),
         ("delete_agent", &["agents", "delete", ended.id.as_str(), "--yes"], ""),
