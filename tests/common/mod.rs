@@ -1,6 +1,9 @@
 //! What the integration tests share: an emulator without limits, and a client of it that does not wait long.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
+pub(crate) mod program;
+mod temp_dir;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -9,6 +12,7 @@ use nomic_client::files::Upload;
 use nomic_client::job::WaitOptions;
 use nomic_client::{Builder, FileVersionId, Nomic};
 use nomic_emulator::{Emulator, Limits};
+pub(crate) use temp_dir::TempDir;
 
 /// An emulator that limits nothing and whose jobs are done at the first question.
 pub(crate) fn emulator() -> Emulator {
