@@ -31,7 +31,7 @@ struct Permit {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    // In a program of your own: let nomic = Nomic::from_env()?;
+    // Your program connects with `Nomic::from_env()?` or `Nomic::new("acme", "npk_…")?`.
     let (nomic, _emulator) = instance::connect()?;
 
     let file = nomic.upload_file(&args.document)?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::program::{ProgramOutput, example, example_on, run};
+use common::program::{ProgramOutput, cargo, example, example_on, run};
 use common::{TempDir, nomic};
 use nomic_client::audit_logs::{Action, Filter};
 use nomic_client::{api_keys, users};
@@ -78,7 +78,7 @@ fn the_quickstart_prints_what_the_document_says() {
 }
 
 #[test]
-fn the_quickstart_reads_a_document_of_your_own() {
+fn the_quickstart_accepts_another_document() {
     let emulator = emulator();
     let folder = TempDir::new();
     let document = folder.join("permit.txt");
@@ -561,7 +561,7 @@ const BUILD_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/build_
 
 /// Builds the package with the build script, and runs it.
 fn build(target: &Path, variables: &[(&str, &str)]) -> ProgramOutput {
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = cargo();
     cargo.args(["run", "--locked", "--manifest-path", BUILD_SCRIPT, "--target-dir"]);
     cargo.arg(target);
     for variable in ["NOMIC_API_KEY", "NOMIC_DOMAIN", "NOMIC_BASE_URL", "NOMIC_REFRESH"] {
@@ -574,7 +574,7 @@ fn build(target: &Path, variables: &[(&str, &str)]) -> ProgramOutput {
 fn a_build_script_fetches_a_section_once_and_uses_its_cache_without_a_network() {
     // A target directory of its own: the cache is empty at first.
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("builds");
-    let mut clean = Command::new(env!("CARGO"));
+    let mut clean = cargo();
     clean.args(["clean", "--manifest-path", BUILD_SCRIPT]);
     clean.args(["-p", "nomic-build-script", "--target-dir"]).arg(&target);
     assert!(run(&mut clean).is_success());

@@ -22,15 +22,10 @@ fn executables() -> &'static HashMap<String, PathBuf> {
         .into_iter()
         .filter_map(|(name, is_on)| is_on.then_some(name))
         .collect();
-        let mut cargo = Command::new(env!("CARGO"));
+        let mut cargo = cargo();
         cargo.args(["build", "--quiet", "--examples", "--message-format", "json-render-diagnostics"]);
         cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
         cargo.args(["--no-default-features", "--features", &features.join(",")]);
-        // Set by `cargo test`. A build script that reads them would run again, and its crate be built again.
-        let of_this_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_package)) {
-            cargo.env_remove(name);
-        }
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }
@@ -44,6 +39,17 @@ fn executables() -> &'static HashMap<String, PathBuf> {
         };
         messages.filter_map(executable).collect()
     })
+}
+
+/// Cargo, without the variables that `cargo test` sets for this package. A build script that reads them would run again,
+/// and its crate be built again.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    let is_of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_of_package)) {
+        cargo.env_remove(name);
+    }
+    cargo
 }
 
 /// An example program, without an account and without a proxy.
