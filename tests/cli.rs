@@ -8,7 +8,8 @@ use std::fs;
 #[cfg(unix)]
 use common::program::with_account;
 use common::program::{ProgramOutput, example, example_on, run};
-use common::{TempDir, document, emulator, nomic, permit_pdf};
+use common::temp_dir::TempDir;
+use common::{document, emulator, nomic, permit_pdf};
 use nomic_client::{agents, extract, parse};
 use nomic_emulator::{Emulator, Fault, FaultKind};
 use serde_json::Value;
@@ -478,7 +479,8 @@ mod signals {
     use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
 
     use super::common::program::{ProgramOutput, example, example_on, with_account};
-    use super::common::{TempDir, document, emulator, nomic, permit_pdf};
+    use super::common::temp_dir::TempDir;
+    use super::common::{document, emulator, nomic, permit_pdf};
     use super::{nomic_cli, run_suggested_command};
 
     fn spawn(emulator: &Emulator, arguments: &[&str]) -> Child {

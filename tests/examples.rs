@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::nomic;
 use common::program::{ProgramOutput, cargo, example, example_on, run};
-use common::{TempDir, nomic};
+use common::temp_dir::TempDir;
 use nomic_client::audit_logs::{Action, Filter};
 use nomic_client::{api_keys, users};
 use nomic_emulator::{Emulator, Fault, FaultKind, Limits, Snapshot};

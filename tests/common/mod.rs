@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 pub(crate) mod program;
-mod temp_dir;
+pub(crate) mod temp_dir;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -12,7 +12,6 @@ use nomic_client::files::Upload;
 use nomic_client::job::WaitOptions;
 use nomic_client::{Builder, FileVersionId, Nomic};
 use nomic_emulator::{Emulator, Limits};
-pub(crate) use temp_dir::TempDir;
 
 /// An emulator that limits nothing and whose jobs are done at the first question.
 pub(crate) fn emulator() -> Emulator {
