@@ -1,104 +1,52 @@
-//! The command line as a program of its own: what it prints, its exit codes, Ctrl-C, a terminal and a pipe.
+//! The CLI as a program: what it prints, its exit codes, Ctrl-C, a terminal and a pipe.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
 
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::fs;
 
+#[cfg(unix)]
+use common::program::with_account;
+use common::program::{ProgramOutput, example, example_on, run};
+use common::temp_dir::TempDir;
 use common::{document, emulator, nomic, permit_pdf};
 use nomic_client::{agents, extract, parse};
 use nomic_emulator::{Emulator, Fault, FaultKind};
 use serde_json::Value;
 
-/// The program, built from what stands there now.
-fn program() -> &'static PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "nomic"]).output().unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples");
-        folder.join(format!("nomic{}", std::env::consts::EXE_SUFFIX))
-    })
+/// Runs a command of the CLI without a terminal: its output must have no control characters.
+fn nomic_cli(emulator: &Emulator, arguments: &[&str]) -> ProgramOutput {
+    let output = run(example_on(emulator, "nomic").args(arguments));
+    assert!(!output.combined().chars().any(|c| c.is_control() && c != '\n'), "{output:?}");
+    output
 }
 
-fn without_account(mut command: Command) -> Command {
-    for variable in ["NOMIC_API_KEY", "NOMIC_DOMAIN", "NOMIC_BASE_URL", "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"] {
-        command.env_remove(variable);
-    }
-    command.stdin(Stdio::null());
-    command
+/// The lines that a command prints with `--json`.
+fn json_lines(emulator: &Emulator, arguments: &[&str]) -> Vec<Value> {
+    let output = nomic_cli(emulator, &[arguments, &["--json"]].concat());
+    assert_eq!(output.code, Some(0), "{arguments:?}: {output:?}");
+    output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn on(emulator: &Emulator, command: Command) -> Command {
-    let mut command = without_account(command);
-    command.env("NOMIC_BASE_URL", emulator.url()).env("NOMIC_API_KEY", emulator.key());
-    command
-}
-
-/// What a command said, and how it ended.
-#[derive(Debug)]
-struct Said {
-    code: i32,
-    out: String,
-    error: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            error: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-/// Runs a command in pipes, where nothing of a terminal may be seen.
-fn run(emulator: &Emulator, arguments: &[&str]) -> Said {
-    let said = Said::from(on(emulator, Command::new(program())).args(arguments).output().unwrap());
-    let steers = |text: &str| text.chars().any(|c| c.is_control() && c != '\n');
-    assert!(!steers(&said.out) && !steers(&said.error), "{said:?}");
-    said
-}
-
-fn json(emulator: &Emulator, arguments: &[&str]) -> Vec<Value> {
-    let said = run(emulator, &[arguments, &["--json"]].concat());
-    assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
-    said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// A folder with a schema in it, that is gone with its value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("nomic-cli-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        let schema = r#"{"type": "object", "properties": {"permitNumber": {"type": "string"}}}"#;
-        std::fs::write(path.join("schema.json"), schema).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// A folder with a schema in `schema.json`.
+fn folder_with_schema() -> TempDir {
+    let folder = TempDir::new();
+    let schema = r#"{"type": "object", "properties": {"permitNumber": {"type": "string"}}}"#;
+    fs::write(folder.join("schema.json"), schema).unwrap();
+    folder
 }
 
 #[test]
-fn every_command_speaks_to_people_and_in_json() {
+fn every_command_prints_text_and_json() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
-    let folder = Folder::new("every");
-    let (pdf, schema) = (permit_pdf(), folder.0.join("schema.json"));
+    let folder = folder_with_schema();
+    let (pdf, schema) = (permit_pdf(), folder.join("schema.json"));
     let (pdf, schema) = (pdf.to_str().unwrap(), schema.to_str().unwrap());
     let stored = nomic.upload_file(pdf).unwrap();
     let (file, version) = (stored.id.as_str(), stored.file_version_id.as_str());
     let parsed = nomic.parse(&stored.file_version_id, &parse::Options::default()).unwrap().task_id;
-    let value = serde_json::from_slice(&std::fs::read(schema).unwrap()).unwrap();
+    let value = serde_json::from_slice(&fs::read(schema).unwrap()).unwrap();
     let versions = [stored.file_version_id.clone()];
     let extracted = nomic.extract(&versions, &value, &extract::Options::default()).unwrap().task_id;
     let agent = nomic.launch_agent(&agents::Launch::prompt("List the doors.").files([file])).unwrap();
@@ -110,10 +58,10 @@ fn every_command_speaks_to_people_and_in_json() {
     let inputs = [format!("submittal={file}"), format!("specification={file}")];
     let key = nomic.api_keys(&Default::default()).nth(1).unwrap().unwrap().id;
 
-    // The command, words that people read, fields of each line of JSON.
+    // The arguments, a part of the text, and fields of each line of JSON.
     let cases: &[(&[&str], &str, &[&str])] = &[
         (&["upload", pdf], "version  ", &["id", "fileVersionId", "size"]),
-        (&["upload", pdf, "--path", "a/b.pdf"], "name     b.pdf", &["name"]),
+        (&["upload", pdf, "--destination", "a/b.pdf"], "name     b.pdf", &["name"]),
         (&["search", "PERMIT", "--limit", "1"], "permit.pdf", &["id", "name", "path"]),
         (&["parse", pdf, "--table-summary"], "PH-2026-0417", &["chunks"]),
         (&["parse", "--file-version", version, "--no-wait"], "-", &["kind", "id"]),
@@ -140,7 +88,7 @@ fn every_command_speaks_to_people_and_in_json() {
         (&["wait", "agent", agent], "finished", &["id", "status"]),
         (&["agent", "artifacts", agent], "markdown", &["id", "type", "title"]),
         (&["agent", "artifacts", agent, "--content"], "#", &["id", "content"]),
-        (&["agent", "artifacts", agent, "--save", folder.0.to_str().unwrap()], ".md", &["id", "path"]),
+        (&["agent", "artifacts", agent, "--save", folder.path().to_str().unwrap()], ".md", &["id", "path"]),
         (&["workflows"], "submittal,specification  ", &["id", "inputs"]),
         (&["projects", "--limit", "1"], project.as_str(), &["id", "name"]),
         (
@@ -160,15 +108,15 @@ fn every_command_speaks_to_people_and_in_json() {
         (&["audit", "--limit", "5"], "api_key.revoked", &["id", "action"]),
     ];
     for (arguments, words, fields) in cases {
-        let said = run(&emulator, arguments);
-        assert!(said.code == 0 && said.out.contains(words), "{arguments:?}: {said:?}");
-        let lines = json(&emulator, arguments);
+        let output = nomic_cli(&emulator, arguments);
+        assert!(output.code == Some(0) && output.stdout.contains(words), "{arguments:?}: {output:?}");
+        let lines = json_lines(&emulator, arguments);
         assert!(!lines.is_empty(), "{arguments:?}");
         for line in lines {
             assert!(fields.iter().all(|field| line.get(field).is_some()), "{arguments:?}: {line}");
         }
     }
-    let saved: Vec<_> = std::fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let saved: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(saved.iter().any(|path| path.extension().is_some_and(|extension| extension == "csv")), "{saved:?}");
 }
 
@@ -180,68 +128,69 @@ fn an_agent_is_stopped_and_deleted() {
         let agent = nomic(&emulator).launch_agent(&agents::Launch::prompt("Count the doors.")).unwrap().id;
         for (command, words) in [("stop", "is stopped"), ("delete", "is deleted")] {
             let yes = if command == "delete" { &["--yes"] as &[&str] } else { &[] };
-            let said = run(&emulator, &[&["agent", command, agent.as_str()], json, yes].concat());
+            let output = nomic_cli(&emulator, &[&["agent", command, agent.as_str()], json, yes].concat());
             let words = if json.is_empty() { words } else { r#""id":"# };
-            assert!(said.code == 0 && said.out.contains(words) && said.out.contains(agent.as_str()), "{said:?}");
+            assert!(
+                output.code == Some(0) && output.stdout.contains(words) && output.stdout.contains(agent.as_str()),
+                "{output:?}"
+            );
         }
-        assert_eq!(run(&emulator, &["agent", "show", agent.as_str()]).code, 4);
+        assert_eq!(nomic_cli(&emulator, &["agent", "show", agent.as_str()]).code, Some(4));
     }
 }
 
 #[test]
-fn exit_codes_say_what_to_do() {
+fn each_kind_of_failure_has_its_exit_code() {
     let emulator = emulator();
     let code = |arguments: &[&str], words: &str| {
-        let said = run(&emulator, arguments);
-        assert!(said.out.is_empty() && said.error.contains(words), "{arguments:?}: {said:?}");
-        said.code
+        let output = nomic_cli(&emulator, arguments);
+        assert!(output.stdout.is_empty() && output.stderr.contains(words), "{arguments:?}: {output:?}");
+        output.code
     };
     let version = document(&nomic(&emulator));
     let parse = ["parse", "--file-version", version.as_str()];
 
     for usage in [&[] as &[&str], &["fly"], &["parse"], &["agent", "run"]] {
-        assert_eq!(code(usage, "Usage: nomic"), 2, "{usage:?}");
+        assert_eq!(code(usage, "Usage: nomic"), Some(2), "{usage:?}");
     }
-    assert_eq!(code(&["audit", "--since", "yesterday"], "90m, 24h, 7d"), 2);
-    assert_eq!(code(&["agent", "run", "--workflow", "w", "--file", "a.pdf"], "cannot be used with"), 2);
-    assert_eq!(code(&["agent", "show", "01a20aec-c811-7006-be54-40a4e414d1d6"], "404"), 4);
-    assert_eq!(code(&["users", "show", "ob@example.com"], "no user has the address"), 4);
-    assert_eq!(code(&["wait", "parse", "01a20aec-c811-7006-be54-40a4e414d1d6"], "404"), 4);
+    assert_eq!(code(&["audit", "--since", "yesterday"], "90m, 24h, 7d"), Some(2));
+    assert_eq!(code(&["agent", "run", "--workflow", "w", "--file", "a.pdf"], "cannot be used with"), Some(2));
+    assert_eq!(code(&["agent", "show", "01a20aec-c811-7006-be54-40a4e414d1d6"], "404"), Some(4));
+    assert_eq!(code(&["users", "show", "ob@example.com"], "no user has the address"), Some(4));
+    assert_eq!(code(&["wait", "parse", "01a20aec-c811-7006-be54-40a4e414d1d6"], "404"), Some(4));
 
     emulator.fault(Fault::on("submit_parse", FaultKind::RateLimited { retry_after: None }));
-    assert_eq!(code(&parse, "429"), 5);
+    assert_eq!(code(&parse, "429"), Some(5));
     emulator.fault(Fault::on("submit_parse", FaultKind::ResetAfter));
-    assert_eq!(code(&parse, "may have been executed"), 6);
+    assert_eq!(code(&parse, "may have been executed"), Some(6));
     emulator.fault(Fault::on("submit_parse", FaultKind::JobFails("no text in it".to_owned())));
-    assert_eq!(code(&parse, "no text in it"), 7);
+    assert_eq!(code(&parse, "no text in it"), Some(7));
     emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
-    assert_eq!(code(&[&parse as &[_], &["--timeout", "0"]].concat(), " wait parse "), 8);
+    assert_eq!(code(&[&parse as &[_], &["--timeout", "0"]].concat(), " wait parse "), Some(8));
 
-    let mut wrong = on(&emulator, Command::new(program()));
-    let wrong = Said::from(wrong.env("NOMIC_API_KEY", "npk_wrong").arg("users").output().unwrap());
-    assert!(wrong.code == 3 && wrong.error.contains("401"), "{wrong:?}");
-    let mut narrow = on(&emulator, Command::new(program()));
-    let narrow = narrow.env("NOMIC_API_KEY", emulator.issue_key(&["developer:files"])).arg("users");
-    let narrow = Said::from(narrow.output().unwrap());
-    assert!(narrow.code == 3 && narrow.error.contains("needs the scope admin:users:read"), "{narrow:?}");
+    let without_scope = emulator.issue_key(&["developer:files"]);
+    for (key, words) in [("npk_wrong", "401"), (&without_scope, "needs the scope admin:users:read")] {
+        let output = run(example_on(&emulator, "nomic").env("NOMIC_API_KEY", key).arg("users"));
+        assert!(output.code == Some(3) && output.stderr.contains(words), "{output:?}");
+    }
 }
 
 #[test]
-fn what_is_wrong_on_this_machine_is_found_before_anything_is_sent() {
+fn invalid_files_and_arguments_are_rejected_before_anything_is_sent() {
     let emulator = emulator();
-    let folder = Folder::new("wrong");
+    let folder = folder_with_schema();
     let write = |name: &str, bytes: &[u8]| {
-        let path = folder.0.join(name);
-        std::fs::write(&path, bytes).unwrap();
+        let path = folder.join(name);
+        fs::write(&path, bytes).unwrap();
         path.to_str().unwrap().to_owned()
     };
     let (pdf, schema) = (permit_pdf().to_str().unwrap().to_owned(), write("good.json", b"{}"));
     let (array, broken, empty) = (write("arr.json", b"[]"), write("bad.json", b"{,"), write("empty.pdf", b""));
     let utf_16 = write("utf-16.json", b"\xff\xfe{\0}\0");
-    let a_folder = folder.0.to_str().unwrap();
-    let extract = |document: &str, schema: &str| run(&emulator, &["extract", &pdf, document, "--schema", schema]);
+    let a_folder = folder.path().to_str().unwrap();
+    let extract = |document: &str, schema: &str| nomic_cli(&emulator, &["extract", &pdf, document, "--schema", schema]);
     let cases = [
-        (run(&emulator, &["parse", &pdf, "--summary-words", "5"]), "--summary-words"),
+        (nomic_cli(&emulator, &["parse", &pdf, "--summary-words", "5"]), "--summary-words"),
         (extract(&pdf, &array), "arr.json is a JSON array, not an object"),
         (extract(&pdf, &broken), "bad.json is not JSON: "),
         (extract(&pdf, &utf_16), "utf-16.json is UTF-16"),
@@ -250,44 +199,48 @@ fn what_is_wrong_on_this_machine_is_found_before_anything_is_sent() {
         (extract("nothere.pdf", &schema), "nothere.pdf: "),
         (extract(&empty, &schema), "empty.pdf is empty"),
         (extract(a_folder, &schema), "is not a file"),
-        (run(&emulator, &["parse", "nothere.pdf"]), "nothere.pdf: "),
-        (run(&emulator, &["upload", "nothere.pdf"]), "nothere.pdf: "),
-        (run(&emulator, &["upload", &empty]), "empty.pdf is empty"),
-        (run(&emulator, &["agents", "run", "", "--file", &pdf]), "PROMPT"),
-        (run(&emulator, &["agents", "run", "Go.", "--file", &pdf, "--file", "nothere.pdf"]), "nothere.pdf: "),
-        (run(&emulator, &["agents", "follow-up", "a", " "]), "PROMPT"),
-        (run(&emulator, &["agents", "artifacts", "a", "--save", &schema]), "--save: "),
+        (nomic_cli(&emulator, &["parse", "nothere.pdf"]), "nothere.pdf: "),
+        (nomic_cli(&emulator, &["upload", "nothere.pdf"]), "nothere.pdf: "),
+        (nomic_cli(&emulator, &["upload", &empty]), "empty.pdf is empty"),
+        (nomic_cli(&emulator, &["agents", "run", "", "--file", &pdf]), "PROMPT"),
+        (nomic_cli(&emulator, &["agents", "run", "Go.", "--file", &pdf, "--file", "nothere.pdf"]), "nothere.pdf: "),
+        (nomic_cli(&emulator, &["agents", "follow-up", "a", " "]), "PROMPT"),
+        (nomic_cli(&emulator, &["agents", "artifacts", "a", "--save", &schema]), "--save: "),
     ];
-    for (said, words) in cases {
-        assert!(said.code == 2 && said.out.is_empty() && said.error.contains(words), "{words}: {said:?}");
+    for (output, words) in cases {
+        assert!(
+            output.code == Some(2) && output.stdout.is_empty() && output.stderr.contains(words),
+            "{words}: {output:?}"
+        );
     }
     assert_eq!(emulator.connections(), 0);
 }
 
 #[test]
-fn a_schema_may_begin_with_a_byte_order_mark() {
+fn a_schema_may_start_with_a_byte_order_mark() {
     let emulator = emulator();
-    let folder = Folder::new("mark");
-    let schema = folder.0.join("marked.json");
-    std::fs::write(&schema, [b"\xef\xbb\xbf", &*std::fs::read(folder.0.join("schema.json")).unwrap()].concat())
-        .unwrap();
-    let said = run(&emulator, &["extract", permit_pdf().to_str().unwrap(), "--schema", schema.to_str().unwrap()]);
-    assert!(said.code == 0 && said.out.contains("PH-2026-0417"), "{said:?}");
+    let folder = folder_with_schema();
+    let schema = folder.join("marked.json");
+    fs::write(&schema, [b"\xef\xbb\xbf", &*fs::read(folder.join("schema.json")).unwrap()].concat()).unwrap();
+    let output =
+        nomic_cli(&emulator, &["extract", permit_pdf().to_str().unwrap(), "--schema", schema.to_str().unwrap()]);
+    assert!(output.code == Some(0) && output.stdout.contains("PH-2026-0417"), "{output:?}");
 }
 
-/// Types the command that was shown last, with something behind it.
+/// Runs the command that an error message suggests in its last line, with further arguments.
 #[cfg(unix)]
-fn type_again(emulator: &Emulator, said: &Said, more: &str) -> Said {
-    let shown = said.error.lines().last().unwrap();
-    on(emulator, Command::new("sh")).args(["-c", &format!("{shown} {more}")]).output().unwrap().into()
+fn run_suggested_command(emulator: &Emulator, output: &ProgramOutput, arguments: &str) -> ProgramOutput {
+    let suggested = output.stderr.lines().last().unwrap();
+    let mut shell = with_account(emulator, std::process::Command::new("sh"));
+    run(shell.args(["-c", &format!("{suggested} {arguments}")]))
 }
 
 #[cfg(unix)]
 #[test]
-fn where_a_fate_is_unknown_the_command_shown_says_whether_it_was_done() {
+fn if_the_effect_is_unknown_the_suggested_command_shows_whether_the_request_was_executed() {
     let emulator = emulator();
-    let folder = Folder::new("fate");
-    let (pdf, schema) = (permit_pdf(), folder.0.join("schema.json"));
+    let folder = folder_with_schema();
+    let (pdf, schema) = (permit_pdf(), folder.join("schema.json"));
     let (pdf, schema) = (pdf.to_str().unwrap(), schema.to_str().unwrap());
     let ended = nomic(&emulator).launch_agent(&agents::Launch::prompt("Go.")).unwrap();
     nomic(&emulator).wait(&ended).unwrap();
@@ -297,218 +250,224 @@ fn where_a_fate_is_unknown_the_command_shown_says_whether_it_was_done() {
         ("launch_agent", &["agents", "run", "Count the doors.", "--file", pdf], "finished"),
         ("follow_up_agent", &["agents", "follow-up", ended.id.as_str(), "And the rooms?"], "finished"),
         ("upload_file", &["upload", pdf], "permit.pdf"),
-        ("upload_file", &["upload", pdf, "--path", "a folder/it's.pdf"], "it's.pdf"),
+        ("upload_file", &["upload", pdf, "--destination", "a folder/it's.pdf"], "it's.pdf"),
         ("disable_user", &["users", "disable", "bob@example.com", "--yes"], "disabled"),
         ("enable_user", &["users", "enable", "bob@example.com"], "enabled"),
         ("delete_agent", &["agents", "delete", ended.id.as_str(), "--yes"], ""),
     ];
     for (operation, arguments, words) in cases {
         emulator.fault(Fault::on(operation, FaultKind::ResetAfter));
-        let said = run(&emulator, arguments);
-        assert!(said.code == 6 && said.error.contains("it may have been executed"), "{said:?}");
-        let seen = type_again(&emulator, &said, "");
-        assert!(seen.out.contains(words), "{operation}: {said:?} {seen:?}");
+        let output = nomic_cli(&emulator, arguments);
+        assert!(output.code == Some(6) && output.stderr.contains("it may have been executed"), "{output:?}");
+        let check = run_suggested_command(&emulator, &output, "");
+        assert!(check.stdout.contains(words), "{operation}: {output:?} {check:?}");
     }
 }
 
 #[test]
-fn a_document_that_is_stored_need_not_be_uploaded_again() {
+fn a_stored_document_can_be_used_again_without_an_upload() {
     let emulator = emulator();
     emulator.fault(Fault::on("submit_parse", FaultKind::ResetAfter));
-    let said = run(&emulator, &["parse", permit_pdf().to_str().unwrap()]);
-    let version = said.error.split_once("--file-version ").unwrap().1.split_whitespace().next().unwrap();
-    assert!(run(&emulator, &["parse", "--file-version", version]).out.contains("PH-2026-0417"), "{said:?}");
+    let output = nomic_cli(&emulator, &["parse", permit_pdf().to_str().unwrap()]);
+    let version = output.stderr.split_once("--file-version ").unwrap().1.split_whitespace().next().unwrap();
+    assert!(nomic_cli(&emulator, &["parse", "--file-version", version]).stdout.contains("PH-2026-0417"), "{output:?}");
     emulator.fault(Fault::on("launch_agent", FaultKind::ResetAfter));
-    let said = run(&emulator, &["agents", "run", "Go.", "--file", permit_pdf().to_str().unwrap()]);
-    let file = said.error.split_once("--file-id ").unwrap().1.split_whitespace().next().unwrap();
-    assert_eq!(run(&emulator, &["agents", "run", "Go.", "--file-id", file]).code, 0);
+    let output = nomic_cli(&emulator, &["agents", "run", "Go.", "--file", permit_pdf().to_str().unwrap()]);
+    let file = output.stderr.split_once("--file-id ").unwrap().1.split_whitespace().next().unwrap();
+    assert_eq!(nomic_cli(&emulator, &["agents", "run", "Go.", "--file-id", file]).code, Some(0));
 }
 
 #[test]
-fn a_name_that_is_not_known_stops_a_script_that_tries_again() {
+fn an_unknown_host_is_a_permanent_error_and_a_refused_connection_a_transient_one() {
     for arguments in [&["users"] as &[&str], &["wait", "parse", "t", "--timeout", "0"]] {
-        let mut command = without_account(Command::new(program()));
+        let mut command = example("nomic");
         command.env("NOMIC_BASE_URL", "https://nobody.invalid").env("NOMIC_API_KEY", "npk_x").args(arguments);
-        let said = Said::from(command.output().unwrap());
-        assert!(said.code == 2 && said.error.contains("the name is not known"), "{said:?}");
-        assert!(!said.error.contains("still running"), "{said:?}");
+        let output = run(&mut command);
+        assert!(output.code == Some(2) && output.stderr.contains("the name is not known"), "{output:?}");
+        assert!(!output.stderr.contains("still running"), "{output:?}");
     }
     // A server that is down may come back.
-    let mut command = without_account(Command::new(program()));
+    let mut command = example("nomic");
     command.env("NOMIC_BASE_URL", "http://127.0.0.1:1").env("NOMIC_API_KEY", "npk_x").arg("users");
-    assert_eq!(Said::from(command.output().unwrap()).code, 5);
+    assert_eq!(run(&mut command).code, Some(5));
 }
 
 #[test]
-fn each_citation_names_its_document_where_there_are_several() {
+fn citations_name_the_document_if_there_are_several() {
     let emulator = emulator();
-    let folder = Folder::new("citations");
-    let note = folder.0.join("b.md");
-    std::fs::write(&note, "Owner: Harbor Trust\n").unwrap();
-    let schema = folder.0.join("two.json");
+    let folder = folder_with_schema();
+    let note = folder.join("b.md");
+    fs::write(&note, "Owner: Harbor Trust\n").unwrap();
+    let schema = folder.join("two.json");
     let properties = r#"{"properties": {"permitNumber": {"type": "string"}, "owner": {"type": "string"}}}"#;
-    std::fs::write(&schema, properties).unwrap();
+    fs::write(&schema, properties).unwrap();
     let (pdf, note, schema) = (permit_pdf(), note.to_str().unwrap(), schema.to_str().unwrap());
     let pdf = pdf.to_str().unwrap();
-    let said = run(&emulator, &["extract", pdf, note, "--schema", schema, "--citations"]);
-    assert!(said.out.contains(&format!("({pdf}, page 1")) && said.out.contains(&format!("({note}")), "{said:?}");
-    // Whoever waits later knows the versions alone.
-    let task = said.error.split_once("extract job ").unwrap().1.split_whitespace().next().unwrap();
-    let version = said.error.rsplit_once("--file-version ").unwrap().1.split_whitespace().next().unwrap();
-    let later = run(&emulator, &["wait", "extract", task]);
-    assert!(later.out.contains(&format!("({version}")), "{later:?}");
+    let output = nomic_cli(&emulator, &["extract", pdf, note, "--schema", schema, "--citations"]);
+    assert!(
+        output.stdout.contains(&format!("({pdf}, page 1")) && output.stdout.contains(&format!("({note}")),
+        "{output:?}"
+    );
+    // A later command knows the IDs of the versions only.
+    let task = output.stderr.split_once("extract job ").unwrap().1.split_whitespace().next().unwrap();
+    let version = output.stderr.rsplit_once("--file-version ").unwrap().1.split_whitespace().next().unwrap();
+    let later = nomic_cli(&emulator, &["wait", "extract", task]);
+    assert!(later.stdout.contains(&format!("({version}")), "{later:?}");
 }
 
 #[test]
-fn json_of_a_task_holds_its_id_once() {
+fn the_json_of_a_job_has_its_id_once() {
     let emulator = emulator();
-    let schema = Folder::new("task");
-    let schema = schema.0.join("schema.json");
+    let folder = folder_with_schema();
+    let schema = folder.join("schema.json");
     let (pdf, schema) = (permit_pdf(), schema.to_str().unwrap());
     let pdf = pdf.to_str().unwrap();
     for arguments in [&["parse", pdf] as &[&str], &["extract", pdf, "--schema", schema]] {
-        let said = run(&emulator, &[arguments, &["--json"]].concat());
-        let value: Value = serde_json::from_str(&said.out).unwrap();
-        assert_eq!(said.out.matches("\"taskId\"").count(), 1, "{said:?}");
-        assert!(said.error.contains(value["taskId"].as_str().unwrap()), "{said:?}");
+        let output = nomic_cli(&emulator, &[arguments, &["--json"]].concat());
+        let value: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!(output.stdout.matches("\"taskId\"").count(), 1, "{output:?}");
+        assert!(output.stderr.contains(value["taskId"].as_str().unwrap()), "{output:?}");
     }
 }
 
 #[test]
-fn a_word_that_is_not_known_is_named_where_nothing_was_found() {
+fn an_unknown_filter_value_that_matches_nothing_is_noted() {
     let emulator = emulator();
     for (arguments, words) in [
         (["agents", "--status", "rnning"], "\"rnning\"; known statuses: waiting, running"),
         (["audit", "--action", "user.disbled"], "\"user.disbled\"; known actions: user.disabled"),
     ] {
-        let said = run(&emulator, &arguments);
-        assert!(said.code == 0 && said.out.is_empty() && said.error.contains(words), "{said:?}");
+        let output = nomic_cli(&emulator, &arguments);
+        assert!(output.code == Some(0) && output.stdout.is_empty() && output.stderr.contains(words), "{output:?}");
     }
     for arguments in [["agents", "--status", "failed"], ["audit", "--action", "file.uploaded"]] {
-        assert_eq!(run(&emulator, &arguments).error, "", "{arguments:?}");
+        assert_eq!(nomic_cli(&emulator, &arguments).stderr, "", "{arguments:?}");
     }
 }
 
 #[test]
-fn the_beginning_of_a_key_is_not_taken_for_its_id() {
+fn a_key_is_not_accepted_as_a_key_id_and_not_printed() {
     let emulator = emulator();
     for yes in [&[] as &[&str], &["--yes"]] {
-        let said = run(&emulator, &[&["keys", "revoke", emulator.key()], yes].concat());
-        assert!(said.code == 2 && said.error.contains("`nomic keys` lists the IDs"), "{said:?}");
-        assert!(!said.error.contains(emulator.key()), "{said:?}");
+        let output = nomic_cli(&emulator, &[&["keys", "revoke", emulator.key()], yes].concat());
+        assert!(output.code == Some(2) && output.stderr.contains("`nomic keys` lists the IDs"), "{output:?}");
+        assert!(!output.stderr.contains(emulator.key()), "{output:?}");
     }
     assert!(emulator.requests().is_empty());
 }
 
 #[test]
-fn a_follow_up_says_what_it_did() {
+fn a_launch_and_a_follow_up_have_different_messages() {
     let emulator = emulator();
     let agent = nomic(&emulator).launch_agent(&agents::Launch::prompt("Go.")).unwrap().id;
     nomic(&emulator).wait(&agent).unwrap();
-    let said = run(&emulator, &["agents", "follow-up", agent.as_str(), "And the rooms?"]);
-    assert!(said.error.contains("received the follow-up and is running again"), "{said:?}");
-    let said = run(&emulator, &["agents", "run", "Go."]);
-    assert!(said.error.contains("was launched") && !said.error.contains("follow-up"), "{said:?}");
+    let output = nomic_cli(&emulator, &["agents", "follow-up", agent.as_str(), "And the rooms?"]);
+    assert!(output.stderr.contains("received the follow-up and is running again"), "{output:?}");
+    let output = nomic_cli(&emulator, &["agents", "run", "Go."]);
+    assert!(output.stderr.contains("was launched") && !output.stderr.contains("follow-up"), "{output:?}");
 }
 
 #[test]
-fn the_settings_that_count_are_named() {
+fn conflicting_settings_are_noted() {
     let emulator = emulator();
     let note = |domain: &str| {
-        let mut command = on(&emulator, Command::new(program()));
-        let said = Said::from(command.env("NOMIC_DOMAIN", domain).args(["users", "--limit", "1"]).output().unwrap());
-        assert_eq!(said.code, 0, "{said:?}");
-        said.error
+        let mut command = example_on(&emulator, "nomic");
+        let output = run(command.env("NOMIC_DOMAIN", domain).args(["users", "--limit", "1"]));
+        assert_eq!(output.code, Some(0), "{output:?}");
+        output.stderr
     };
-    let said = note("acme");
-    assert!(said.contains("using NOMIC_BASE_URL: ") && said.contains(emulator.url()), "{said}");
-    // A key in the wrong place is not shown.
+    let output = note("acme");
+    assert!(output.contains("using NOMIC_BASE_URL: ") && output.contains(emulator.url()), "{output}");
+    // A key in the wrong variable is not printed.
     assert!(!note("npk_0123").contains("npk_"));
     assert_eq!(note(emulator.url()), "");
     assert_eq!(note(""), "");
-    let mut plain = without_account(Command::new(program()));
+    let mut plain = example("nomic");
     plain.env("NOMIC_BASE_URL", "http://10.0.0.7:80").env("NOMIC_API_KEY", "npk_x").arg("users");
-    let said = Said::from(plain.output().unwrap());
-    assert!(said.code == 2 && said.error.contains("use https\n") && !said.error.contains("Builder"), "{said:?}");
+    let output = run(&mut plain);
+    assert!(
+        output.code == Some(2) && output.stderr.contains("use https\n") && !output.stderr.contains("Builder"),
+        "{output:?}"
+    );
 }
 
 #[test]
-fn a_job_of_the_demo_is_not_said_to_go_on() {
-    let mut command = without_account(Command::new(program()));
-    let said = Said::from(command.args(["agents", "run", "Go.", "--demo", "--timeout", "0"]).output().unwrap());
-    assert!(said.code == 1 && said.error.contains("did not end within 0 s, and ends with the emulator"), "{said:?}");
-    assert!(!said.error.contains("it continues"), "{said:?}");
+fn a_job_on_an_emulator_does_not_continue_after_the_command() {
+    let mut command = example("nomic");
+    let output = run(command.args(["agents", "run", "Go.", "--demo", "--timeout", "0"]));
+    assert!(
+        output.code == Some(1) && output.stderr.contains("did not end within 0 s, and ends with the emulator"),
+        "{output:?}"
+    );
+    assert!(!output.stderr.contains("it continues"), "{output:?}");
 }
 
-/// Looks at the help of a command and of all below it.
-fn look_at_help(path: &[&str]) {
-    let said = Said::from(without_account(Command::new(program())).args(path).arg("--help").output().unwrap());
-    assert_eq!(said.code, 0, "{said:?}");
-    let lines: Vec<&str> = said.out.lines().collect();
+/// Checks that every argument of a command and of its subcommands has a help text.
+fn check_help(path: &[&str]) {
+    let output = run(example("nomic").args(path).arg("--help"));
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let lines: Vec<&str> = output.stdout.lines().collect();
     let indent = |line: &str| line.len() - line.trim_start().len();
-    let (mut commands, mut below) = (false, Vec::new());
-    for (at, line) in lines.iter().enumerate() {
+    let (mut is_command, mut subcommands) = (false, Vec::new());
+    for (index, line) in lines.iter().enumerate() {
         if !line.starts_with(' ') {
-            commands = *line == "Commands:";
+            is_command = *line == "Commands:";
             continue;
         }
         let entry = line.trim_start();
-        if indent(line) > 6 || !(commands || entry.starts_with(['<', '[', '-'])) {
+        if indent(line) > 6 || !(is_command || entry.starts_with(['<', '[', '-'])) {
             continue;
         }
-        // Its sentence stands behind it, or below and further to the right.
-        let next = lines.get(at + 1).map_or("", |next| *next);
+        // Its text follows in the same line, or in the next one with a larger indent.
+        let next = lines.get(index + 1).map_or("", |next| *next);
         assert!(entry.contains("  ") || indent(next) > 6, "{path:?}: {entry}");
-        if commands && !entry.starts_with("help ") {
-            below.push(entry.split_whitespace().next().unwrap());
+        if is_command && !entry.starts_with("help ") {
+            subcommands.push(entry.split_whitespace().next().unwrap());
         }
     }
-    for command in below {
-        look_at_help(&[path, &[command]].concat());
+    for command in subcommands {
+        check_help(&[path, &[command]].concat());
     }
 }
 
 #[test]
-fn every_argument_has_a_sentence_in_the_help() {
-    look_at_help(&[]);
-    let said = Said::from(Command::new(program()).args(["extract", "--help"]).output().unwrap());
-    let schema = &said.out[said.out.find('{').unwrap()..said.out.rfind('}').unwrap() + 1];
-    assert!(serde_json::from_str::<Value>(schema).unwrap().is_object(), "{said:?}");
+fn every_argument_has_a_help_text() {
+    check_help(&[]);
+    let output = run(example("nomic").args(["extract", "--help"]));
+    let schema = &output.stdout[output.stdout.find('{').unwrap()..output.stdout.rfind('}').unwrap() + 1];
+    assert!(serde_json::from_str::<Value>(schema).unwrap().is_object(), "{output:?}");
 }
 
 #[test]
-fn without_an_account_it_says_what_to_set_and_the_demo_needs_none() {
-    let run = |argument: &str| {
-        let mut command = without_account(Command::new(program()));
-        Said::from(command.args(["users", "--limit", "2", argument]).output().unwrap())
-    };
-    let said = run("--json");
-    assert_eq!(said.code, 2);
-    assert!(["NOMIC_API_KEY", "NOMIC_DOMAIN", "--demo"].iter().all(|word| said.error.contains(word)), "{said:?}");
-    let demo = run("--demo");
-    assert!(demo.code == 0 && demo.out.lines().count() == 2, "{demo:?}");
+fn without_an_account_the_error_names_the_variables_and_demo_needs_none() {
+    let list_users = |option: &str| run(example("nomic").args(["users", "--limit", "2", option]));
+    let output = list_users("--json");
+    assert_eq!(output.code, Some(2));
+    assert!(["NOMIC_API_KEY", "NOMIC_DOMAIN", "--demo"].iter().all(|word| output.stderr.contains(word)), "{output:?}");
+    let demo = list_users("--demo");
+    assert!(demo.code == Some(0) && demo.stdout.lines().count() == 2, "{demo:?}");
 }
 
 #[test]
-fn what_destroys_is_not_done_without_a_yes() {
+fn a_destructive_command_needs_confirmation() {
     let emulator = emulator();
     for arguments in
         [&["users", "disable", "bob@example.com"] as &[&str], &["keys", "revoke", "k"], &["agents", "delete", "a"]]
     {
-        let said = run(&emulator, arguments);
-        assert!(said.code == 2 && said.error.contains("pass --yes"), "{said:?}");
+        let output = nomic_cli(&emulator, arguments);
+        assert!(output.code == Some(2) && output.stderr.contains("pass --yes"), "{output:?}");
     }
     assert!(emulator.requests().is_empty());
 }
 
 #[test]
-fn what_comes_from_outside_does_not_steer_the_terminal() {
+fn control_characters_in_a_response_are_not_printed() {
     let emulator = emulator();
-    let folder = Folder::new("steers");
-    let path = folder.0.join("note.txt");
-    std::fs::write(&path, "Permit\u{1b}[31m number: 7\n").unwrap();
-    // `run` looks at every character.
-    assert!(run(&emulator, &["parse", path.to_str().unwrap()]).out.contains("Permit"));
+    let folder = folder_with_schema();
+    let path = folder.join("note.txt");
+    fs::write(&path, "Permit\u{1b}[31m number: 7\n").unwrap();
+    // `nomic_cli` checks every character.
+    assert!(nomic_cli(&emulator, &["parse", path.to_str().unwrap()]).stdout.contains("Permit"));
 }
 
 #[cfg(unix)]
@@ -517,102 +476,103 @@ mod signals {
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
-    use nomic_client::FileVersionId;
     use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
 
-    use super::{Folder, Said, document, emulator, nomic, on, permit_pdf, program, run, type_again};
+    use super::common::program::{ProgramOutput, example, example_on, with_account};
+    use super::common::temp_dir::TempDir;
+    use super::common::{document, emulator, nomic, permit_pdf};
+    use super::{nomic_cli, run_suggested_command};
 
     fn spawn(emulator: &Emulator, arguments: &[&str]) -> Child {
-        let mut command = on(emulator, Command::new(program()));
+        let mut command = example_on(emulator, "nomic");
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    fn until(so: impl Fn() -> bool) {
-        let began = Instant::now();
-        while !so() {
-            assert!(began.elapsed() < Duration::from_secs(60), "it never was so");
+    fn wait_until(condition: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !condition() {
+            assert!(start.elapsed() < Duration::from_secs(60), "timed out");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Presses Ctrl-C; gives what was said and how it ended.
-    fn interrupt(child: Child) -> Said {
+    /// Sends SIGINT, as Ctrl-C does.
+    fn interrupt(child: Child) -> ProgramOutput {
         let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         child.wait_with_output().unwrap().into()
     }
 
-    /// Interrupts a command when its job has been asked after.
-    fn interrupt_the_wait(emulator: &Emulator, arguments: &[&str], asked: &str) -> Said {
+    /// Interrupts a command after the emulator has received an operation.
+    fn interrupt_after(operation: &str, emulator: &Emulator, arguments: &[&str]) -> ProgramOutput {
         let child = spawn(emulator, arguments);
-        until(|| emulator.received(asked) > 0);
+        wait_until(|| emulator.received(operation) > 0);
         interrupt(child)
     }
 
-    fn never_ending(emulator: &Emulator, operation: &str) -> FileVersionId {
-        emulator.fault(Fault::on(operation, FaultKind::NeverEnds));
-        document(&nomic(emulator))
-    }
-
     #[test]
-    fn ctrl_c_says_which_job_still_runs_and_the_command_shown_picks_it_up() {
+    fn ctrl_c_names_the_running_job_and_the_suggested_command_waits_for_it() {
         let emulator = emulator();
-        let version = never_ending(&emulator, "submit_parse");
-        let said = interrupt_the_wait(&emulator, &["parse", "--file-version", version.as_str()], "get_parse");
-        assert_eq!((said.code, said.out.as_str()), (130, ""), "{said:?}");
-        assert!(said.error.contains("interrupted; parse job ") && said.error.contains("still running"), "{said:?}");
-        let again = type_again(&emulator, &said, "--timeout 0");
-        assert!(again.code == 8 && again.error.ends_with("it continues, wait for it again\n"), "{again:?}");
+        emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+        let version = document(&nomic(&emulator));
+        let output = interrupt_after("get_parse", &emulator, &["parse", "--file-version", version.as_str()]);
+        assert_eq!((output.code, output.stdout.as_str()), (Some(130), ""), "{output:?}");
+        assert!(
+            output.stderr.contains("interrupted; parse job ") && output.stderr.contains("still running"),
+            "{output:?}"
+        );
+        let again = run_suggested_command(&emulator, &output, "--timeout 0");
+        assert!(again.code == Some(8) && again.stderr.ends_with("it continues, wait for it again\n"), "{again:?}");
         assert_eq!(emulator.accepted("submit_parse"), 1);
     }
 
     #[test]
-    fn an_agent_that_was_left_is_picked_up_with_its_result() {
+    fn an_interrupted_wait_for_an_agent_can_be_resumed() {
         let emulator = emulator();
         emulator.fault(Fault::on("launch_agent", FaultKind::NeverEnds));
-        let said = interrupt_the_wait(&emulator, &["agent", "run", "Count the doors.", "--json"], "get_agent");
-        assert_eq!(said.code, 130, "{said:?}");
+        let output = interrupt_after("get_agent", &emulator, &["agent", "run", "Count the doors.", "--json"]);
+        assert_eq!(output.code, Some(130), "{output:?}");
         let nomic = nomic(&emulator);
         let agent = nomic.agents(&Default::default()).next().unwrap().unwrap();
         nomic.stop_agent(&agent.id).unwrap();
-        let again = type_again(&emulator, &said, "");
-        // Stopped is not done.
-        assert_eq!(again.code, 7, "{again:?}");
-        let shown: nomic_client::agents::Agent = serde_json::from_str(&again.out).unwrap();
+        let again = run_suggested_command(&emulator, &output, "");
+        // A stopped agent counts as a failure.
+        assert_eq!(again.code, Some(7), "{again:?}");
+        let shown: nomic_client::agents::Agent = serde_json::from_str(&again.stdout).unwrap();
         assert_eq!(shown.id, agent.id);
-        // Asked for more, it runs to its end.
+        // After a follow-up, it runs to its end.
         nomic.follow_up_agent(&agent.id, "Go on.").unwrap();
-        assert_eq!(type_again(&emulator, &said, "").code, 0);
+        assert_eq!(run_suggested_command(&emulator, &output, "").code, Some(0));
     }
 
     #[test]
-    fn ctrl_c_in_an_upload_says_that_nothing_was_submitted() {
+    fn ctrl_c_during_an_upload_says_that_nothing_was_submitted() {
         let emulator = emulator();
         emulator.fault(Fault::on("upload_file", FaultKind::Stall(StallPhase::BeforeRead)));
-        let folder = Folder::new("upload");
-        let path = folder.0.join("large.pdf");
+        let folder = TempDir::new();
+        let path = folder.join("large.pdf");
         std::fs::File::create(&path).unwrap().set_len(64 << 20).unwrap();
         let child = spawn(&emulator, &["parse", path.to_str().unwrap()]);
-        until(|| emulator.connections() > 0);
-        let said = interrupt(child);
-        assert_eq!(said.code, 130);
-        assert!(said.error.contains("is incomplete: it is not stored, and nothing was submitted"), "{said:?}");
+        wait_until(|| emulator.connections() > 0);
+        let output = interrupt(child);
+        assert_eq!(output.code, Some(130));
+        assert!(output.stderr.contains("is incomplete: it is not stored, and nothing was submitted"), "{output:?}");
         assert!(emulator.uploads().is_empty() && emulator.received("submit_parse") == 0);
     }
 
     #[test]
-    fn ctrl_c_in_a_submission_says_that_it_may_have_been_executed() {
+    fn ctrl_c_during_a_submission_says_that_it_may_have_been_executed() {
         let emulator = emulator();
         emulator.fault(Fault::on("submit_parse", FaultKind::Stall(StallPhase::BeforeHead)));
-        let said = interrupt_the_wait(&emulator, &["parse", permit_pdf().to_str().unwrap()], "submit_parse");
-        assert!(said.code == 130 && said.error.contains("may have been executed"), "{said:?}");
-        assert!(said.error.contains("--file-version "), "{said:?}");
-        let seen = type_again(&emulator, &said, "");
-        assert!(seen.out.contains("permit.pdf (task "), "{said:?} {seen:?}");
+        let output = interrupt_after("submit_parse", &emulator, &["parse", permit_pdf().to_str().unwrap()]);
+        assert!(output.code == Some(130) && output.stderr.contains("may have been executed"), "{output:?}");
+        assert!(output.stderr.contains("--file-version "), "{output:?}");
+        let check = run_suggested_command(&emulator, &output, "");
+        assert!(check.stdout.contains("permit.pdf (task "), "{output:?} {check:?}");
     }
 
     #[test]
-    fn a_reader_that_has_had_enough_ends_it_quietly() {
+    fn a_closed_pipe_ends_a_list_quietly() {
         let emulator = Emulator::builder().audit_logs(20_000).start().unwrap();
         let mut child = spawn(&emulator, &["audit"]);
         let mut line = String::new();
@@ -621,15 +581,16 @@ mod signals {
         child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
         assert_eq!((child.wait().unwrap().code(), error.as_str()), (Some(0), ""));
         assert!(line.ends_with('\n'));
-        assert!(emulator.received("list_audit_logs") < 20, "it went on reading");
+        assert!(emulator.received("list_audit_logs") < 20, "it continued to read");
     }
 
-    /// Runs a command on a terminal of its own, and types an answer.
+    /// Runs a command on a terminal, and types an answer.
     #[cfg(target_os = "linux")]
-    fn on_a_terminal(emulator: &Emulator, command: &str, answer: &str) -> String {
+    fn run_on_terminal(emulator: &Emulator, command: &str, answer: &str) -> String {
         use std::io::Write;
-        let command = format!("{} {command}", program().display());
-        let mut script = on(emulator, Command::new("script"));
+        let program = example("nomic");
+        let command = format!("{} {command}", program.get_program().to_str().unwrap());
+        let mut script = with_account(emulator, Command::new("script"));
         let script = script.args(["-qec", &command, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = script.spawn().expect("script, of util-linux");
         child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
@@ -638,35 +599,35 @@ mod signals {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn on_a_terminal_there_are_progress_and_heads_and_questions() {
+    fn a_terminal_shows_progress_table_headers_and_confirmations() {
         let emulator = emulator();
         emulator.fault(Fault::on("get_parse", FaultKind::Delay(Duration::from_millis(300))));
         let version = document(&nomic(&emulator));
-        let said = on_a_terminal(&emulator, &format!("parse --file-version {version}"), "");
-        assert!(said.contains("waiting for parse job") && said.contains("Gulf Star"), "{said:?}");
-        assert!(on_a_terminal(&emulator, "users --limit 1", "").starts_with("ID  "));
-        assert!(on_a_terminal(&emulator, "users disable bob@example.com", "n\n").contains("nothing was changed"));
+        let output = run_on_terminal(&emulator, &format!("parse --file-version {version}"), "");
+        assert!(output.contains("waiting for parse job") && output.contains("Gulf Star"), "{output:?}");
+        assert!(run_on_terminal(&emulator, "users --limit 1", "").starts_with("ID  "));
+        assert!(run_on_terminal(&emulator, "users disable bob@example.com", "n\n").contains("nothing was changed"));
         assert_eq!(emulator.received("disable_user"), 0);
-        assert!(on_a_terminal(&emulator, "users disable bob@example.com", "y\n").contains("is disabled"));
-        assert!(run(&emulator, &["users", "show", "bob@example.com"]).out.contains("disabled"));
+        assert!(run_on_terminal(&emulator, "users disable bob@example.com", "y\n").contains("is disabled"));
+        assert!(nomic_cli(&emulator, &["users", "show", "bob@example.com"]).stdout.contains("disabled"));
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_question_before_a_key_is_revoked_says_which_it_is_and_whether_it_is_in_use() {
+    fn the_confirmation_of_a_revocation_describes_the_key() {
         let emulator = emulator();
         let in_use = |key: &nomic_client::api_keys::ApiKey| emulator.key().starts_with(&key.key_prefix);
         let keys: Vec<_> = nomic(&emulator).api_keys(&Default::default()).map(Result::unwrap).collect();
         for own in [true, false] {
             let key = keys.iter().find(|key| in_use(key) == own).unwrap();
-            let said = on_a_terminal(&emulator, &format!("keys revoke {}", key.id), "n\n");
+            let output = run_on_terminal(&emulator, &format!("keys revoke {}", key.id), "n\n");
             let owner = key.user.as_ref().unwrap().email.as_ref().unwrap();
             for words in [&format!("{}…", key.key_prefix), key.name.as_ref().unwrap(), owner] {
-                assert!(said.contains(words), "{words}: {said:?}");
+                assert!(output.contains(words), "{words}: {output:?}");
             }
-            assert_eq!(said.contains("this command uses this key"), own, "{said:?}");
+            assert_eq!(output.contains("this command uses this key"), own, "{output:?}");
         }
-        assert!(on_a_terminal(&emulator, "keys revoke nobody", "y\n").contains("there is no API key nobody"));
+        assert!(run_on_terminal(&emulator, "keys revoke nobody", "y\n").contains("there is no API key nobody"));
         assert_eq!(emulator.received("revoke_api_key"), 0);
     }
 }

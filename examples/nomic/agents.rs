@@ -8,9 +8,11 @@ use nomic_client::agents::{Agent, AgentStatus, Artifact, Filter, Launch, MAX_AGE
 use serde_json::json;
 
 use crate::args::{AgentCommand, AgentList, Agents, Limit, Run};
+use crate::documents::check_documents;
 use crate::failure::Failure;
+use crate::jobs::{Submission, SubmittedJob};
 use crate::output::{cell, fields};
-use crate::session::{Session, Submission, SubmittedJob, check_documents};
+use crate::session::Session;
 use crate::terminal::{confirm, note};
 
 /// Items per request. The service documents no maximum for these lists.

@@ -49,9 +49,9 @@ pub(crate) enum Command {
     Upload {
         /// The document
         file: PathBuf,
-        /// Path on the service: folders and file name, e.g. reports/2026/quarterly.pdf
-        #[arg(long)]
-        path: Option<String>,
+        /// Where to store it: folders and file name, e.g. reports/2026/quarterly.pdf
+        #[arg(long, value_name = "PATH")]
+        destination: Option<String>,
         /// The folder to store it in
         #[arg(long, value_name = "FOLDER-ID")]
         parent: Option<FileId>,

@@ -1,11 +1,11 @@
 //! Documents (upload, search, parse, extract) and building codes.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use nomic_client::extract::{ExtractJob, Extracted};
-use nomic_client::files::{MAX_SEARCH_PAGE, Search, Upload};
+use nomic_client::files::{MAX_SEARCH_PAGE, MAX_UPLOAD, Search, Upload};
 use nomic_client::parse::{ParseJob, Parsed};
 use nomic_client::{FileId, FileVersionId, codes, extract, parse};
 use serde::Serialize;
@@ -13,24 +13,25 @@ use serde_json::{Map, Value};
 
 use crate::args::{Codes, Extract, Limit, Parse};
 use crate::failure::Failure;
+use crate::jobs::{Submission, SubmittedJob};
 use crate::output::{cell, fields};
-use crate::session::{Session, Submission, SubmittedJob, check_documents};
+use crate::session::Session;
 
 pub(crate) fn upload(
     session: &Session,
     file: &Path,
-    path: Option<String>,
+    destination: Option<String>,
     parent: Option<FileId>,
 ) -> Result<(), Failure> {
     let mut upload = Upload::from_path(file);
-    if let Some(path) = &path {
-        upload = upload.destination(path);
+    if let Some(destination) = &destination {
+        upload = upload.destination(destination);
     }
     if let Some(parent) = parent {
         upload = upload.parent(parent);
     }
     check_documents([file])?;
-    let stored = session.upload(file, upload, path.as_ref().map_or(file, Path::new))?;
+    let stored = session.upload(file, upload, destination.as_ref().map_or(file, Path::new))?;
     session.output.value(&stored, || {
         fields(&[
             ("id", Some(stored.id.to_string())),
@@ -39,6 +40,30 @@ pub(crate) fn upload(
             ("bytes", stored.size.map(|size| size.to_string())),
         ])
     })
+}
+
+/// Checks all documents before the first one is uploaded.
+pub(crate) fn check_documents(files: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<(), Failure> {
+    for file in files {
+        let file = file.as_ref();
+        let name = file.display();
+        let unusable = |reason: String| Err(Failure::Usage(format!("{name}{reason}; nothing was sent")));
+        // Only regular files are opened: opening a named pipe would block.
+        let metadata = match file.metadata() {
+            Ok(metadata) if metadata.is_file() => File::open(file).map(|_| metadata),
+            other => other,
+        };
+        match metadata {
+            Err(error) => return unusable(format!(": {error}")),
+            Ok(metadata) if !metadata.is_file() => return unusable(" is not a file".to_owned()),
+            Ok(metadata) if metadata.len() == 0 => return unusable(" is empty (0 bytes)".to_owned()),
+            Ok(metadata) if metadata.len() > MAX_UPLOAD => {
+                return unusable(format!(" has {} bytes; the service accepts at most {MAX_UPLOAD}", metadata.len()));
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn search(session: &Session, query: &str, integration: Option<String>, limit: Limit) -> Result<(), Failure> {
@@ -139,7 +164,7 @@ impl SubmittedJob for ExtractJob {
 
     fn show(&self, session: &Session, extracted: &Extracted) -> Result<(), Failure> {
         session.output.value(&WithTaskId::new(self.id(), extracted, &extracted.extra), || {
-            let Value::Object(properties) = &extracted.value else { return text(&extracted.value) };
+            let Value::Object(properties) = &extracted.value else { return display_value(&extracted.value) };
             let mut documents = session.document_names();
             // The documents of a job that was submitted earlier are known by their IDs only.
             let cited = properties.keys().flat_map(|name| extracted.citations_of(name));
@@ -152,7 +177,7 @@ impl SubmittedJob for ExtractJob {
                 let citations: Vec<_> =
                     extracted.citations_of(name).iter().filter_map(|citation| location(citation, &documents)).collect();
                 let suffix = if citations.is_empty() { String::new() } else { format!("  ({})", citations.join("; ")) };
-                (name.as_str(), Some(text(value) + &suffix))
+                (name.as_str(), Some(display_value(value) + &suffix))
             });
             fields(&lines.collect::<Vec<_>>())
         })
@@ -188,7 +213,7 @@ impl<'a, T> WithTaskId<'a, T> {
 }
 
 /// Formats an extracted value: strings without quotes, null as `-`.
-fn text(value: &Value) -> String {
+fn display_value(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

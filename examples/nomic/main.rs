@@ -4,6 +4,7 @@ mod agents;
 mod args;
 mod documents;
 mod failure;
+mod jobs;
 mod organization;
 mod output;
 mod session;
@@ -37,7 +38,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
 
 fn dispatch(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Upload { file, path, parent } => documents::upload(session, &file, path, parent),
+        Command::Upload { file, destination, parent } => documents::upload(session, &file, destination, parent),
         Command::Search { query, integration, limit } => documents::search(session, &query, integration, limit),
         Command::Parse(parse) => documents::parse(session, &parse),
         Command::Extract(extract) => documents::extract(session, &extract),

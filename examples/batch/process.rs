@@ -11,8 +11,10 @@ use nomic_client::parse::{self, ParseJob};
 use nomic_client::{Effect, Error, FileVersionId, Nomic};
 use serde_json::json;
 
-use crate::instance::Result;
-use crate::manifest::{ContentHash, Manifest, Step};
+use crate::Result;
+use crate::content_hash::ContentHash;
+use crate::folder::Document;
+use crate::manifest::{Manifest, Step};
 use crate::record::with_path;
 
 /// Why a document has no result.
@@ -36,7 +38,7 @@ impl From<Error> for Failure {
 }
 
 /// The number of pages, or `None` if an earlier run has already processed the document.
-pub(crate) type Pages = Result<Option<usize>, Failure>;
+pub(crate) type Outcome = Result<Option<usize>, Failure>;
 
 /// What all documents share.
 pub(crate) struct Batch<'a> {
@@ -47,7 +49,8 @@ pub(crate) struct Batch<'a> {
 
 impl Batch<'_> {
     /// Processes one document from the step that it has reached.
-    pub(crate) fn process(&self, name: &str, path: &Path, bar: &ProgressBar) -> Pages {
+    pub(crate) fn process(&self, document: &Document, bar: &ProgressBar) -> Outcome {
+        let Document { name, path } = document;
         // Hashed before the upload, so that the next run detects a later change.
         let content =
             ContentHash::of(path).map_err(with_path(path)).map_err(|error| Failure::Document(error.to_string()))?;

@@ -1,5 +1,6 @@
-//! Helpers for a record on disk that a later run resumes from: which instance it belongs to, and a file lock.
+//! What a resumable record on disk needs: the instance that it belongs to, a file lock, and errors with the path.
 
+use std::error::Error;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
@@ -8,7 +9,7 @@ use nomic_client::Nomic;
 use nomic_emulator::Emulator;
 use serde::{Deserialize, Serialize};
 
-use crate::instance::{BoxError, Result};
+use crate::Result;
 
 /// The instance that a record belongs to. Its ids mean nothing to another instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,6 @@ pub(crate) fn lock(file: &File, path: &Path) -> Result {
 }
 
 /// Prefixes an I/O error with the path.
-pub(crate) fn with_path(path: &Path) -> impl FnOnce(io::Error) -> BoxError {
+pub(crate) fn with_path(path: &Path) -> impl FnOnce(io::Error) -> Box<dyn Error> {
     move |error| format!("{}: {error}", path.display()).into()
 }

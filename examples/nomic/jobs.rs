@@ -1,0 +1,95 @@
+//! Submitting jobs and waiting for them.
+
+use std::time::Duration;
+
+use nomic_client::Job;
+use nomic_client::job::WaitOptions;
+use serde_json::json;
+
+use crate::args::{Timeout, WaitArgs};
+use crate::failure::{Failure, is_unknown_host};
+use crate::session::Session;
+use crate::terminal::{Stage, note};
+
+/// A job that this command, or a later `nomic wait`, can wait for.
+pub(crate) trait SubmittedJob: Job {
+    /// The kind, as an argument of `nomic wait`.
+    const KIND: &'static str;
+    /// The kind, as shown in messages.
+    const NAME: &'static str;
+
+    fn id(&self) -> &str;
+
+    /// Prints the job's output.
+    fn show(&self, session: &Session, output: &Self::Output) -> Result<(), Failure>;
+
+    /// Kind and id, as shown in messages.
+    fn label(&self) -> String {
+        format!("{} {}", Self::NAME, self.id())
+    }
+}
+
+/// What to print when a job is submitted.
+pub(crate) struct Submission<'a> {
+    /// Shown while the request is sent, e.g. `submitting the parse job`.
+    pub(crate) label: &'a str,
+    /// Shown after the job's id when it is done, e.g. `was submitted`.
+    pub(crate) done: &'a str,
+    /// The arguments of the command that shows whether the job was submitted.
+    pub(crate) check: &'a [&'a str],
+}
+
+impl Session {
+    /// Submits a job, and waits for it unless `--no-wait` is given.
+    pub(crate) fn submit<J: SubmittedJob>(
+        &self,
+        wait: &WaitArgs,
+        submission: &Submission<'_>,
+        submit: impl FnOnce() -> nomic_client::Result<J>,
+    ) -> Result<(), Failure> {
+        let stage = Stage::start_write(submission.label, &self.check_hint(submission.check));
+        let job = submit().map_err(|error| self.with_hint(error, submission.check))?;
+        self.output.responded.set(true);
+        stage.set_on_interrupt(self.resume_hint(&job));
+        if wait.no_wait {
+            note(self.resume_hint(&job));
+            drop(stage);
+            return self.output.value(&json!({ "kind": J::KIND, "id": job.id() }), || job.id().to_owned());
+        }
+        note(format_args!("{} {} {}", J::NAME, job.id(), submission.done));
+        self.wait(&job, wait.timeout)
+    }
+
+    /// Waits for a job and prints its output.
+    pub(crate) fn wait<J: SubmittedJob>(&self, job: &J, timeout: Timeout) -> Result<(), Failure> {
+        let stage = Stage::start(format!("waiting for {} {}", J::NAME, job.id()), self.resume_hint(job));
+        let result = self.nomic.wait_with(job, &WaitOptions::with_timeout(Duration::from_secs(timeout.timeout)));
+        drop(stage);
+        match result {
+            Ok(output) => job.show(self, &output),
+            // The client's message says that the job continues, but the emulator ends with this command.
+            Err(error) if self.emulator.is_some() && error.is_timeout() => Err(Failure::Local(format!(
+                "{} did not end within {} s, and ends with the emulator",
+                job.label(),
+                timeout.timeout
+            ))),
+            Err(error) => {
+                let unknown_host = !self.output.responded.get() && is_unknown_host(&error);
+                if !error.is_job_failed() && !error.is_not_found() && !unknown_host {
+                    note(self.resume_hint(job));
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// How to wait for a job that is left running.
+    fn resume_hint<J: SubmittedJob>(&self, job: &J) -> String {
+        let label = job.label();
+        if self.emulator.is_some() {
+            return format!("{label} ends with the emulator");
+        }
+        let command = self.command(&["wait", J::KIND, job.id()]);
+        format!("{label} is still running on the server; to wait for it:\n  {command}")
+    }
+}
