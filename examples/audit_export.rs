@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use nomic_client::Nomic;
-use nomic_client::audit_logs::{Filter, MAX_PAGE};
+use nomic_client::audit_logs::MAX_PAGE;
 
 /// Export the audit log to a new file, one JSON object per line
 ///
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Appends the pages from `cursor` on, and advances `cursor` after each page that is in the file.
 fn export(nomic: &Nomic, file: &mut File, cursor: &mut Option<String>) -> Result<(), Box<dyn Error>> {
-    let mut entries = nomic.audit_logs(&Filter::default()).page_size(MAX_PAGE);
+    let mut entries = nomic.audit_logs().page_size(MAX_PAGE);
     if let Some(cursor) = cursor.as_deref() {
         entries = entries.starting_at(cursor);
     }

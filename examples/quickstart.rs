@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use nomic_client::agents::Launch;
-use nomic_client::{extract, parse};
+use nomic_client::extract;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let file = nomic.upload_file(&args.document)?;
     println!("# Upload\n{} is {}, version {}", file.name, file.id, file.file_version_id);
 
-    let job = nomic.parse(&file.file_version_id, &parse::Options::default())?;
+    let job = nomic.parse(&file.file_version_id)?;
     let parsed = nomic.wait(&job)?;
     println!("\n# Text\n{}", parsed.text());
 
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "numberOfStoreys": {"type": "integer"},
         "expiryDate": {"type": "string", "description": "the date on which the permit expires"},
     }});
-    let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options::with_citations())?;
+    let job = nomic.extract_with([&file.file_version_id], &schema, &extract::Options::default().citations(true))?;
     let extracted = nomic.wait(&job)?;
     let permit: Permit = extracted.deserialize()?;
     println!("\n# Values");

@@ -6,7 +6,7 @@ mod instance;
 use std::error::Error;
 
 use clap::Parser;
-use nomic_client::codes;
+use nomic_client::codes::Search;
 
 /// Search the building codes of a jurisdiction, and print up to five sections
 #[derive(Parser)]
@@ -26,8 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let (nomic, _emulator) = instance::connect()?;
 
-    let options = codes::Options { limit: Some(5), ..codes::Options::default() };
-    for section in nomic.search_codes(&args.query, &args.jurisdiction, &args.code_type, &options)? {
+    let search = Search::new(args.query).jurisdiction(args.jurisdiction).code_type(args.code_type).limit(5);
+    for section in nomic.search_codes(&search)? {
         let title = section.file.as_ref().and_then(|file| file.document_title.as_deref()).unwrap_or("untitled");
         println!("# {title}, page {}", section.page_number.unwrap_or_default());
         println!("{}\n", section.text());

@@ -10,7 +10,7 @@ use common::program::with_account;
 use common::program::{ProgramOutput, example, example_on, run};
 use common::temp_dir::TempDir;
 use common::{document, emulator, nomic, permit_pdf};
-use nomic_client::{agents, extract, parse};
+use nomic_client::agents;
 use nomic_emulator::{Emulator, Fault, FaultKind};
 use serde_json::Value;
 
@@ -45,10 +45,10 @@ fn every_command_prints_text_and_json() {
     let (pdf, schema) = (pdf.to_str().unwrap(), schema.to_str().unwrap());
     let stored = nomic.upload_file(pdf).unwrap();
     let (file, version) = (stored.id.as_str(), stored.file_version_id.as_str());
-    let parsed = nomic.parse(&stored.file_version_id, &parse::Options::default()).unwrap().task_id;
+    let parsed = nomic.parse(&stored.file_version_id).unwrap().task_id;
     let value = serde_json::from_slice(&fs::read(schema).unwrap()).unwrap();
     let versions = [stored.file_version_id.clone()];
-    let extracted = nomic.extract(&versions, &value, &extract::Options::default()).unwrap().task_id;
+    let extracted = nomic.extract(&versions, &value).unwrap().task_id;
     let agent = nomic.launch_agent(&agents::Launch::prompt("List the doors.").files([file])).unwrap();
     let agent = nomic.wait(&agent).unwrap().id;
     let agent = agent.as_str();
@@ -56,7 +56,7 @@ fn every_command_prints_text_and_json() {
     let workflow = |slots: bool| nomic.workflows().map(Result::unwrap).find(|found| found.inputs.is_empty() != slots);
     let (sheets, review) = (workflow(false).unwrap().id, workflow(true).unwrap().id);
     let inputs = [format!("submittal={file}"), format!("specification={file}")];
-    let key = nomic.api_keys(&Default::default()).nth(1).unwrap().unwrap().id;
+    let key = nomic.api_keys().nth(1).unwrap().unwrap().id;
 
     // The arguments, a part of the text, and fields of each line of JSON.
     let cases: &[(&[&str], &str, &[&str])] = &[
@@ -533,7 +533,7 @@ mod signals {
         let output = interrupt_after("get_agent", &emulator, &["agent", "run", "Count the doors.", "--json"]);
         assert_eq!(output.code, Some(130), "{output:?}");
         let nomic = nomic(&emulator);
-        let agent = nomic.agents(&Default::default()).next().unwrap().unwrap();
+        let agent = nomic.agents().next().unwrap().unwrap();
         nomic.stop_agent(&agent.id).unwrap();
         let again = run_suggested_command(&emulator, &output, "");
         // A stopped agent counts as a failure.
@@ -617,7 +617,7 @@ mod signals {
     fn the_confirmation_of_a_revocation_describes_the_key() {
         let emulator = emulator();
         let in_use = |key: &nomic_client::api_keys::ApiKey| emulator.key().starts_with(&key.key_prefix);
-        let keys: Vec<_> = nomic(&emulator).api_keys(&Default::default()).map(Result::unwrap).collect();
+        let keys: Vec<_> = nomic(&emulator).api_keys().map(Result::unwrap).collect();
         for own in [true, false] {
             let key = keys.iter().find(|key| in_use(key) == own).unwrap();
             let output = run_on_terminal(&emulator, &format!("keys revoke {}", key.id), "n\n");

@@ -54,9 +54,9 @@ fn a_closed_pipe_ends_an_example_quietly() {
     // Everything is done before the first line is printed.
     assert_eq!(emulator.accepted("disable_user"), 1);
     let nomic = nomic(&emulator);
-    let bob = nomic.users(&users::Filter::email("bob@example.com")).next().unwrap().unwrap();
-    let active = api_keys::Filter { user_id: Some(bob.id), include_revoked: false };
-    assert_eq!(nomic.api_keys(&active).count(), 0);
+    let bob = nomic.users_with(&users::Filter::default().email("bob@example.com")).next().unwrap().unwrap();
+    let active = api_keys::Filter::default().user_id(bob.id);
+    assert_eq!(nomic.api_keys_with(&active).count(), 0);
     assert!(has_result(&results, 0));
 }
 
@@ -466,8 +466,8 @@ fn a_submission_of_unknown_effect_is_looked_up_in_the_audit_log_and_not_billed_t
         let line = summary_line(&output, &format!("{number:03}.txt"));
         let version = line.split_once("look for parse.submitted of ").unwrap().1.split_once(' ').unwrap().0;
         let [if_found, if_missing] = &suggested_lines(&line)[..] else { panic!("{line}") };
-        let filter = Filter { action: Some(Action::from("parse.submitted")), ..Filter::default() };
-        let task_id = nomic.audit_logs(&filter).find_map(|entry| {
+        let filter = Filter::default().action(Action::from("parse.submitted"));
+        let task_id = nomic.audit_logs_with(&filter).find_map(|entry| {
             let entry = entry.unwrap();
             entry.targets.iter().any(|target| target.id == version).then(|| entry.metadata["taskId"].to_string())
         });

@@ -96,7 +96,7 @@ impl Batch<'_> {
     /// Submits a document that is recorded as [`Step::Submitting`]. After an error without effect the recorded step is
     /// reset, so that the next run tries again; if the effect is unknown, it is left as it is.
     fn submit(&self, name: &str, content: &ContentHash, version: FileVersionId) -> Result<ParseJob, Failure> {
-        match self.nomic.parse(&version, &parse::Options::default()) {
+        match self.nomic.parse(&version) {
             Ok(job) => {
                 let recorded = self.manifest.record(name, content, &Step::Submitted(job.clone()));
                 let remedy = self.manifest.remedy(name, "submitted", json!(job));

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nomic_client::{Nomic, codes};
+use nomic_client::{Nomic, codes::Search};
 use serde_json::{Value, json};
 
 const QUERY: &str = "automatic sprinkler system";
@@ -90,7 +90,7 @@ fn fetch(instance: Option<&str>) -> Result<String, Box<dyn Error>> {
         .connect_timeout(Duration::from_secs(5))
         .deadline(Duration::from_secs(30))
         .build()?;
-    let options = LIMITED:1;
-    let sections = nomic.search_codes(QUERY, JURISDICTION, CODE_TYPE, &options)?;
+    let search = Search::new(QUERY).jurisdiction(JURISDICTION).code_type(CODE_TYPE).limit(1);
+    let sections = nomic.search_codes(&search)?;
     Ok(sections.first().ok_or("the service found no matching section")?.text())
 }

@@ -13,18 +13,18 @@ use crate::finding::Finding;
 
 /// Uploads, parses and extracts a small file, and launches an agent on it. Returns the agent.
 pub(crate) fn check(nomic: &Nomic, findings: &mut Vec<Finding>) -> Option<AgentId> {
-    let options = WaitOptions::with_timeout(Duration::from_secs(10 * 60));
+    let options = WaitOptions::default().timeout(Duration::from_secs(10 * 60));
     let upload = Upload::from_bytes("contract-check.txt", "Permit number: CC-1\nOperator: nomic-client\n");
     let file = record(findings, "upload_file", nomic.upload(upload), |file| file.id.to_string())?;
 
-    let job = nomic.parse(&file.file_version_id, &parse::Options::default());
+    let job = nomic.parse(&file.file_version_id);
     if let Some(job) = record(findings, "submit_parse", job, |job| job.task_id.to_string()) {
         let chunks = |parsed: &parse::Parsed| format!("{} chunks", parsed.chunks.len());
         record(findings, "get_parse", nomic.wait_with(&job, &options), chunks);
         compare_response(nomic, findings, Request::get("/parse").segment(&job.task_id));
     }
     let schema = json!({"type": "object", "properties": {"permitNumber": {"type": "string"}}});
-    let job = nomic.extract(&[file.file_version_id], &schema, &extract::Options::with_citations());
+    let job = nomic.extract_with(&[file.file_version_id], &schema, &extract::Options::default().citations(true));
     if let Some(job) = record(findings, "submit_extract", job, |job| job.task_id.to_string()) {
         let value = |extracted: &extract::Extracted| extracted.value.to_string();
         record(findings, "get_extract", nomic.wait_with(&job, &options), value);

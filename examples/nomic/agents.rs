@@ -66,8 +66,9 @@ pub(crate) fn run(session: &Session, agents: Agents) -> Result<(), Failure> {
 }
 
 fn list(session: &Session, AgentList { status, workflow, limit }: AgentList) -> Result<(), Failure> {
-    let filter = Filter { status: status.map(AgentStatus::from), workflow_id: workflow };
-    let agents = session.nomic.agents(&filter);
+    let mut filter = Filter::default();
+    (filter.status, filter.workflow_id) = (status.map(AgentStatus::from), workflow);
+    let agents = session.nomic.agents_with(&filter);
     let columns = [("id", 36), ("status", 13), ("created", 24), ("summary", 0)];
     let count = session.output.list(limit.apply(agents, MAX_AGENTS_PAGE), columns, |agent| {
         let Agent { id, status, created_at, summary, .. } = agent;
@@ -81,13 +82,9 @@ fn list(session: &Session, AgentList { status, workflow, limit }: AgentList) -> 
 }
 
 fn launch(session: &Session, arguments: Run) -> Result<(), Failure> {
-    let mut launch = Launch {
-        prompt: arguments.prompt.map(Into::into),
-        workflow_id: arguments.workflow,
-        project_id: arguments.project,
-        file_ids: arguments.file_id,
-        ..Launch::default()
-    };
+    let mut launch = Launch::default().files(arguments.file_id);
+    launch.prompt = arguments.prompt.map(Into::into);
+    (launch.workflow_id, launch.project_id) = (arguments.workflow, arguments.project);
     for (slot, file) in arguments.input {
         launch.inputs.entry(slot).or_default().push(file);
     }

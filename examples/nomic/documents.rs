@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use nomic_client::extract::{ExtractJob, Extracted};
-use nomic_client::files::{MAX_SEARCH_PAGE, MAX_UPLOAD, Search, Upload};
+use nomic_client::files::{Filter, MAX_SEARCH_PAGE, MAX_UPLOAD, Upload};
 use nomic_client::parse::{ParseJob, Parsed};
 use nomic_client::{FileId, FileVersionId, codes, extract, parse};
 use serde::Serialize;
@@ -67,7 +67,9 @@ pub(crate) fn check_documents(files: impl IntoIterator<Item = impl AsRef<Path>>)
 }
 
 pub(crate) fn search(session: &Session, query: &str, integration: Option<String>, limit: Limit) -> Result<(), Failure> {
-    let found = session.nomic.search_files(query, &Search { integration_id: integration });
+    let mut filter = Filter::default();
+    filter.integration_id = integration;
+    let found = session.nomic.search_files_with(query, &filter);
     session.output.list(limit.apply(found, MAX_SEARCH_PAGE), [("id", 36), ("path", 0)], |file| {
         [file.id.to_string(), file.decoded_path().unwrap_or_else(|| file.name.clone())]
     })?;
@@ -75,13 +77,12 @@ pub(crate) fn search(session: &Session, query: &str, integration: Option<String>
 }
 
 pub(crate) fn parse(session: &Session, arguments: &Parse) -> Result<(), Failure> {
-    let options = parse::Options {
-        ocr_language: arguments.ocr_language.as_deref().map(Into::into),
-        figure_summary: arguments.figure_summary.then_some(true),
-        table_summary: arguments.table_summary.then_some(true),
-        summary_word_limit: arguments.summary_words,
-        embed_chunks: arguments.embed_chunks.then_some(true),
-    };
+    let mut options = parse::Options::default();
+    options.ocr_language = arguments.ocr_language.as_deref().map(Into::into);
+    options.figure_summary = arguments.figure_summary.then_some(true);
+    options.table_summary = arguments.table_summary.then_some(true);
+    options.summary_word_limit = arguments.summary_words;
+    options.embed_chunks = arguments.embed_chunks.then_some(true);
     // One file or one version: clap ensures that exactly one is given.
     for version in versions(session, arguments.file.as_slice(), arguments.file_version.as_slice())? {
         let submission = Submission {
@@ -89,7 +90,7 @@ pub(crate) fn parse(session: &Session, arguments: &Parse) -> Result<(), Failure>
             done: "was submitted",
             check: &["audit", "--action", "parse.submitted", "--since", "1h"],
         };
-        session.submit(&arguments.wait, &submission, || session.nomic.parse(&version, &options))?;
+        session.submit(&arguments.wait, &submission, || session.nomic.parse_with(&version, &options))?;
     }
     Ok(())
 }
@@ -110,13 +111,13 @@ impl SubmittedJob for ParseJob {
 pub(crate) fn extract(session: &Session, arguments: &Extract) -> Result<(), Failure> {
     let schema = schema(&arguments.schema)?;
     let versions = versions(session, &arguments.files, &arguments.file_version)?;
-    let options = extract::Options { citations: arguments.citations };
+    let options = extract::Options::default().citations(arguments.citations);
     let submission = Submission {
         label: "submitting the extract job",
         done: "was submitted",
         check: &["audit", "--action", "extract.submitted", "--since", "1h"],
     };
-    session.submit(&arguments.wait, &submission, || session.nomic.extract(&versions, &schema, &options))
+    session.submit(&arguments.wait, &submission, || session.nomic.extract_with(&versions, &schema, &options))
 }
 
 /// Reads a schema. Whether it is a valid JSON Schema is up to the service.
@@ -223,8 +224,9 @@ fn display_value(value: &Value) -> String {
 
 pub(crate) fn codes(session: &Session, arguments: Codes) -> Result<(), Failure> {
     let Codes { query, jurisdiction, code_type, year, keyword, limit } = arguments;
-    let options = codes::Options { year, limit, keywords: keyword };
-    let sections = session.nomic.search_codes(&query, &jurisdiction, &code_type, &options)?;
+    let mut search = codes::Search::new(query).jurisdiction(jurisdiction).code_type(code_type);
+    (search.year, search.limit, search.keywords) = (year, limit, keyword);
+    let sections = session.nomic.search_codes(&search)?;
     for section in sections {
         session.output.value(&section, || {
             let title = section.file.as_ref().and_then(|file| file.document_title.as_deref()).unwrap_or("a code");

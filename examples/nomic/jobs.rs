@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nomic_client::Job;
+use nomic_client::job::Job;
 use nomic_client::job::WaitOptions;
 use serde_json::json;
 
@@ -63,7 +63,7 @@ impl Session {
     /// Waits for a job and prints its output.
     pub(crate) fn wait<J: SubmittedJob>(&self, job: &J, timeout: Timeout) -> Result<(), Failure> {
         let stage = Stage::start(format!("waiting for {} {}", J::NAME, job.id()), self.resume_hint(job));
-        let result = self.nomic.wait_with(job, &WaitOptions::with_timeout(Duration::from_secs(timeout.timeout)));
+        let result = self.nomic.wait_with(job, &WaitOptions::default().timeout(Duration::from_secs(timeout.timeout)));
         drop(stage);
         match result {
             Ok(output) => job.show(self, &output),

@@ -15,7 +15,9 @@ pub(crate) fn users(session: &Session, arguments: Users) -> Result<(), Failure> 
     let nomic = &session.nomic;
     match arguments.command.unwrap_or(UserCommand::List(arguments.list)) {
         UserCommand::List(UserList { email, limit }) => {
-            let users = nomic.users(&users::Filter { email });
+            let mut filter = users::Filter::default();
+            filter.email = email;
+            let users = nomic.users_with(&filter);
             let columns = [("id", 36), ("state", 8), ("email", 32), ("name", 0)];
             session.output.list(limit.apply(users, PAGE_SIZE), columns, |user| {
                 [user.id.to_string(), state(user.disabled), user.email.clone(), cell(user.name.as_ref())]
@@ -42,7 +44,9 @@ pub(crate) fn users(session: &Session, arguments: Users) -> Result<(), Failure> 
             confirm(&question, confirmation.yes)?;
             let id = user_id(session, &user)?;
             let check = ["users", "show", id.as_str()];
-            let state = session.write("disabling the user", &check, || nomic.disable_user(&id, reason.as_deref()))?;
+            let mut options = users::DisableOptions::default();
+            options.reason = reason;
+            let state = session.write("disabling the user", &check, || nomic.disable_user_with(&id, &options))?;
             let revoked = state.as_ref().and_then(|state| state.revoked_api_keys);
             session.output.value(&state, || match revoked {
                 Some(revoked) => format!("{user} is disabled; API keys revoked: {revoked}"),
@@ -67,7 +71,7 @@ fn user_id(session: &Session, user: &str) -> Result<UserId, Failure> {
     if !user.contains('@') {
         return Ok(user.into());
     }
-    for candidate in session.nomic.users(&users::Filter::email(user)) {
+    for candidate in session.nomic.users_with(&users::Filter::default().email(user)) {
         let candidate = candidate?;
         session.output.responded.set(true);
         // The filter also matches parts of an address.
@@ -81,8 +85,9 @@ fn user_id(session: &Session, user: &str) -> Result<UserId, Failure> {
 pub(crate) fn keys(session: &Session, arguments: Keys) -> Result<(), Failure> {
     match arguments.command.unwrap_or(KeyCommand::List(arguments.list)) {
         KeyCommand::List(KeyList { user, revoked, limit }) => {
-            let user_id = user.map(|user| user_id(session, &user)).transpose()?;
-            let keys = session.nomic.api_keys(&api_keys::Filter { user_id, include_revoked: revoked });
+            let mut filter = api_keys::Filter::default().include_revoked(revoked);
+            filter.user_id = user.map(|user| user_id(session, &user)).transpose()?;
+            let keys = session.nomic.api_keys_with(&filter);
             let columns = [("id", 36), ("key", 12), ("state", 7), ("last used", 24), ("owner", 32), ("name", 0)];
             session.output.list(limit.apply(keys, PAGE_SIZE), columns, |key| {
                 [
@@ -116,8 +121,8 @@ pub(crate) fn keys(session: &Session, arguments: Keys) -> Result<(), Failure> {
 
 /// The confirmation question, with the prefix, name and owner of the key.
 fn revoke_question(session: &Session, id: &ApiKeyId) -> Result<String, Failure> {
-    let filter = api_keys::Filter { include_revoked: true, ..Default::default() };
-    for key in session.nomic.api_keys(&filter) {
+    let filter = api_keys::Filter::default().include_revoked(true);
+    for key in session.nomic.api_keys_with(&filter) {
         let key = match key {
             Ok(key) => key,
             // A key with the scope to revoke keys may lack the scope to list them.
@@ -147,8 +152,9 @@ pub(crate) fn audit(
     action: Option<audit_logs::Action>,
     limit: Limit,
 ) -> Result<(), Failure> {
-    let filter = audit_logs::Filter { action, since };
-    let entries = session.nomic.audit_logs(&filter);
+    let mut filter = audit_logs::Filter::default();
+    (filter.action, filter.since) = (action, since);
+    let entries = session.nomic.audit_logs_with(&filter);
     let columns = [("time", 24), ("action", 18), ("actor", 24), ("targets", 0)];
     let count = session.output.list(limit.apply(entries, audit_logs::MAX_PAGE), columns, |entry| {
         let name = |party: &audit_logs::Party| party.name.clone().unwrap_or_else(|| party.id.clone());

@@ -64,8 +64,10 @@ pub struct UserAnalytics {
 
 /// Narrows a list of users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Filter {
-    email: Option<String>,
+    /// Only users with this in their address, e.g. `@example.com`.
+    pub email: Option<String>,
 }
 
 impl Filter {

@@ -66,9 +66,12 @@ pub struct KeyOwner {
 
 /// Narrows or widens a list of API keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Filter {
-    user_id: Option<UserId>,
-    include_revoked: bool,
+    /// Only keys of this user.
+    pub user_id: Option<UserId>,
+    /// Whether revoked keys are listed too.
+    pub include_revoked: bool,
 }
 
 impl Filter {

@@ -98,9 +98,12 @@ pub struct Context {
 
 /// Narrows the audit log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Filter {
-    action: Option<Action>,
-    since: Option<Timestamp>,
+    /// Only this action, e.g. [`Action::UserDisabled`].
+    pub action: Option<Action>,
+    /// Only what was done after this: a `SystemTime`, or RFC 3339 text, e.g. `2026-04-05T12:00:00Z`.
+    pub since: Option<Timestamp>,
 }
 
 impl Filter {

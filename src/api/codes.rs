@@ -35,16 +35,23 @@ pub const MAX_RESULTS: u32 = 50;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Search {
-    query: String,
-    jurisdiction: String,
-    code_type: String,
+    /// The question, or words to search for.
+    pub query: String,
+    /// The slug of a jurisdiction, e.g. `texas`: [`Jurisdiction::slug`].
+    pub jurisdiction: String,
+    /// The name of a code discipline, e.g. `building`.
+    pub code_type: String,
+    /// The code's year, e.g. 2021.
     #[serde(skip_serializing_if = "Option::is_none")]
-    year: Option<i32>,
+    pub year: Option<i32>,
+    /// The maximum number of sections, 1 to 50 ([`MAX_RESULTS`]).
     #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<u32>,
+    pub limit: Option<u32>,
+    /// Words that the sections must contain, e.g. `sprinkler`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    keywords: Vec<String>,
+    pub keywords: Vec<String>,
 }
 
 impl Search {

@@ -47,8 +47,10 @@ use crate::waiting::{Job, Poll, sealed};
 
 /// How to extract.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
-    citations: bool,
+    /// Whether to get the position of each value in its document: [`Extracted::citations_of`].
+    pub citations: bool,
 }
 
 impl Options {

@@ -324,8 +324,10 @@ impl FileHit {
 
 /// Narrows a search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Filter {
-    integration_id: Option<String>,
+    /// Only files of the integration with this id.
+    pub integration_id: Option<String>,
 }
 
 impl Filter {

@@ -92,12 +92,18 @@ open_enum! {
 /// let options = Options::default().ocr_language(OcrLanguage::Latin).table_summary(true).summary_word_limit(50);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
-    ocr_language: Option<OcrLanguage>,
-    figure_summary: Option<bool>,
-    table_summary: Option<bool>,
-    summary_word_limit: Option<u32>,
-    embed_chunks: Option<bool>,
+    /// The script of text in images.
+    pub ocr_language: Option<OcrLanguage>,
+    /// Whether to summarize figures.
+    pub figure_summary: Option<bool>,
+    /// Whether to summarize tables.
+    pub table_summary: Option<bool>,
+    /// The maximum number of words in a summary, 10 ([`MIN_SUMMARY_WORDS`]) to 100 ([`MAX_SUMMARY_WORDS`]).
+    pub summary_word_limit: Option<u32>,
+    /// Whether chunks get a text for embedding: [`Chunk::embed`].
+    pub embed_chunks: Option<bool>,
 }
 
 impl Options {

@@ -53,8 +53,10 @@ pub struct User {
 
 /// Narrows a list of users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Filter {
-    email: Option<String>,
+    /// Only users with this in their address, e.g. `@example.com`.
+    pub email: Option<String>,
 }
 
 impl Filter {
@@ -67,9 +69,11 @@ impl Filter {
 
 /// How to disable a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DisableOptions {
+    /// A reason that the audit log keeps, e.g. `left the company`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    pub reason: Option<String>,
 }
 
 impl DisableOptions {

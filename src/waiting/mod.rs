@@ -61,11 +61,16 @@ open_enum! {
 /// let patient = WaitOptions::default().initial_interval(Duration::from_secs(5)).max_interval(Duration::from_secs(60));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WaitOptions {
-    timeout: Duration,
-    initial_interval: Duration,
-    initial_phase: Duration,
-    max_interval: Duration,
+    /// How long to wait.
+    pub timeout: Duration,
+    /// The interval between polls in the initial phase, with 10 % of jitter.
+    pub initial_interval: Duration,
+    /// The initial phase.
+    pub initial_phase: Duration,
+    /// The longest interval between polls.
+    pub max_interval: Duration,
 }
 
 impl Default for WaitOptions {

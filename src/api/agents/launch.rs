@@ -15,10 +15,13 @@ use crate::operations::LAUNCH_AGENT;
 
 /// What an agent is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Prompt {
-    text: String,
+    /// The text, e.g. `List the doors as a table.`
+    pub text: String,
+    /// Images that belong to the text (inferred).
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    images: Vec<Image>,
+    pub images: Vec<Image>,
 }
 
 impl Prompt {
@@ -108,17 +111,23 @@ impl Image {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[must_use = "a launch does nothing until it is given to `Nomic::launch_agent`"]
+#[non_exhaustive]
 pub struct Launch {
+    /// What the agent should do. Not together with `inputs`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    prompt: Option<Prompt>,
+    pub prompt: Option<Prompt>,
+    /// The workflow to run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    workflow_id: Option<WorkflowId>,
+    pub workflow_id: Option<WorkflowId>,
+    /// The project to work in.
     #[serde(skip_serializing_if = "Option::is_none")]
-    project_id: Option<ProjectId>,
+    pub project_id: Option<ProjectId>,
+    /// Files and folders to work on. Only without a workflow.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    file_ids: Vec<FileId>,
+    pub file_ids: Vec<FileId>,
+    /// The files for each input of the workflow, e.g. for `submittal`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    inputs: BTreeMap<String, Vec<FileId>>,
+    pub inputs: BTreeMap<String, Vec<FileId>>,
 }
 
 impl Launch {

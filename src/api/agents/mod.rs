@@ -214,9 +214,12 @@ pub struct Message {
 
 /// Narrows a list of agents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Filter {
-    status: Option<AgentStatus>,
-    workflow_id: Option<WorkflowId>,
+    /// Only agents of this status, e.g. those that are running.
+    pub status: Option<AgentStatus>,
+    /// Only agents that run this workflow.
+    pub workflow_id: Option<WorkflowId>,
 }
 
 impl Filter {
