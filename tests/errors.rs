@@ -374,7 +374,7 @@ fn a_compressed_answer_is_read() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     emulator.fault(Fault::any(FaultKind::Gzip).forever());
-    let job = nomic.parse(&document(&nomic)).unwrap();
+    let job = nomic.parse(document(&nomic)).unwrap();
     assert!(nomic.wait(&job).unwrap().text().contains("OG-2026-114"));
 }
 

@@ -9,7 +9,7 @@ use common::{document, emulator, nomic};
 fn the_main_job_needs_no_feature_on_this_machine() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
-    let job = nomic.parse(&document(&nomic)).unwrap();
+    let job = nomic.parse(document(&nomic)).unwrap();
     assert!(nomic.wait(&job).unwrap().text().contains("Gulf Star"));
 }
 

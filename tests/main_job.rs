@@ -230,7 +230,7 @@ fn a_job_outlives_the_program_that_began_it() {
 #[ignore = "run by a_job_outlives_the_program_that_began_it"]
 fn a_program_that_dies_after_it_began_a_job() {
     let nomic = nomic_client::Nomic::new(variable("TEST_URL"), variable("TEST_KEY")).unwrap();
-    let job = nomic.parse(&document(&nomic)).unwrap();
+    let job = nomic.parse(document(&nomic)).unwrap();
     println!("\njob {}", serde_json::to_string(&job).unwrap());
     std::process::abort();
 }
@@ -278,7 +278,7 @@ fn a_timeout_after_a_failed_poll_says_both() {
     let emulator = emulator();
     let nomic = common::builder(&emulator).attempts(1).build().unwrap();
     emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
-    let job = nomic.parse(&document(&nomic)).unwrap();
+    let job = nomic.parse(document(&nomic)).unwrap();
     emulator.fault(Fault::on("get_parse", FaultKind::Html(502)).skip(2).forever());
     let error = nomic.wait_with(&job, &impatient(Duration::from_millis(150))).unwrap_err();
     let text = error.to_string();
@@ -291,12 +291,12 @@ fn a_job_is_polled_once_without_waiting() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
-    let job = nomic.parse(&document(&nomic)).unwrap();
+    let job = nomic.parse(document(&nomic)).unwrap();
     assert!(matches!(nomic.poll(&job).unwrap(), Poll::Pending { status, .. } if status == "BUILDING"));
-    let job = nomic.parse(&document(&nomic)).unwrap();
+    let job = nomic.parse(document(&nomic)).unwrap();
     assert!(matches!(nomic.poll(&job).unwrap(), Poll::Done(parsed) if parsed.text().contains("OG-2026-114")));
     emulator.fault(Fault::on("submit_parse", FaultKind::JobFails("no".into())));
-    let job = nomic.parse(&document(&nomic)).unwrap();
+    let job = nomic.parse(document(&nomic)).unwrap();
     assert!(matches!(nomic.poll(&job).unwrap(), Poll::Failed { message, .. } if message == "no"));
     assert!(nomic.wait(&job).unwrap_err().is_job_failed());
     // `Polls` can be sent to another thread.
@@ -309,7 +309,7 @@ fn the_final_poll_is_sent_at_the_timeout() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
-    let job = nomic.parse(&document(&nomic)).unwrap();
+    let job = nomic.parse(document(&nomic)).unwrap();
     let options = impatient(Duration::from_millis(300)).initial_interval(Duration::from_secs(60));
     let began = std::time::Instant::now();
     nomic.wait_with(&job, &options).unwrap_err();
@@ -322,7 +322,7 @@ fn the_final_poll_is_sent_at_the_timeout() {
 fn transient_poll_errors_do_not_end_a_wait() {
     let emulator = emulator();
     let nomic = common::builder(&emulator).attempts(1).build().unwrap();
-    let job = nomic.parse(&document(&nomic)).unwrap();
+    let job = nomic.parse(document(&nomic)).unwrap();
     for kind in [
         FaultKind::ResetBefore,
         FaultKind::Html(502),
@@ -354,7 +354,7 @@ fn statuses_in_upper_case_and_unknown_ones_do_not_end_a_wait() {
         emulator.fault(Fault::any(kind).forever());
         let agent = nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
         assert_eq!(nomic.wait_with(&agent, &options).unwrap().status, AgentStatus::Finished);
-        let job = nomic.parse(&document(&nomic)).unwrap();
+        let job = nomic.parse(document(&nomic)).unwrap();
         assert!(nomic.wait_with(&job, &options).unwrap().text().contains("OG-2026-114"));
     }
 }

@@ -45,7 +45,7 @@ fn the_key_is_shown_nowhere() {
     let setup = builder(&emulator).attempts(2);
     let debug = format!("{setup:?}");
     let nomic = setup.build().unwrap();
-    let job = nomic.parse(&document(&nomic)).unwrap();
+    let job = nomic.parse(document(&nomic)).unwrap();
     nomic.wait(&job).unwrap();
     let agents = nomic.agents();
     let debug = format!("{debug}{nomic:?}{nomic:#?}{agents:?}{:?}", nomic.polls_with(&job, &Default::default()));
