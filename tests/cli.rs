@@ -176,7 +176,7 @@ fn every_command_speaks_to_people_and_in_json() {
 fn an_agent_is_stopped_and_deleted() {
     let emulator = emulator();
     for json in [&[] as &[&str], &["--json"]] {
-        emulator.fault(Fault::on("launch_agent", FaultKind::NeverEnds));
+        emulator.fault(Fault::on("launch_agent", FaultKind::JobNeverEnds));
         let agent = nomic(&emulator).launch_agent(&agents::Launch::prompt("Count the doors.")).unwrap().id;
         for (command, words) in [("stop", "is stopped"), ("delete", "is deleted")] {
             let yes = if command == "delete" { &["--yes"] as &[&str] } else { &[] };
@@ -214,7 +214,7 @@ fn exit_codes_say_what_to_do() {
     assert_eq!(code(&parse, "may have been executed"), 6);
     emulator.fault(Fault::on("submit_parse", FaultKind::JobFails("no text in it".to_owned())));
     assert_eq!(code(&parse, "no text in it"), 7);
-    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    emulator.fault(Fault::on("submit_parse", FaultKind::JobNeverEnds));
     assert_eq!(code(&[&parse as &[_], &["--timeout", "0"]].concat(), " wait parse "), 8);
 
     let mut wrong = on(&emulator, Command::new(program()));
@@ -550,7 +550,7 @@ mod signals {
     }
 
     fn never_ending(emulator: &Emulator, operation: &str) -> FileVersionId {
-        emulator.fault(Fault::on(operation, FaultKind::NeverEnds));
+        emulator.fault(Fault::on(operation, FaultKind::JobNeverEnds));
         document(&nomic(emulator))
     }
 
@@ -569,7 +569,7 @@ mod signals {
     #[test]
     fn an_agent_that_was_left_is_picked_up_with_its_result() {
         let emulator = emulator();
-        emulator.fault(Fault::on("launch_agent", FaultKind::NeverEnds));
+        emulator.fault(Fault::on("launch_agent", FaultKind::JobNeverEnds));
         let said = interrupt_the_wait(&emulator, &["agent", "run", "Count the doors.", "--json"], "get_agent");
         assert_eq!(said.code, 130, "{said:?}");
         let nomic = nomic(&emulator);

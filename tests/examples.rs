@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nomic_client::audit_logs::{Action, Filter};
 use nomic_client::{Nomic, api_keys, users};
-use nomic_emulator::{Emulator, Fault, FaultKind, Limits, Snapshot};
+use nomic_emulator::{ApiVersion, Emulator, Fault, FaultKind, Limits};
 
 /// The program of an example, built from what stands there now.
 fn example(name: &str) -> Command {
@@ -625,20 +625,20 @@ fn the_quickstart_says_in_one_line_why_it_cannot_go_on() {
     let half = quickstart().env("NOMIC_DOMAIN", "acme").output().unwrap();
     let words = "NOMIC_DOMAIN is set, but NOMIC_API_KEY is not: using an emulator at http://";
     assert!(half.status.success() && text(&half).contains(words));
-    let emulator = Emulator::builder().snapshot(Snapshot::Today).start().unwrap();
+    let emulator = Emulator::builder().api_version(ApiVersion::Current).start().unwrap();
     let wrong = line(on(&emulator, quickstart()).env("NOMIC_API_KEY", "npk_wrong").arg("Cargo.toml"));
     assert!(wrong.contains("401"), "{wrong}");
 }
 
 /// What the contract check says of an emulator of some age: its exit code, and the lines of each operation.
-fn contract_check(snapshot: Snapshot, arguments: &[&str]) -> (bool, String) {
+fn contract_check(snapshot: ApiVersion, arguments: &[&str]) -> (bool, String) {
     let setup = Emulator::builder().limits(Limits::high()).job_time(Duration::ZERO).agents(2);
-    let emulator = setup.snapshot(snapshot).start().unwrap();
+    let emulator = setup.api_version(snapshot).start().unwrap();
     let output = on(&emulator, example("contract_check")).args(arguments).output().unwrap();
-    let acted: u64 = nomic_emulator::routes()
+    let acted: u64 = nomic_emulator::operations()
         .iter()
-        .filter(|route| route.method != "GET" && route.operation != "search_codes")
-        .map(|route| emulator.received(route.operation))
+        .filter(|operation| operation.method != "GET" && operation.name != "search_codes")
+        .map(|operation| emulator.received(operation.name))
         .sum();
     // Upload, parse, extract, launch, delete; and nothing without permission.
     assert_eq!(acted, if arguments.is_empty() { 0 } else { 5 });
@@ -654,18 +654,18 @@ fn lines_of<'a>(said: &'a str, operation: &str) -> Vec<&'a str> {
 #[test]
 fn the_contract_check_passes_where_the_contract_holds_and_changes_nothing() {
     for arguments in [&[] as &[&str], &["--write"]] {
-        let (success, said) = contract_check(Snapshot::Today, arguments);
+        let (success, said) = contract_check(ApiVersion::Current, arguments);
         assert!(success && !said.contains("unknown: ") && !said.contains("missing: "), "{said}");
     }
 }
 
 #[test]
 fn the_contract_check_finds_every_field_and_word_from_the_future() {
-    let (success, said) = contract_check(Snapshot::Future, &["--write"]);
+    let (success, said) = contract_check(ApiVersion::Future, &["--write"]);
     assert!(success, "what was added breaks nothing: {said}");
-    let compared: Vec<_> = nomic_emulator::routes()
+    let compared: Vec<_> = nomic_emulator::operations()
         .iter()
-        .map(|route| route.operation)
+        .map(|operation| operation.name)
         .filter(|operation| said.contains(&format!("{operation} ")))
         .filter(|operation| !["submit_parse", "submit_extract", "delete_agent"].contains(operation))
         .collect();
@@ -691,7 +691,7 @@ fn the_contract_check_finds_every_field_and_word_from_the_future() {
 
 #[test]
 fn the_contract_check_fails_on_an_instance_that_lacks_what_is_documented() {
-    let (success, said) = contract_check(Snapshot::Old, &[]);
+    let (success, said) = contract_check(ApiVersion::Old, &[]);
     assert!(!success);
     for (operation, field) in [
         ("search_codes", "results[].pageNumber"),
