@@ -36,13 +36,7 @@ fn a_question_finds_sections_of_a_code_with_their_citations() {
     }
     assert_eq!(emulator.received("search_codes"), 1);
     let without_a_file = json!({"results": [{"id": "x", "file": null, "content": [{"text": "a"}, {"text": "b"}]}]});
-    emulator.fault(Fault::any(FaultKind::Status {
-        status: 200,
-        body: without_a_file.to_string(),
-        content_type: "application/json".to_owned(),
-        headers: Vec::new(),
-        acted: false,
-    }));
+    emulator.fault(Fault::any(FaultKind::json(200, without_a_file)));
     let sections = nomic.search_codes(&search("a")).unwrap();
     assert_eq!((sections[0].text().as_str(), &sections[0].file), ("a\nb", &None));
 }
@@ -129,8 +123,7 @@ fn any_json_acknowledges_a_write_and_nothing_else_does() {
     let emulator = emulator();
     let nomic = common::builder(&emulator).pacing(false).build().unwrap();
     let revoke = |body: &str| {
-        let (body, content_type, headers) = (body.to_owned(), "application/json".to_owned(), Vec::new());
-        emulator.fault(Fault::any(FaultKind::Status { status: 200, body, content_type, headers, acted: false }));
+        emulator.fault(Fault::any(FaultKind::json(200, body)));
         nomic.revoke_api_key("a")
     };
     for body in [r#"{"id":"a","more":1}"#, r#"{"data":{"id":"a"}}"#] {
@@ -229,13 +222,7 @@ fn any_call_goes_through_the_same_door() {
     let error = nomic.call::<Value>(&Request::new(Method::Patch, "/agents")).unwrap_err();
     assert_eq!(error.status(), Some(405));
     // An answer without a body.
-    emulator.fault(Fault::any(FaultKind::Status {
-        status: 204,
-        body: String::new(),
-        content_type: String::new(),
-        headers: Vec::new(),
-        acted: false,
-    }));
+    emulator.fault(Fault::any(FaultKind::json(204, "")));
     assert_eq!(nomic.call::<Option<Value>>(&Request::delete("/agents").segment(&id)).unwrap(), None);
 }
 

@@ -124,7 +124,7 @@ fn every_command_prints_text_and_json() {
 fn an_agent_is_stopped_and_deleted() {
     let emulator = emulator();
     for json in [&[] as &[&str], &["--json"]] {
-        emulator.fault(Fault::on("launch_agent", FaultKind::NeverEnds));
+        emulator.fault(Fault::on("launch_agent", FaultKind::JobNeverEnds));
         let agent = nomic(&emulator).launch_agent(&agents::Launch::prompt("Count the doors.")).unwrap().id;
         for (command, words) in [("stop", "is stopped"), ("delete", "is deleted")] {
             let yes = if command == "delete" { &["--yes"] as &[&str] } else { &[] };
@@ -165,7 +165,7 @@ fn each_kind_of_failure_has_its_exit_code() {
     assert_eq!(code(&parse, "may have been executed"), Some(6));
     emulator.fault(Fault::on("submit_parse", FaultKind::JobFails("no text in it".to_owned())));
     assert_eq!(code(&parse, "no text in it"), Some(7));
-    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    emulator.fault(Fault::on("submit_parse", FaultKind::JobNeverEnds));
     assert_eq!(code(&[&parse as &[_], &["--timeout", "0"]].concat(), " wait parse "), Some(8));
 
     let without_scope = emulator.issue_key(&["developer:files"]);
@@ -513,7 +513,7 @@ mod signals {
     #[test]
     fn ctrl_c_names_the_running_job_and_the_suggested_command_waits_for_it() {
         let emulator = emulator();
-        emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+        emulator.fault(Fault::on("submit_parse", FaultKind::JobNeverEnds));
         let version = document(&nomic(&emulator));
         let output = interrupt_after("get_parse", &emulator, &["parse", "--file-version", version.as_str()]);
         assert_eq!((output.code, output.stdout.as_str()), (Some(130), ""), "{output:?}");
@@ -529,7 +529,7 @@ mod signals {
     #[test]
     fn an_interrupted_wait_for_an_agent_can_be_resumed() {
         let emulator = emulator();
-        emulator.fault(Fault::on("launch_agent", FaultKind::NeverEnds));
+        emulator.fault(Fault::on("launch_agent", FaultKind::JobNeverEnds));
         let output = interrupt_after("get_agent", &emulator, &["agent", "run", "Count the doors.", "--json"]);
         assert_eq!(output.code, Some(130), "{output:?}");
         let nomic = nomic(&emulator);

@@ -84,7 +84,7 @@ fn a_server_that_goes_on_too_late_over_tls_gets_no_record_twice() {
 fn an_answer_that_waits_while_the_server_takes_no_more_is_heard_at_once() {
     let emulator = emulator();
     let nomic = builder(&emulator).upload_deadline(Duration::from_secs(20)).build().unwrap();
-    emulator.fault(Fault::any(FaultKind::EarlyAnswer { status: 413, after_bytes: 0, close: false }));
+    emulator.fault(Fault::any(FaultKind::EarlyResponse { status: 413, after_bytes: 0, close: false }));
     let began = Instant::now();
     let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
     assert_eq!(error.status(), Some(413), "{error}");

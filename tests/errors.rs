@@ -10,7 +10,7 @@ use common::{builder, document, emulator, nomic};
 use nomic_client::agents::Launch;
 use nomic_client::job::JobRef;
 use nomic_client::{Effect, Error, ErrorCode, ErrorKind, Nomic, files};
-use nomic_emulator::{Emulator, Fault, FaultKind, StallPhase};
+use nomic_emulator::{CannedResponse, Emulator, Fault, FaultKind, StallPhase};
 
 /// One read against a client, as the error's line.
 fn line(nomic: &Nomic) -> String {
@@ -31,8 +31,7 @@ fn line_of(operation: &str, error: &Error) -> String {
 }
 
 fn status(status: u16, content_type: &str, body: &str) -> FaultKind {
-    let (content_type, body) = (content_type.to_owned(), body.to_owned());
-    FaultKind::Status { status, body, content_type, headers: Vec::new(), acted: false }
+    CannedResponse::new(status, content_type, body).into()
 }
 
 #[test]

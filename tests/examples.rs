@@ -14,7 +14,7 @@ use common::program::{ProgramOutput, cargo, example, example_on, run};
 use common::temp_dir::TempDir;
 use nomic_client::audit_logs::{Action, Filter};
 use nomic_client::{api_keys, users};
-use nomic_emulator::{Emulator, Fault, FaultKind, Limits, Snapshot};
+use nomic_emulator::{ApiVersion, Emulator, Fault, FaultKind, Limits};
 
 /// An emulator whose jobs finish at once. Its headers announce high limits, so that no client waits for its quota.
 fn emulator() -> Emulator {
@@ -618,14 +618,14 @@ fn a_build_script_fetches_a_section_once_and_uses_its_cache_without_a_network() 
 }
 
 /// Runs the contract check on an emulator of a version of the service.
-fn contract_check(version: Snapshot, arguments: &[&str]) -> ProgramOutput {
+fn contract_check(version: ApiVersion, arguments: &[&str]) -> ProgramOutput {
     let emulator = Emulator::builder().limits(Limits::high()).job_time(Duration::ZERO).agents(2);
-    let emulator = emulator.snapshot(version).start().unwrap();
+    let emulator = emulator.api_version(version).start().unwrap();
     let output = run(example_on(&emulator, "contract_check").args(arguments));
-    let writes: u64 = nomic_emulator::routes()
+    let writes: u64 = nomic_emulator::operations()
         .iter()
-        .filter(|route| route.method != "GET" && route.operation != "search_codes")
-        .map(|route| emulator.received(route.operation))
+        .filter(|operation| operation.method != "GET" && operation.name != "search_codes")
+        .map(|operation| emulator.received(operation.name))
         .sum();
     // With --write: upload, parse, extract, launch and delete.
     assert_eq!(writes, if arguments.is_empty() { 0 } else { 5 });
@@ -642,7 +642,7 @@ fn lines_about(output: &ProgramOutput, operation: &str) -> String {
 #[test]
 fn the_contract_check_passes_on_an_instance_that_keeps_the_contract_and_changes_nothing() {
     for arguments in [&[] as &[&str], &["--write"]] {
-        let output = contract_check(Snapshot::Today, arguments);
+        let output = contract_check(ApiVersion::Current, arguments);
         assert!(output.is_success(), "{output:?}");
         assert!(!output.stdout.contains("unknown: ") && !output.stdout.contains("missing: "), "{output:?}");
     }
@@ -650,11 +650,11 @@ fn the_contract_check_passes_on_an_instance_that_keeps_the_contract_and_changes_
 
 #[test]
 fn the_contract_check_finds_every_field_and_value_of_a_later_version() {
-    let output = contract_check(Snapshot::Future, &["--write"]);
+    let output = contract_check(ApiVersion::Future, &["--write"]);
     assert!(output.is_success(), "an addition contradicts nothing: {output:?}");
-    let compared: Vec<_> = nomic_emulator::routes()
+    let compared: Vec<_> = nomic_emulator::operations()
         .iter()
-        .map(|route| route.operation)
+        .map(|operation| operation.name)
         .filter(|operation| output.stdout.contains(&format!("{operation} ")))
         .filter(|operation| !["submit_parse", "submit_extract", "delete_agent"].contains(operation))
         .collect();
@@ -678,7 +678,7 @@ fn the_contract_check_finds_every_field_and_value_of_a_later_version() {
 
 #[test]
 fn the_contract_check_fails_on_an_instance_that_lacks_documented_fields() {
-    let output = contract_check(Snapshot::Old, &[]);
+    let output = contract_check(ApiVersion::Old, &[]);
     assert_eq!(output.code, Some(1), "{output:?}");
     for (operation, field) in [
         ("search_codes", "results[].pageNumber"),

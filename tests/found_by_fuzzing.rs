@@ -8,11 +8,10 @@ use std::time::Duration;
 use common::{emulator, impatient, nomic};
 use nomic_client::files::Upload;
 use nomic_client::{Error, Nomic, Request};
-use nomic_emulator::{Emulator, Fault, FaultKind};
+use nomic_emulator::{CannedResponse, Emulator, Fault, FaultKind};
 
 fn says(status: u16, content_type: &str, body: impl Into<String>) -> Fault {
-    let (content_type, body) = (content_type.to_owned(), body.into());
-    Fault::any(FaultKind::Status { status, body, content_type, headers: Vec::new(), acted: false }).forever()
+    Fault::any(CannedResponse::new(status, content_type, body.into())).forever()
 }
 
 /// The errors that a server can bring about by saying `status` and `body` to everything.

@@ -36,10 +36,7 @@ fn done(nomic: &Nomic, job: &ParseJob) -> Parsed {
 
 /// Has the next question after a parse job answered with this.
 fn answers(emulator: &Emulator, body: &Value) {
-    let content_type = "application/json".to_owned();
-    let kind =
-        FaultKind::Status { status: 200, body: body.to_string(), content_type, headers: Vec::new(), acted: false };
-    emulator.fault(Fault::on("get_parse", kind));
+    emulator.fault(Fault::on("get_parse", FaultKind::json(200, body)));
 }
 
 #[test]
@@ -52,7 +49,7 @@ fn a_large_result_is_what_its_text_says_however_it_comes() {
     let expected: Parsed = serde_json::from_value(raw["result"].clone()).unwrap();
     assert!(expected.text().contains("§ 9999: the \"permit\" lapses"), "{}", expected.text().len());
     assert_eq!(done(&nomic, &job), expected);
-    for kind in [FaultKind::Wrapped, FaultKind::Gzip, FaultKind::UpperCase] {
+    for kind in [FaultKind::Wrapped, FaultKind::Gzip, FaultKind::UpperCaseStatus] {
         emulator.fault(Fault::on("get_parse", kind.clone()));
         assert_eq!(done(&nomic, &job), expected, "{kind:?}");
     }

@@ -12,7 +12,13 @@ use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
 use serde_json::Value;
 
 fn emulator(agents: usize) -> Emulator {
-    Emulator::builder().limits(Limits::off()).agents(agents).files(30).job_time(Duration::ZERO).start().unwrap()
+    Emulator::builder()
+        .limits(Limits::off())
+        .agents(agents)
+        .integration_files(30)
+        .job_time(Duration::ZERO)
+        .start()
+        .unwrap()
 }
 
 fn ids(listing: Listing<Agent>) -> Vec<String> {

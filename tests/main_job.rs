@@ -140,7 +140,7 @@ fn an_agent_works_on_files_takes_a_follow_up_and_can_be_stopped_and_deleted() {
     assert!(nomic.agent(&agent.id).unwrap_err().is_not_found());
     assert!(nomic.delete_agent(&agent.id).unwrap_err().is_not_found());
 
-    emulator.fault(Fault::on("launch_agent", FaultKind::NeverEnds));
+    emulator.fault(Fault::on("launch_agent", FaultKind::JobNeverEnds));
     let agent = nomic.launch_agent(&Launch::prompt("Count to infinity.")).unwrap();
     assert_eq!(nomic.stop_agent(&agent.id).unwrap().unwrap().status, AgentStatus::Stopped);
     assert_eq!(nomic.wait(&agent).unwrap().status, AgentStatus::Stopped);
@@ -240,7 +240,7 @@ fn a_wait_that_ends_without_a_result_hands_the_job_back() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let version = document(&nomic);
-    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    emulator.fault(Fault::on("submit_parse", FaultKind::JobNeverEnds));
     let job = nomic.parse(&version).unwrap();
     let error = nomic.wait_with(&job, &impatient(Duration::from_millis(100))).unwrap_err();
     assert_eq!(error.job(), Some(&JobRef::Parse(job.task_id.clone())));
@@ -277,7 +277,7 @@ fn a_wait_for_a_server_that_was_never_reached_ends_early() {
 fn a_timeout_after_a_failed_poll_says_both() {
     let emulator = emulator();
     let nomic = common::builder(&emulator).attempts(1).build().unwrap();
-    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    emulator.fault(Fault::on("submit_parse", FaultKind::JobNeverEnds));
     let job = nomic.parse(document(&nomic)).unwrap();
     emulator.fault(Fault::on("get_parse", FaultKind::Html(502)).skip(2).forever());
     let error = nomic.wait_with(&job, &impatient(Duration::from_millis(150))).unwrap_err();
@@ -290,7 +290,7 @@ fn a_timeout_after_a_failed_poll_says_both() {
 fn a_job_is_polled_once_without_waiting() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
-    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    emulator.fault(Fault::on("submit_parse", FaultKind::JobNeverEnds));
     let job = nomic.parse(document(&nomic)).unwrap();
     assert!(matches!(nomic.poll(&job).unwrap(), Poll::Pending { status, .. } if status == "BUILDING"));
     let job = nomic.parse(document(&nomic)).unwrap();
@@ -308,7 +308,7 @@ fn a_job_is_polled_once_without_waiting() {
 fn the_final_poll_is_sent_at_the_timeout() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
-    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    emulator.fault(Fault::on("submit_parse", FaultKind::JobNeverEnds));
     let job = nomic.parse(document(&nomic)).unwrap();
     let options = impatient(Duration::from_millis(300)).initial_interval(Duration::from_secs(60));
     let began = std::time::Instant::now();
@@ -344,7 +344,7 @@ fn statuses_in_upper_case_and_unknown_ones_do_not_end_a_wait() {
     let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(60)).start().unwrap();
     let nomic = nomic(&emulator);
     let options = impatient(Duration::from_secs(20));
-    emulator.fault(Fault::any(FaultKind::UpperCase).forever());
+    emulator.fault(Fault::any(FaultKind::UpperCaseStatus).forever());
     let agent = nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
     assert_eq!(agent.status, AgentStatus::Waiting);
     assert_eq!(nomic.wait_with(&agent, &options).unwrap().status, AgentStatus::Finished);
@@ -380,10 +380,7 @@ fn numbers_come_through_to_the_last_bit() {
     texts.extend(["0.9215686321258545", "8128821037267345.0", "-0.0", "1.0"].map(str::to_owned));
     let sent: Vec<u64> = texts.iter().map(|text| text.parse::<f64>().unwrap().to_bits()).collect();
     let numbers = format!("[{},18446744073709551615,18446744073709551616]", texts.join(","));
-    let answer = |body: String| {
-        let (content_type, headers) = ("application/json".to_owned(), Vec::new());
-        emulator.fault(Fault::any(FaultKind::Status { status: 200, body, content_type, headers, acted: false }));
-    };
+    let answer = |body: String| emulator.fault(Fault::any(FaultKind::json(200, body)));
     let check = |numbers: &serde_json::Value| {
         let numbers = numbers.as_array().unwrap();
         let (integers, doubles) = (&numbers[sent.len()..], &numbers[..sent.len()]);

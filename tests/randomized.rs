@@ -12,7 +12,7 @@ use std::time::Duration;
 use careful::{Account, Careful, Document, Told, audit};
 use common::{builder, impatient};
 use nomic_client::files::Upload;
-use nomic_emulator::{Chance, Emulator, Fault, Limits};
+use nomic_emulator::{Emulator, Fault, Limits, Rng};
 
 /// Each sleeps most of the time.
 const THREADS: usize = 28;
@@ -38,7 +38,7 @@ fn runs() -> Range<u64> {
 
 /// One run; its number is its seed.
 fn run(emulator: &Emulator, number: u64) -> Account {
-    let mut chance = Chance::new(number);
+    let mut chance = Rng::new(number);
     emulator.clear_faults();
     let mut plan = Vec::new();
     for operation in OPERATIONS.into_iter().chain(["get_artifact"]) {

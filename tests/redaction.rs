@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use common::{builder, document, emulator};
 use nomic_client::agents::Launch;
 use nomic_client::{Error, Nomic};
-use nomic_emulator::{Fault, FaultKind};
+use nomic_emulator::{CannedResponse, Fault, FaultKind};
 
 /// Every record of ours at any level, and of all crates from debug upwards.
 struct Records(Mutex<Vec<String>>);
@@ -51,13 +51,7 @@ fn the_key_is_shown_nowhere() {
     let debug = format!("{debug}{nomic:?}{nomic:#?}{agents:?}{:?}", nomic.polls_with(&job, &Default::default()));
 
     // A server that echoes what it was sent, in each kind of error.
-    let echo = |status: u16, content_type: &str, body: String| FaultKind::Status {
-        status,
-        body,
-        content_type: content_type.to_owned(),
-        headers: Vec::new(),
-        acted: false,
-    };
+    let echo = |status, content_type, body: String| FaultKind::from(CannedResponse::new(status, content_type, body));
     let echoes = [
         echo(401, "application/json", format!(r#"{{"error":"unknown key {key}","code":"{key}"}}"#)),
         echo(

@@ -9,7 +9,7 @@ use common::{builder, emulator, nomic};
 use nomic_client::agents::Launch;
 use nomic_client::files::Upload;
 use nomic_client::{Builder, Effect, Error, Nomic};
-use nomic_emulator::{Emulator, Fault, FaultKind, LimitModel, Limits, StallPhase};
+use nomic_emulator::{CannedResponse, Emulator, Fault, FaultKind, LimitModel, Limits, StallPhase};
 
 fn launch(nomic: &Nomic) -> Result<(), Error> {
     nomic.launch_agent(&Launch::prompt("Go.")).map(drop)
@@ -134,13 +134,7 @@ fn a_delay_beyond_the_deadline_comes_back_at_once_for_all_clones() {
 
 /// A 429 with this body.
 fn refusal(body: &str, retry_after: &str) -> FaultKind {
-    FaultKind::Status {
-        status: 429,
-        body: body.to_owned(),
-        content_type: "application/json".to_owned(),
-        headers: vec![("Retry-After".to_owned(), retry_after.to_owned())],
-        acted: false,
-    }
+    CannedResponse::json(429, body).header("Retry-After", retry_after).into()
 }
 
 const SPENT: &str = r#"{"error":"Spend limit reached","code":"spend_limit_reached"}"#;
@@ -248,7 +242,7 @@ fn calls_are_paced_so_that_hardly_any_is_refused() {
     let quota = 60;
     for model in [LimitModel::FullBurst, LimitModel::EvenPacing, LimitModel::FixedWindow] {
         // A minute passes in six seconds.
-        let limits = Limits::contract(model).speed(10.0).tier("heavy", quota);
+        let limits = Limits::documented(model).speed(10.0).quota("heavy", quota);
         let emulator = Emulator::builder().limits(limits).job_time(Duration::ZERO).start().unwrap();
         let nomic = builder(&emulator).rate_window(Duration::from_secs(6)).build().unwrap();
         std::thread::scope(|scope| {
@@ -268,7 +262,7 @@ fn calls_are_paced_so_that_hardly_any_is_refused() {
 fn a_server_that_tells_its_limit_with_a_429_only_refuses_hardly_any_either() {
     let threads = 8;
     let run = |model: LimitModel, speed: u32, each: u64| {
-        let limits = Limits::contract(model).speed(speed.into()).tier("heavy", 30).headers_on_429_only();
+        let limits = Limits::documented(model).speed(speed.into()).quota("heavy", 30).headers_on_429_only();
         let emulator = Emulator::builder().limits(limits).job_time(Duration::ZERO).start().unwrap();
         let nomic = builder(&emulator).rate_window(Duration::from_secs(60) / speed).build().unwrap();
         std::thread::scope(|scope| {
@@ -330,7 +324,7 @@ fn a_server_that_says_now_again_and_again_is_not_hammered() {
 
 #[test]
 fn a_turn_that_cannot_come_in_time_is_told_at_once() {
-    let limits = Limits::contract(LimitModel::EvenPacing).tier("heavy", 2);
+    let limits = Limits::documented(LimitModel::EvenPacing).quota("heavy", 2);
     let emulator = Emulator::builder().limits(limits).start().unwrap();
     let nomic = builder(&emulator).deadline(Duration::from_secs(5)).build().unwrap();
     launch(&nomic).unwrap();

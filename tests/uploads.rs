@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use common::{builder, emulator, nomic};
 use nomic_client::files::{MAX_UPLOAD, Upload};
 use nomic_client::{Effect, ErrorKind, Nomic};
-use nomic_emulator::{Fault, FaultKind};
+use nomic_emulator::{CannedResponse, Fault, FaultKind};
 
 const MIB: u64 = 1 << 20;
 
@@ -169,7 +169,7 @@ fn an_answer_that_comes_before_the_document_is_through_reaches_the_caller() {
     let mut missed = Vec::new();
     for run in 0..100 {
         for status in [401, 413, 429] {
-            emulator.fault(Fault::any(FaultKind::EarlyAnswer { status, after_bytes: run * 64 * 1024, close: true }));
+            emulator.fault(Fault::any(FaultKind::EarlyResponse { status, after_bytes: run * 64 * 1024, close: true }));
             match nomic.upload_file(&document.0) {
                 Err(error)
                     if error.status() == Some(status)
@@ -186,7 +186,7 @@ fn an_answer_that_comes_before_the_document_is_through_reaches_the_caller() {
 fn an_early_answer_of_a_server_that_reads_no_further_is_heard_after_the_stall_timeout() {
     let emulator = emulator();
     let nomic = builder(&emulator).stall_timeout(Duration::from_millis(300)).build().unwrap();
-    emulator.fault(Fault::any(FaultKind::EarlyAnswer { status: 413, after_bytes: 0, close: false }));
+    emulator.fault(Fault::any(FaultKind::EarlyResponse { status: 413, after_bytes: 0, close: false }));
     let document = Sparse::new("unread.bin", 64 * MIB);
     let began = Instant::now();
     let error = nomic.upload_file(&document.0).unwrap_err();
@@ -227,11 +227,8 @@ fn an_upload_that_was_refused_with_a_delay_is_sent_again_from_its_beginning() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let early = || {
-        let headers = vec![("Retry-After".to_owned(), "0.05".to_owned())];
-        let body = r#"{"error":"Rate limit exceeded","code":"rate_limited"}"#.to_owned();
-        let kind =
-            FaultKind::Status { status: 429, body, content_type: "application/json".into(), headers, acted: false };
-        emulator.fault(Fault::on("upload_file", kind));
+        let body = r#"{"error":"Rate limit exceeded","code":"rate_limited"}"#;
+        emulator.fault(Fault::on("upload_file", CannedResponse::json(429, body).header("Retry-After", "0.05")));
     };
     early();
     nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).unwrap();

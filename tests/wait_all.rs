@@ -28,8 +28,12 @@ fn submit(nomic: &Nomic, version: &FileVersionId) -> ParseJob {
 
 #[test]
 fn every_job_is_yielded_once_with_its_own_result() {
-    let emulator =
-        Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(20)).desks(3).start().unwrap();
+    let emulator = Emulator::builder()
+        .limits(Limits::off())
+        .job_time(Duration::from_millis(20))
+        .max_running_jobs(3)
+        .start()
+        .unwrap();
     let nomic = quick(&emulator);
     let documents: Vec<_> = (0..20)
         .map(|number| nomic.upload(Upload::from_bytes("a.txt", format!("Level: {number}"))).unwrap().file_version_id)
@@ -57,7 +61,7 @@ fn failed_unknown_and_endless_jobs_are_yielded_with_errors_that_name_them() {
     let good = extraction().unwrap();
     emulator.fault(Fault::on("submit_extract", FaultKind::JobFails("page 7 cannot be read".into())));
     let failed = extraction().unwrap();
-    emulator.fault(Fault::on("submit_extract", FaultKind::NeverEnds));
+    emulator.fault(Fault::on("submit_extract", FaultKind::JobNeverEnds));
     let endless = extraction().unwrap();
     let unknown = nomic.extract_job("nobody");
     let jobs = [endless.clone(), failed.clone(), unknown.clone(), good.clone()];
@@ -102,8 +106,12 @@ fn nothing_is_sent_before_it_is_iterated() {
 
 #[test]
 fn transient_poll_errors_end_no_wait() {
-    let emulator =
-        Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(30)).desks(2).start().unwrap();
+    let emulator = Emulator::builder()
+        .limits(Limits::off())
+        .job_time(Duration::from_millis(30))
+        .max_running_jobs(2)
+        .start()
+        .unwrap();
     let nomic = builder(&emulator).attempts(1).rate_window(Duration::from_millis(100)).build().unwrap();
     let version = document(&nomic);
     let jobs: Vec<_> = (0..10).map(|_| submit(&nomic, &version)).collect();
@@ -122,8 +130,12 @@ fn transient_poll_errors_end_no_wait() {
 
 #[test]
 fn many_agents_are_polled_through_the_list() {
-    let emulator =
-        Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(100)).desks(30).start().unwrap();
+    let emulator = Emulator::builder()
+        .limits(Limits::off())
+        .job_time(Duration::from_millis(100))
+        .max_running_jobs(30)
+        .start()
+        .unwrap();
     let nomic = quick(&emulator);
     let agents: Vec<_> = (0..120).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap()).collect();
     emulator.fault(Fault::on("list_agents", FaultKind::Html(502)).times(8));
@@ -144,10 +156,8 @@ fn an_agent_is_as_complete_as_from_a_wait_even_if_the_list_leaves_details_out() 
     let nomic = quick(&emulator);
     let agents: Vec<_> = (0..4).map(|_| nomic.launch_agent(&Launch::prompt("Go.")).unwrap().id).collect();
     let brief: Vec<_> = agents.iter().map(|id| json!({"id": id, "status": "finished"})).collect();
-    let body = json!({"data": brief, "nextCursor": null}).to_string();
-    let (content_type, headers) = ("application/json".to_owned(), Vec::new());
-    let list = FaultKind::Status { status: 200, body, content_type, headers, acted: false };
-    emulator.fault(Fault::on("list_agents", list).forever());
+    let page = json!({"data": brief, "nextCursor": null});
+    emulator.fault(Fault::on("list_agents", FaultKind::json(200, page)).forever());
     let mut yielded = 0;
     for (id, agent) in nomic.wait_all_with(agents, &impatient(TIMEOUT)) {
         let agent = agent.unwrap();
@@ -279,7 +289,7 @@ fn a_retry_after_beyond_the_timeout_ends_the_wait_at_once_without_a_final_poll()
 fn the_final_poll_of_many_jobs_is_sent_at_the_timeout() {
     let emulator = emulator();
     let nomic = quick(&emulator);
-    emulator.fault(Fault::on("submit_parse", FaultKind::NeverEnds));
+    emulator.fault(Fault::on("submit_parse", FaultKind::JobNeverEnds));
     let job = submit(&nomic, &document(&nomic));
     let options = impatient(Duration::from_millis(300)).initial_interval(Duration::from_secs(60));
     let began = Instant::now();
@@ -300,7 +310,7 @@ fn the_same_job_twice_is_yielded_twice() {
 #[test]
 fn many_jobs_time_out_together_without_a_final_poll_for_each() {
     // Five polls a second, as in the contract.
-    let limits = Limits::contract(LimitModel::FullBurst).tier("heavy", 1_000_000);
+    let limits = Limits::documented(LimitModel::FullBurst).quota("heavy", 1_000_000);
     let emulator = Emulator::builder().limits(limits).job_time(Duration::from_secs(3600)).start().unwrap();
     let nomic = nomic(&emulator);
     let jobs: Vec<_> = (0..200).map(|_| submit(&nomic, &document(&nomic))).collect();
@@ -316,8 +326,8 @@ fn many_jobs_time_out_together_without_a_final_poll_for_each() {
 fn five_hundred_jobs_are_yielded_as_they_end_within_the_quota_and_uploads_are_not_delayed() {
     const JOB_TIME: Duration = Duration::from_millis(200);
     const DESKS: usize = 8;
-    let limits = Limits::contract(LimitModel::FullBurst).speed(5.0).tier("heavy", 1_000_000);
-    let emulator = Emulator::builder().limits(limits).job_time(JOB_TIME).desks(DESKS).start().unwrap();
+    let limits = Limits::documented(LimitModel::FullBurst).speed(5.0).quota("heavy", 1_000_000);
+    let emulator = Emulator::builder().limits(limits).job_time(JOB_TIME).max_running_jobs(DESKS).start().unwrap();
     let nomic = builder(&emulator).rate_window(Duration::from_secs(12)).build().unwrap();
     let version = document(&nomic);
     let mut free = [Instant::now(); DESKS];
@@ -378,8 +388,12 @@ fn time_spent_on_handling_a_result_counts_against_no_job() {
 
 #[test]
 fn time_spent_on_reading_a_result_counts_against_no_job() {
-    let emulator =
-        Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(300)).desks(3).start().unwrap();
+    let emulator = Emulator::builder()
+        .limits(Limits::off())
+        .job_time(Duration::from_millis(300))
+        .max_running_jobs(3)
+        .start()
+        .unwrap();
     let nomic = quick(&emulator);
     let version = document(&nomic);
     let jobs: Vec<_> = (0..3).map(|_| submit(&nomic, &version)).collect();

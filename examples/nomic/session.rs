@@ -31,7 +31,7 @@ impl Session {
             warn_about_ignored_domain(&nomic);
             return Ok(Self { nomic, output, emulator: None, document_names });
         }
-        let emulator = Emulator::builder().files(3).agents(3).start();
+        let emulator = Emulator::builder().integration_files(3).agents(3).start();
         let emulator = emulator.map_err(|error| Failure::Local(format!("cannot start the emulator: {error}")))?;
         let nomic = Nomic::new(emulator.url(), emulator.key())?;
         Ok(Self { nomic, output, emulator: Some(emulator), document_names })

@@ -10,7 +10,7 @@ use nomic_client::files::Upload;
 use nomic_client::job::WaitOptions;
 use nomic_client::job::{Job, JobRef, Poll};
 use nomic_client::{Effect, Error, ErrorKind, FileId, FileVersionId, Nomic, Result, extract, operations};
-use nomic_emulator::{Chance, Emulator};
+use nomic_emulator::{Emulator, Rng};
 use serde_json::{Value, json};
 
 /// What is done to a document, in this order.
@@ -246,9 +246,9 @@ impl<'a> Careful<'a> {
 fn explains(operation: &str, error: &Error) -> bool {
     let from_a_fault = match error.kind() {
         ErrorKind::Api(inside) => {
-            [Chance::WORDS, "Refused before the body was read", "Rate limit exceeded"].contains(&&*inside.message)
+            [Rng::ERROR_MESSAGE, "Refused before the body was read", "Rate limit exceeded"].contains(&&*inside.message)
         }
-        ErrorKind::Job(_) if error.is_job_failed() => error.to_string().contains(Chance::WORDS),
+        ErrorKind::Job(_) if error.is_job_failed() => error.to_string().contains(Rng::ERROR_MESSAGE),
         ErrorKind::Job(_) => error.job().is_some(),
         ErrorKind::UnexpectedResponse(_)
         | ErrorKind::Decode(_)

@@ -138,7 +138,7 @@ fn promised(row: &Row) -> bool {
 }
 
 fn measure(model: LimitModel, load: Load, name: &'static str) -> Row {
-    let limits = Limits::contract(model).speed(SPEED);
+    let limits = Limits::documented(model).speed(SPEED);
     let limits = if matches!(load, Load::Quiet(_)) { limits.headers_on_429_only() } else { limits };
     let emulator = Emulator::builder().limits(limits).job_time(Duration::ZERO).start().expect("a free port");
     if model == LimitModel::FixedWindow {
@@ -177,6 +177,7 @@ fn optimum(model: LimitModel, load: Load) -> Duration {
             LimitModel::FullBurst => calls.saturating_sub(quota) as f64 / quota as f64,
             LimitModel::EvenPacing => (calls - 1) as f64 / quota as f64,
             LimitModel::FixedWindow => (calls.div_ceil(quota) - 1) as f64,
+            other => unreachable!("{other:?} is not measured"),
         };
         MINUTE.mul_f64(minutes)
     };

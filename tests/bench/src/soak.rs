@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use nomic_client::files::Upload;
 use nomic_client::job::WaitOptions;
 use nomic_client::{Nomic, Result, codes};
-use nomic_emulator::{Chance, Emulator, LimitModel, Limits, routes};
+use nomic_emulator::{Emulator, LimitModel, Limits, Rng, operations};
 use serde_json::{Value, json};
 
 use crate::careful::{Account, Careful, Document, STEPS, Told, audit};
@@ -29,10 +29,14 @@ const TOLD: [Told; 3] = [Told::NotDone, Told::Unknown, Told::Done];
 
 /// Runs so many seconds, 10 minutes by default.
 pub fn run(seconds: &str) -> ExitCode {
-    let limits = Limits::contract(LimitModel::FullBurst).speed(SPEED);
-    let emulator =
-        Emulator::builder().limits(limits).job_time(Duration::from_millis(20)).files(40).start().expect("a free port");
-    emulator.leave_to_chance(FAULTS, Chance::new(0));
+    let limits = Limits::documented(LimitModel::FullBurst).speed(SPEED);
+    let emulator = Emulator::builder()
+        .limits(limits)
+        .job_time(Duration::from_millis(20))
+        .integration_files(40)
+        .start()
+        .expect("a free port");
+    emulator.random_faults(FAULTS, 0);
     let mut client = Command::new(std::env::current_exe().expect("this program"))
         .args(["soaked", emulator.url(), emulator.key(), seconds])
         // Else glibc keeps for each thread what its largest document took: no leak, but it would hide one.
@@ -51,7 +55,7 @@ pub fn run(seconds: &str) -> ExitCode {
             continue;
         };
         let row: Vec<u64> = row.iter().filter_map(Value::as_u64).collect();
-        let sum = |count: &dyn Fn(&str) -> u64| routes().iter().map(|route| count(route.operation)).sum::<u64>();
+        let sum = |count: &dyn Fn(&str) -> u64| operations().iter().map(|operation| count(operation.name)).sum::<u64>();
         let requests = sum(&|operation| emulator.received(operation));
         let refused = requests - sum(&|operation| emulator.accepted(operation));
         let errors: usize = accounts.iter().map(|account: &Account| account.errors).sum();
@@ -107,7 +111,7 @@ pub fn client(url: &str, key: &str, seconds: &str) -> ExitCode {
         for thread in 0..THREADS {
             let (nomic, folder, number, ended, working) = (nomic.clone(), &folder, &number, &ended, &working);
             scope.spawn(move || {
-                let mut chance = Chance::new(thread);
+                let mut chance = Rng::new(thread);
                 while !ended.load(Ordering::Relaxed) {
                     let _working = working.read().unwrap_or_else(PoisonError::into_inner);
                     let account = task(&nomic, &mut chance, number.fetch_add(1, Ordering::Relaxed), folder);
@@ -141,7 +145,7 @@ fn figures() -> [u64; 5] {
 }
 
 /// A document that is worked on, or one that is put away, or a look around.
-fn task(nomic: &Nomic, chance: &mut Chance, number: u64, folder: &Path) -> Account {
+fn task(nomic: &Nomic, chance: &mut Rng, number: u64, folder: &Path) -> Account {
     let kind = chance.below(16);
     // Of the larger ones there are fewer.
     let size = if kind == 3 { 1 << (10 + chance.below(13).min(chance.below(13))) } else { chance.below(8000) };
@@ -179,7 +183,7 @@ fn task(nomic: &Nomic, chance: &mut Chance, number: u64, folder: &Path) -> Accou
     caller.account
 }
 
-fn look_around(caller: &mut Careful<'_>, chance: &mut Chance) {
+fn look_around(caller: &mut Careful<'_>, chance: &mut Rng) {
     fn count<T>(items: impl Iterator<Item = Result<T>>) -> Result<()> {
         items.take(120).try_for_each(|item| item.map(drop))
     }

@@ -82,8 +82,9 @@ fn promised(row: &Row) -> bool {
 }
 
 fn measure(kind: Kind, model: LimitModel) -> Row {
-    let limits = Limits::contract(model).tier("heavy", 1_000_000);
-    let emulator = Emulator::builder().limits(limits).job_time(JOB_TIME).desks(DESKS).start().expect("an emulator");
+    let limits = Limits::documented(model).quota("heavy", 1_000_000);
+    let emulator =
+        Emulator::builder().limits(limits).job_time(JOB_TIME).max_running_jobs(DESKS).start().expect("an emulator");
     let nomic = Nomic::new(emulator.url(), emulator.key()).expect("a good URL and key");
     let version = nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).expect("an upload").file_version_id;
     std::thread::scope(|scope| {

@@ -82,7 +82,7 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 #[test]
 fn every_answer_of_the_emulator_is_one_of_the_contract() {
     let contract = Contract::read().unwrap();
-    let limits = Limits::contract(nomic_emulator::LimitModel::FullBurst);
+    let limits = Limits::documented(nomic_emulator::LimitModel::FullBurst);
     let emulator = Emulator::builder().limits(limits).job_time(Duration::ZERO).start().unwrap();
     let mut raw = Raw { emulator: &emulator, contract: &contract, called: BTreeSet::new(), wrong: Vec::new() };
     let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\nContent-Type: text/plain\r\n\r\n\
@@ -107,7 +107,7 @@ fn every_answer_of_the_emulator_is_one_of_the_contract() {
     raw.post(&format!("/agents/{agent}/followup"), &json!({"prompt": {"text": "More."}}));
     // With jobs that take no time it has ended again: 409 is declared, and so is what a new one answers.
     raw.send("POST", &format!("/agents/{agent}/stop"), "", "");
-    emulator.fault(nomic_emulator::Fault::on("launch_agent", nomic_emulator::FaultKind::NeverEnds));
+    emulator.fault(nomic_emulator::Fault::on("launch_agent", nomic_emulator::FaultKind::JobNeverEnds));
     let (_, endless) = raw.post("/agents", &json!({"prompt": {"text": "Go."}}));
     raw.send("POST", &format!("/agents/{}/stop", text(&endless, "/data/id")), "", "");
     raw.send("DELETE", &format!("/agents/{agent}"), "", "");

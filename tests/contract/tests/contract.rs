@@ -35,14 +35,14 @@ fn the_table_of_operations_is_the_contracts() {
 }
 
 #[test]
-fn the_emulators_routes_are_the_contracts() {
+fn the_emulators_operations_are_the_contracts() {
     let contract = contract();
     let operations = contract.operations();
     let told =
         operations.iter().map(|one| format!("{} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope));
-    let served = nomic_emulator::routes()
+    let served = nomic_emulator::operations()
         .iter()
-        .map(|one| format!("{} {} {} {} {}", one.operation, one.method, one.path, one.tier, one.scope));
+        .map(|one| format!("{} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope));
     assert_eq!(sorted(told), sorted(served));
 }
 
@@ -136,14 +136,7 @@ fn call(nomic: &Nomic, operation: &str) -> Result<(), Error> {
 /// What an emulator that only says this answers to an operation.
 fn answer(emulator: &Emulator, operation: &str, status: u16, answer: &Value) -> Result<(), Error> {
     emulator.clear_faults();
-    let kind = FaultKind::Status {
-        status,
-        body: answer.to_string(),
-        content_type: "application/json".to_owned(),
-        headers: Vec::new(),
-        acted: false,
-    };
-    emulator.fault(Fault::any(kind).forever());
+    emulator.fault(Fault::any(FaultKind::json(status, answer)).forever());
     let nomic = Nomic::builder(emulator.url(), emulator.key()).pacing(false).build().unwrap();
     call(&nomic, operation)
 }
@@ -178,16 +171,7 @@ fn every_example_is_read_and_so_is_each_as_it_may_come_tomorrow() {
 fn an_answer_without_a_body_is_a_success_where_the_contract_allows_it() {
     let contract = contract();
     let emulator = Emulator::start().unwrap();
-    emulator.fault(
-        Fault::any(FaultKind::Status {
-            status: 204,
-            body: String::new(),
-            content_type: String::new(),
-            headers: Vec::new(),
-            acted: false,
-        })
-        .forever(),
-    );
+    emulator.fault(Fault::any(FaultKind::json(204, "")).forever());
     let nomic = Nomic::new(emulator.url(), emulator.key()).unwrap();
     let silent: Vec<_> = contract
         .operations()

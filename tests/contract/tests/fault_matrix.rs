@@ -17,7 +17,7 @@ use nomic_client::{
     AgentId, ApiKeyId, ArtifactId, Builder, Effect, Error, ErrorKind, FileVersionId, Nomic, TaskId, TransportPhase,
     UserId, api_keys, codes, users,
 };
-use nomic_emulator::{Emulator, Fault, FaultKind, Limits, StallPhase};
+use nomic_emulator::{CannedResponse, Emulator, Fault, FaultKind, Limits, StallPhase};
 use serde_json::json;
 
 /// When a silence is a stall: soon where one is to come, late where a busy machine may make one.
@@ -128,7 +128,7 @@ fn without_effect(elsewhere: &str) -> Vec<Row> {
     let api = |status: u16| FaultKind::Api { status, error: "No.".into(), code: Some("no".into()) };
     let not_configured = FaultKind::Api { status: 503, error: "No.".into(), code: Some("not_configured".into()) };
     let limited = |delay: Option<&str>| FaultKind::RateLimited { retry_after: delay.map(str::to_owned) };
-    let early = |close: bool| FaultKind::EarlyAnswer { status: 413, after_bytes: 0, close };
+    let early = |close: bool| FaultKind::EarlyResponse { status: 413, after_bytes: 0, close };
     let mut rows = vec![
         (FaultKind::ResetAtOnce, Doubt, "broken"),
         (FaultKind::ResetBefore, Doubt, "broken"),
@@ -175,13 +175,7 @@ fn without_effect(elsewhere: &str) -> Vec<Row> {
 /// Those with which the server acts.
 fn with_effect() -> Vec<Row> {
     use Expected::{Doubt, Misshapen, Success, Unread};
-    let gateway = FaultKind::Status {
-        status: 502,
-        body: "Bad gateway".into(),
-        content_type: "text/plain".into(),
-        headers: Vec::new(),
-        acted: true,
-    };
+    let gateway = CannedResponse::new(502, "text/plain", "Bad gateway").after_executing().into();
     vec![
         (FaultKind::ResetAfter, Doubt, "broken"),
         (FaultKind::ResetInHead, Doubt, "broken"),
@@ -202,11 +196,11 @@ fn with_effect() -> Vec<Row> {
         (FaultKind::Delay(Duration::from_millis(20)), Success, ""),
         (FaultKind::Drip { every: Duration::from_millis(1), bytes: 64 }, Success, ""),
         (FaultKind::Future, Success, ""),
-        (FaultKind::UpperCase, Success, ""),
+        (FaultKind::UpperCaseStatus, Success, ""),
         (FaultKind::Bare, Success, ""),
         (FaultKind::Wrapped, Success, ""),
         (FaultKind::EmptyPage, Success, ""),
-        (FaultKind::NeverEnds, Success, ""),
+        (FaultKind::JobNeverEnds, Success, ""),
         (FaultKind::JobFails("No.".into()), Success, ""),
     ]
 }
@@ -313,7 +307,7 @@ impl Bench {
         let fixture = self.fixture.get_or_insert_with(|| Fixture::new(&self.setup));
         if name == "stop_agent" {
             // Only what has not ended can be stopped.
-            emulator.fault(Fault::on("follow_up_agent", FaultKind::NeverEnds));
+            emulator.fault(Fault::on("follow_up_agent", FaultKind::JobNeverEnds));
             self.setup.follow_up_agent(&fixture.agent, "More.").unwrap();
         }
         let (received, accepted) = (emulator.received(name), emulator.accepted(name));

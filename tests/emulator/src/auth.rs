@@ -2,12 +2,17 @@
 
 use crate::clock::Moment;
 use crate::failure::Failure;
-use crate::routes::Route;
+use crate::operations::Operation;
 use crate::state::{World, lock};
 use crate::store::accounts::Refusal;
 
 /// The place of the user whose key this is, if the key is good for the operation.
-pub(crate) fn admit(world: &World, authorization: Option<&str>, route: &Route, now: Moment) -> Result<usize, Failure> {
+pub(crate) fn admit(
+    world: &World,
+    authorization: Option<&str>,
+    operation: &Operation,
+    now: Moment,
+) -> Result<usize, Failure> {
     let secret = authorization
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
@@ -22,10 +27,10 @@ pub(crate) fn admit(world: &World, authorization: Option<&str>, route: &Route, n
             Refusal::OwnerDisabled => "User is disabled",
         })
     })?;
-    if key.scopes.iter().any(|scope| covers(scope, route.scope)) {
+    if key.scopes.iter().any(|scope| covers(scope, operation.scope)) {
         Ok(key.owner)
     } else {
-        Err(Failure::new(403, "forbidden", format!("Missing required scope: {}", route.scope)))
+        Err(Failure::new(403, "forbidden", format!("Missing required scope: {}", operation.scope)))
     }
 }
 

@@ -88,7 +88,7 @@ pub(crate) fn deliver(
             stream.write_all(&response.head(told, false))?;
             stream.write_all(&response.body)?;
         }
-        FaultKind::EarlyAnswer { close, .. } => {
+        FaultKind::EarlyResponse { close, .. } => {
             send(stream, &response, false)?;
             if !close {
                 hold(world, stream);
@@ -127,7 +127,7 @@ pub(crate) fn closes_kindly(fault: Option<&FaultKind>) -> bool {
     !matches!(
         fault,
         Some(
-            FaultKind::EarlyAnswer { .. }
+            FaultKind::EarlyResponse { .. }
                 | FaultKind::ResetBefore
                 | FaultKind::ResetAfter
                 | FaultKind::ResetInHead

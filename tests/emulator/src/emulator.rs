@@ -1,4 +1,4 @@
-//! The emulator as a value: started, asked, and dropped.
+//! The emulator: its builder, and the handle with which a test controls it.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -7,35 +7,48 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::chance::Chance;
+use crate::api_version::ApiVersion;
 use crate::clock::Clock;
 use crate::faults::{Fault, FaultQueue};
 use crate::folder::Folder;
 use crate::ids::Ids;
 use crate::limits::{Limiter, Limits};
+use crate::operations;
 use crate::seed;
 use crate::server::{self, Connections};
-use crate::snapshot::Snapshot;
-use crate::state::{End, Ledger, Request, StoredUpload, Workers, World, lock};
+use crate::state::{End, Ledger, ReceivedUpload, Request, Workers, World, lock};
 use crate::store::accounts::Accounts;
 use crate::store::agents::Agents;
-use crate::store::library::Library;
-use crate::store::tasks::{Desks, Tasks};
+use crate::store::library::{Library, Target};
+use crate::store::tasks::{Schedule, Tasks};
 use crate::store::trail::Trail;
 
-/// How an emulator is to be; [`Builder::start`] starts it.
+/// Configures an [`Emulator`] before it starts.
+///
+/// Seeded users, audit log entries, files and agents are the same in every run.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use nomic_emulator::{Emulator, Limits};
+///
+/// let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).users(100).start()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone)]
-#[must_use = "nothing happens before `start`"]
+#[must_use = "an emulator runs only after `start`"]
 pub struct Builder {
     port: u16,
     limits: Limits,
     job_time: Duration,
-    desks: Option<usize>,
+    max_running_jobs: Option<usize>,
     users: usize,
     audit_logs: usize,
-    files: usize,
+    integration_files: usize,
     agents: usize,
-    snapshot: Snapshot,
+    api_version: ApiVersion,
 }
 
 impl Default for Builder {
@@ -44,69 +57,72 @@ impl Default for Builder {
             port: 0,
             limits: Limits::default(),
             job_time: Duration::from_millis(400),
-            desks: None,
+            max_running_jobs: None,
             users: 25,
             audit_logs: 60,
-            files: 0,
+            integration_files: 0,
             agents: 0,
-            snapshot: Snapshot::default(),
+            api_version: ApiVersion::default(),
         }
     }
 }
 
 impl Builder {
-    /// The port on the loopback address. Defaults to 0, a free one.
+    /// Sets the TCP port on the loopback interface. Defaults to 0, which picks a free port.
     pub fn port(mut self, port: u16) -> Builder {
         self.port = port;
         self
     }
 
-    /// The rate limits. Defaults to those of the contract as full bursts, in real time.
+    /// Sets the rate limits. Defaults to the documented quotas, in real time.
     pub fn limits(mut self, limits: Limits) -> Builder {
         self.limits = limits;
         self
     }
 
-    /// How long a job takes from its submission to its end; with zero it is done when it is first asked for.
-    /// Defaults to 400 ms.
+    /// Sets the time that a job runs. With zero, a job is finished when it is first polled. Defaults to 400 ms.
     pub fn job_time(mut self, job_time: Duration) -> Builder {
         self.job_time = job_time;
         self
     }
 
-    /// How many jobs are worked on at a time; further ones wait for their turn. Defaults to all.
-    pub fn desks(mut self, desks: usize) -> Builder {
-        self.desks = Some(desks);
+    /// Limits the number of jobs that run at the same time; other jobs are queued. Defaults to no limit.
+    pub fn max_running_jobs(mut self, max_running_jobs: usize) -> Builder {
+        self.max_running_jobs = Some(max_running_jobs);
         self
     }
 
-    /// How many users there are, at least one. Defaults to 25.
+    /// Sets the number of users, at least 1. Defaults to 25.
+    ///
+    /// The first user, `alice@example.com`, is an admin. Every eighth user, starting with the fifth, has used up their
+    /// spend limit and cannot launch agents.
     pub fn users(mut self, users: usize) -> Builder {
         self.users = users;
         self
     }
 
-    /// How long the audit trail is from the beginning. Defaults to 60 entries.
+    /// Sets the number of audit log entries at the start. Defaults to 60.
     pub fn audit_logs(mut self, audit_logs: usize) -> Builder {
         self.audit_logs = audit_logs;
         self
     }
 
-    /// How many files of an integration there are: they can be found, but not parsed. Defaults to 0.
-    pub fn files(mut self, files: usize) -> Builder {
-        self.files = files;
+    /// Sets the number of files that come from an integration. They are found by a search, but have no content and
+    /// cannot be parsed; use [`Emulator::add_file`] for files with content. Defaults to 0.
+    pub fn integration_files(mut self, integration_files: usize) -> Builder {
+        self.integration_files = integration_files;
         self
     }
 
-    /// How many agents there are that have ended. Defaults to 0.
+    /// Sets the number of agents at the start, all of them finished, stopped or failed. Defaults to 0.
     pub fn agents(mut self, agents: usize) -> Builder {
         self.agents = agents;
         self
     }
 
-    /// Which version of the API is played. Defaults to [`Snapshot::Today`].
-    pub fn snapshot(mut self, snapshot: Snapshot) -> Builder {
-        self.snapshot = snapshot;
+    /// Sets the version of the API. Defaults to [`ApiVersion::Current`].
+    pub fn api_version(mut self, api_version: ApiVersion) -> Builder {
+        self.api_version = api_version;
         self
     }
 
@@ -114,7 +130,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When the port is taken, or no folder for the uploads can be made.
+    /// If the port is in use, or the folder for uploads cannot be created.
     pub fn start(self) -> io::Result<Emulator> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))?;
         let address = listener.local_addr()?;
@@ -122,14 +138,14 @@ impl Builder {
         let world = Arc::new(World {
             clock: Clock::new(),
             ids: Ids::new(),
-            snapshot: self.snapshot,
+            api_version: self.api_version,
             job_time: self.job_time,
             folder: folder.path().to_owned(),
             accounts: Mutex::new(Accounts::seeded(self.users)),
             trail: Mutex::new(Trail::new(self.audit_logs, self.users)),
-            library: Mutex::new(Library::seeded(self.files)),
+            library: Mutex::new(Library::seeded(self.integration_files)),
             tasks: Mutex::new(Tasks::new()),
-            desks: Mutex::new(Desks::new(self.desks)),
+            schedule: Mutex::new(Schedule::new(self.max_running_jobs)),
             agents: Mutex::new(Agents::seeded((0..self.agents).map(seed::agent))),
             limiter: Mutex::new(Limiter::new(self.limits)),
             faults: Mutex::new(FaultQueue::default()),
@@ -158,7 +174,9 @@ impl Builder {
     }
 }
 
-/// A running emulator. Dropping it ends it, closes its connections, and removes what was uploaded.
+/// A running emulator.
+///
+/// Dropping it stops the server, closes all connections and deletes all uploaded files.
 #[derive(Debug)]
 pub struct Emulator {
     url: String,
@@ -167,124 +185,216 @@ pub struct Emulator {
     world: Arc<World>,
     connections: Arc<Connections>,
     acceptor: Option<JoinHandle<()>>,
-    /// Dropped last, when nobody writes there any more.
+    /// Dropped last, when nothing writes to it any more.
     _folder: Folder,
 }
 
+/// A file that [`Emulator::add_file`] has stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredFile {
+    /// The file's id, such as `019abc12-3456-7890-abcd-ef1234567890`.
+    pub id: String,
+    /// The id of the new version of the file, which is what parse and extract jobs take.
+    pub file_version_id: String,
+    /// The file's name, such as `permit.txt`.
+    pub name: String,
+}
+
 impl Emulator {
-    /// Starts an emulator as it is by default, on a free port.
+    /// Starts an emulator with the default configuration on a free port.
     ///
     /// # Errors
     ///
-    /// As [`Builder::start`].
+    /// See [`Builder::start`].
     pub fn start() -> io::Result<Emulator> {
         Builder::default().start()
     }
 
-    /// An emulator that is to be other than by default.
+    /// Returns a builder with the default configuration.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// The base URL, such as `http://127.0.0.1:4010/api/v0`.
+    /// Returns the base URL, such as `http://127.0.0.1:4010/api/v0`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The address on which it listens.
+    /// Returns the socket address that the emulator listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A key with all scopes. It belongs to the first user, `alice@example.com`.
+    /// Returns an API key with all scopes. It belongs to the first user, `alice@example.com`.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Issues another key of the first user with these scopes and no others.
+    /// Issues another API key of the first user, with these scopes only, such as `developer:files` or `admin`.
     #[must_use]
     pub fn issue_key(&self, scopes: &[&str]) -> String {
         self.issue_key_for(0, scopes)
     }
 
-    /// Issues a key of the user in this place of the list of users. One for a user who does not exist opens nothing.
+    /// Issues an API key of the user with this index in the list of users. If there is no such user, the key is not
+    /// valid.
     #[must_use]
     pub fn issue_key_for(&self, user_index: usize, scopes: &[&str]) -> String {
         self.world.issue_key(user_index, "Issued", scopes)
     }
 
-    /// Revokes a key. An unknown one is as good as revoked.
+    /// Revokes an API key. Does nothing if the key is unknown or already revoked.
     pub fn revoke_key(&self, key: &str) {
         let now = self.world.now();
         let mut accounts = lock(&self.world.accounts);
-        if let Some(place) = accounts.find_secret(key) {
-            accounts.revoke(place, now);
+        if let Some(index) = accounts.find_secret(key) {
+            accounts.revoke(index, now);
         }
     }
 
-    /// Asks for a fault. Faults are tried in the order in which they were asked for.
+    /// Stores a file without an HTTP request. It can then be found, parsed and extracted from like an uploaded one.
+    ///
+    /// `path` is the path from the root folder, such as `permit.txt` or `drawings/floor-plan.pdf`; missing folders are
+    /// created. A file that exists at this path gets a new version. The extension of the name is the file's type:
+    /// `.txt`, `.md`, `.html` and `.pdf` can be parsed.
+    ///
+    /// The file is not counted as a request and not listed in [`uploads`](Emulator::uploads).
+    ///
+    /// # Errors
+    ///
+    /// If the path has an empty segment, leads through a file or to a folder, or if the content cannot be written to
+    /// disk.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let emulator = nomic_emulator::Emulator::start()?;
+    /// let file = emulator.add_file("permits/permit.txt", "Permit number: PH-2026-0417")?;
+    /// assert_eq!(file.name, "permit.txt");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn add_file(&self, path: &str, content: impl AsRef<[u8]>) -> io::Result<StoredFile> {
+        let invalid = |reason: String| io::Error::new(io::ErrorKind::InvalidInput, format!("{path}: {reason}"));
+        let mut folders: Vec<String> = path.split('/').map(str::to_owned).collect();
+        if folders.iter().any(|name| matches!(name.as_str(), "" | "." | "..")) {
+            return Err(invalid("expected folders and a file name, separated by single slashes".to_owned()));
+        }
+        let name = folders.pop().unwrap_or_default();
+        let mime_type = mime_type(&name);
+        let stored = self.world.folder.join(format!("upload-{}", self.world.fresh_id()));
+        std::fs::write(&stored, content)?;
+        let target = Target { parent: None, folders, name };
+        let mut library = lock(&self.world.library);
+        if let Some(obstacle) = library.obstacle(&target) {
+            let _ = std::fs::remove_file(&stored);
+            return Err(invalid(obstacle));
+        }
+        let file = library.add(target, mime_type, stored, || self.world.fresh_id());
+        Ok(StoredFile { id: file.id, file_version_id: file.version, name: file.name })
+    }
+
+    /// Injects a fault. Faults are tried in the order in which they were injected.
     pub fn fault(&self, fault: Fault) {
         lock(&self.world.faults).push(fault);
     }
 
-    /// From now on chance befalls such a share of all requests with faults of any kind, besides those asked for.
-    pub fn leave_to_chance(&self, share: f64, chance: Chance) {
-        lock(&self.world.faults).leave_to_chance((share * 1e6) as u32, chance);
+    /// Injects [random faults](crate::Rng::fault) into this share of all requests, from 0.0 to 1.0, in addition to
+    /// those injected with [`fault`](Emulator::fault). The same seed gives the same sequence of faults.
+    pub fn random_faults(&self, share: f64, seed: u64) {
+        lock(&self.world.faults).set_random(share, seed);
     }
 
-    /// Takes back all faults that have not struck yet, and those of chance.
+    /// Removes all faults that are left, and stops random faults.
     pub fn clear_faults(&self) {
         lock(&self.world.faults).clear();
     }
 
-    /// How many requests of this operation were executed, even if the answer was then lost to a fault.
+    /// Returns the number of requests of an operation that were executed, including those whose response was lost to a
+    /// fault. Requests that were refused, for example with a 400, are not counted.
+    ///
+    /// # Panics
+    ///
+    /// If no [operation](crate::operations) has this name. The message lists similar names.
     #[must_use]
+    #[track_caller]
     pub fn accepted(&self, operation: &str) -> u64 {
+        let operation = operations::known_operation(operation);
         lock(&self.world.ledger).accepted(operation)
     }
 
-    /// How many requests of this operation have come, whatever became of them.
+    /// Returns the number of requests of an operation that were received, whether or not they were executed.
+    ///
+    /// # Panics
+    ///
+    /// If no [operation](crate::operations) has this name. The message lists similar names.
     #[must_use]
+    #[track_caller]
     pub fn received(&self, operation: &str) -> u64 {
+        let operation = operations::known_operation(operation);
         lock(&self.world.ledger).received(operation)
     }
 
-    /// The bodies of all requests of this operation that were executed and had one, oldest first. None for uploads,
-    /// which have their [list](Emulator::uploads).
+    /// Returns the bodies of all executed requests of an operation that had one, oldest first. Uploads have
+    /// [their own list](Emulator::uploads).
+    ///
+    /// # Panics
+    ///
+    /// If no [operation](crate::operations) has this name. The message lists similar names.
     #[must_use]
+    #[track_caller]
     pub fn accepted_bodies(&self, operation: &str) -> Vec<Vec<u8>> {
+        let operation = operations::known_operation(operation);
         lock(&self.world.ledger).accepted_bodies(operation)
     }
 
-    /// How many connections were accepted.
+    /// Returns the number of TCP connections that were accepted.
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.world.connections.load(Ordering::Relaxed)
     }
 
-    /// The newest 4096 requests, oldest first.
+    /// Returns the latest 4096 requests, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.world.ledger).requests()
     }
 
-    /// All files that were uploaded, oldest first.
+    /// Returns all files that were uploaded over HTTP, oldest first.
     #[must_use]
-    pub fn uploads(&self) -> Vec<StoredUpload> {
+    pub fn uploads(&self) -> Vec<ReceivedUpload> {
         lock(&self.world.ledger).uploads.clone()
     }
 
-    /// Whether error bodies come in the older form, `{error}` alone.
+    /// Sets whether error bodies have the older format `{"error": message}`, without `code` and `issues`. Defaults to
+    /// false, except with [`ApiVersion::Old`], which always has it.
     pub fn set_old_errors(&self, old: bool) {
         self.world.old_errors.store(old, Ordering::Relaxed);
     }
 
-    /// Changes the quota of a tier for everybody, at once.
+    /// Changes the quota of a rate-limit tier, in requests per minute, while the emulator runs.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such tier.
+    #[track_caller]
     pub fn set_quota(&self, tier: &str, per_minute: u32) {
+        let tier = operations::known_tier(tier);
         lock(&self.world.limiter).set_quota(tier, per_minute);
+    }
+}
+
+/// The MIME type of a file by its extension.
+fn mime_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).as_deref() {
+        Some("txt") => "text/plain",
+        Some("md") => "text/markdown",
+        Some("html" | "htm") => "text/html",
+        Some("pdf") => "application/pdf",
+        _ => "application/octet-stream",
     }
 }
 

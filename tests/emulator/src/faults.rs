@@ -1,171 +1,263 @@
-//! Faults on request: what can go wrong, and the queue of what shall go wrong next.
+//! Fault injection: what can go wrong, and the queue of faults to inject.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-use crate::chance::Chance;
-use crate::routes::Route;
+use crate::http::Response;
+use crate::operations::{self, Operation};
+use crate::rng::Rng;
 
-/// Where in an exchange the emulator falls silent.
+/// The point in an exchange at which the emulator stops responding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StallPhase {
-    /// The request is not even read, and not acted on.
+    /// Before the request is read. It is not executed.
     BeforeRead,
-    /// The request was acted on; nothing of the answer is sent.
+    /// After the request is executed, before any of the response is sent.
     BeforeHead,
-    /// The request was acted on; half of the answer's head is sent.
+    /// After the request is executed and half of the response head is sent.
     InHead,
-    /// The request was acted on; the head and half of the body are sent.
+    /// After the request is executed and the response head and half of the body are sent.
     InBody,
 }
 
 /// What goes wrong with a request.
+///
+/// Each variant says whether the request is executed, because that is what decides whether a client may retry.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum FaultKind {
-    /// Reads the request, does nothing, and resets the connection.
-    ResetBefore,
-    /// Resets the connection as soon as a request begins to come, unread.
+    /// Resets the connection as soon as the first line of a request arrives. The request is not read or executed.
     ResetAtOnce,
-    /// Acts on the request and resets the connection without an answer.
+    /// Reads the request, then resets the connection without executing it.
+    ResetBefore,
+    /// Executes the request, then resets the connection without a response.
     ResetAfter,
-    /// Acts, sends half of the answer's head, and resets the connection.
+    /// Executes the request, sends half of the response head, then resets the connection.
     ResetInHead,
-    /// Acts, sends the head and half of the body, and resets the connection.
+    /// Executes the request, sends the response head and half of the body, then resets the connection.
     ResetInBody,
-    /// Acts, sends the head and half of the body, and closes the connection in order.
+    /// Executes the request, sends the response head and half of the body, then closes the connection gracefully.
     CloseInBody,
-    /// Keeps the connection open and never goes on.
+    /// Stops responding and keeps the connection open. Whether the request is executed depends on the phase.
     Stall(StallPhase),
-    /// Acts, waits, and answers.
+    /// Executes the request, then waits before it responds.
     Delay(Duration),
-    /// Acts and answers, so many bytes at a time.
+    /// Executes the request, then sends the response in small pieces.
     Drip {
         /// The pause after each piece.
         every: Duration,
         /// The size of a piece.
         bytes: usize,
     },
-    /// Answers so, whatever the request was.
-    Status {
-        /// The status.
-        status: u16,
-        /// The body.
-        body: String,
-        /// The `Content-Type`.
-        content_type: String,
-        /// More headers.
-        headers: Vec<(String, String)>,
-        /// Whether the request is acted on first.
-        acted: bool,
-    },
-    /// Answers with an error body of the API, without acting.
+    /// Sends a canned response. See [`FaultKind::json`] and [`CannedResponse`].
+    Response(CannedResponse),
+    /// Sends an error in the API's format. The request is not executed.
     Api {
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// What is said in `error`.
+        /// The message in the field `error`.
         error: String,
-        /// What is said in `code`.
+        /// The value of the field `code`. None sends the code that the API uses with this status, if any.
         code: Option<String>,
     },
-    /// Acts, and answers 200 with JSON that stops in the middle.
+    /// Executes the request, then responds with status 200 and JSON that is cut off in the middle.
     TruncatedJson,
-    /// Acts, and answers 200 with what is no JSON.
+    /// Executes the request, then responds with status 200 and a body that is not JSON.
     MalformedJson,
-    /// Acts, and answers with JSON in which strings are numbers and arrays are objects.
+    /// Executes the request, then responds with JSON in which all strings and arrays are objects.
     WrongTypes,
-    /// Acts, and announces more than it sends before it closes.
+    /// Executes the request, then sends a `Content-Length` greater than the body and closes the connection.
     ContentLengthTooLong,
-    /// Acts, and announces less than it sends before it closes.
+    /// Executes the request, then sends a `Content-Length` less than the body and closes the connection.
     ContentLengthTooShort,
-    /// Answers with a proxy's page of HTML and this status, without acting.
+    /// Responds with this status and an HTML page, as a proxy does. The request is not executed.
     Html(u16),
-    /// Answers 429 in the API's form, without acting.
+    /// Responds with a 429 in the API's format. The request is not executed.
     RateLimited {
-        /// The `Retry-After` header, as it is; none when None.
+        /// The value of the `Retry-After` header, sent verbatim. None sends no such header.
         retry_after: Option<String>,
     },
-    /// Answers while the body is still coming, without acting.
-    EarlyAnswer {
-        /// The status of the answer, an error in the API's form.
+    /// Responds with an error in the API's format before the request body is received. The request is not executed.
+    EarlyResponse {
+        /// The HTTP status.
         status: u16,
-        /// How much of the body is read first.
+        /// The number of bytes of the body to read before the response is sent.
         after_bytes: u64,
-        /// Whether the socket is closed at once, the rest unread. Else it stays open, and nothing more is read.
+        /// Whether to close the connection right after the response, with the rest of the body unread. If false, it
+        /// stays open, but nothing more is read from it.
         close: bool,
     },
-    /// The job that this request submits never ends.
-    NeverEnds,
-    /// The job that this request submits fails with this error.
+    /// The job that the request submits never finishes. Applies only to requests that submit a job.
+    JobNeverEnds,
+    /// The job that the request submits fails with this error message. Applies only to requests that submit a job.
     JobFails(String),
-    /// Status words in the answer are in upper case.
-    UpperCase,
-    /// An object inside `{data}` comes bare.
+    /// The `status` of jobs in the response is in upper case. Applies only to responses with such a field.
+    UpperCaseStatus,
+    /// The response is the bare object instead of `{"data": object}`. Applies only to operations that wrap it.
     Bare,
-    /// A bare object comes inside `{data}`.
+    /// The response is `{"data": object}` instead of the bare object. Applies only to operations that do not wrap it.
     Wrapped,
-    /// The answer comes from a later version of the API, as with [`Snapshot::Future`](crate::Snapshot::Future).
+    /// The response is one of a future version of the API, as with [`ApiVersion::Future`](crate::ApiVersion::Future).
     Future,
-    /// A page of a list is empty, and the list goes on after it. No item is lost.
+    /// A page of a list is empty, but has a cursor for the next page. No item is lost. Applies only to lists.
     EmptyPage,
-    /// The page after the first of a list leads back to an earlier page. Applies to requests with a cursor only.
+    /// The cursor for the next page leads back to an earlier page. Applies only to list requests that have a cursor.
     CursorCycle,
-    /// The answer is compressed.
+    /// Executes the request, then responds with a gzip-compressed body, whatever the client accepts.
     Gzip,
-    /// The answer is compressed and inflates to so many bytes of white space.
+    /// Executes the request, then responds with a gzip-compressed body that inflates to this number of bytes.
     GzipBomb(u64),
-    /// Answers with a redirect, without acting.
+    /// Responds with a redirect. The request is not executed.
     Redirect {
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// The `Location`.
+        /// The value of the `Location` header.
         location: String,
     },
-    /// Acts, and answers 200 with so many bytes of JSON.
+    /// Executes the request, then responds with status 200 and this number of bytes of JSON.
     Oversized(u64),
 }
 
-/// A fault and the requests that it shall befall.
+impl FaultKind {
+    /// Sends a canned JSON response without executing the request.
+    ///
+    /// `body` is sent as it is displayed: a [`serde_json::Value`], or a string that contains JSON. Use
+    /// [`CannedResponse`] for headers, other content types, or to execute the request first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nomic_emulator::{Emulator, Fault, FaultKind};
+    ///
+    /// let emulator = Emulator::start()?;
+    /// let body = serde_json::json!({ "taskId": "1", "status": "COMPLETED", "result": { "permitNumber": "PH-7" } });
+    /// emulator.fault(Fault::on("get_extract", FaultKind::json(200, body)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn json(status: u16, body: impl Display) -> FaultKind {
+        FaultKind::Response(CannedResponse::json(status, body))
+    }
+}
+
+impl From<CannedResponse> for FaultKind {
+    fn from(response: CannedResponse) -> FaultKind {
+        FaultKind::Response(response)
+    }
+}
+
+/// A response that the emulator sends instead of its own.
+///
+/// The request is not executed unless [`after_executing`](CannedResponse::after_executing) is called. Responses with
+/// status 204 or 304 are sent without a body.
+///
+/// # Examples
+///
+/// ```
+/// use nomic_emulator::{CannedResponse, Emulator, Fault};
+///
+/// let emulator = Emulator::start()?;
+/// let throttled = CannedResponse::json(429, r#"{"error":"Slow down"}"#).header("Retry-After", "2");
+/// emulator.fault(Fault::on("upload_file", throttled));
+/// let gateway_timeout = CannedResponse::new(504, "text/plain", "Gateway timeout").after_executing();
+/// emulator.fault(Fault::on("launch_agent", gateway_timeout));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CannedResponse {
+    pub(crate) response: Response,
+    pub(crate) executed: bool,
+}
+
+impl CannedResponse {
+    /// Creates a response with a status, a `Content-Type` and a body.
+    #[must_use]
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> CannedResponse {
+        CannedResponse { response: Response::new(status, content_type, body.into()), executed: false }
+    }
+
+    /// Creates a JSON response. `body` is sent as it is displayed: a [`serde_json::Value`], or a string that contains
+    /// JSON.
+    #[must_use]
+    pub fn json(status: u16, body: impl Display) -> CannedResponse {
+        CannedResponse::new(status, "application/json", body.to_string())
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> CannedResponse {
+        self.response = self.response.with(name, value);
+        self
+    }
+
+    /// Executes the request before the response is sent. By default the request is not executed.
+    #[must_use]
+    pub fn after_executing(mut self) -> CannedResponse {
+        self.executed = true;
+        self
+    }
+}
+
+/// A [`FaultKind`] and the requests that it applies to.
+///
+/// Faults are tried in the order in which they were injected. A fault stays in the queue until it has been applied to
+/// as many requests as [`times`](Fault::times) says, once by default; requests that it cannot apply to pass it by.
+///
+/// # Examples
+///
+/// ```
+/// use nomic_emulator::{Emulator, Fault, FaultKind};
+///
+/// let emulator = Emulator::start()?;
+/// // The third and fourth page fail.
+/// emulator.fault(Fault::on("list_agents", FaultKind::Html(502)).skip(2).times(2));
+/// // Every response is slow.
+/// emulator.fault(Fault::any(FaultKind::Delay(std::time::Duration::from_millis(50))).forever());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// The operationId; any operation when None.
-    pub operation: Option<String>,
-    /// So many matching requests are let through first.
-    pub skip: u32,
-    /// So many matching requests are befallen after that; `u32::MAX` means all.
-    pub times: u32,
-    /// What goes wrong.
-    pub kind: FaultKind,
+    operation: Option<&'static str>,
+    skip: u32,
+    /// `u32::MAX` means all.
+    times: u32,
+    kind: FaultKind,
 }
 
 impl Fault {
-    /// A fault that befalls the next request of this operation that it can befall.
+    /// Creates a fault for the next request of an operation, such as `launch_agent`.
+    ///
+    /// # Panics
+    ///
+    /// If no [operation](crate::operations) has this name. The message lists similar names.
     #[must_use]
-    pub fn on(operation: &str, kind: FaultKind) -> Fault {
-        Fault { operation: Some(operation.to_owned()), ..Fault::any(kind) }
+    #[track_caller]
+    pub fn on(operation: &str, kind: impl Into<FaultKind>) -> Fault {
+        Fault { operation: Some(operations::known_operation(operation)), ..Fault::any(kind) }
     }
 
-    /// A fault that befalls the next request that it can befall: [`FaultKind::NeverEnds`], say, waits for one that
-    /// submits a job.
+    /// Creates a fault for the next request that it can apply to. [`FaultKind::JobNeverEnds`], for example, waits for a
+    /// request that submits a job.
     #[must_use]
-    pub fn any(kind: FaultKind) -> Fault {
-        Fault { operation: None, skip: 0, times: 1, kind }
+    pub fn any(kind: impl Into<FaultKind>) -> Fault {
+        Fault { operation: None, skip: 0, times: 1, kind: kind.into() }
     }
 
-    /// Befalls so many requests.
+    /// Sets the number of requests that the fault applies to. Defaults to 1.
     #[must_use]
     pub fn times(mut self, times: u32) -> Fault {
         self.times = times;
         self
     }
 
-    /// Lets so many matching requests through first.
+    /// Sets the number of matching requests to let through first. Defaults to 0.
     #[must_use]
     pub fn skip(mut self, skip: u32) -> Fault {
         self.skip = skip;
         self
     }
 
-    /// Befalls every matching request from then on.
+    /// Applies the fault to all matching requests, until [`Emulator::clear_faults`](crate::Emulator::clear_faults).
     #[must_use]
     pub fn forever(self) -> Fault {
         self.times(u32::MAX)
@@ -173,34 +265,34 @@ impl Fault {
 }
 
 impl FaultKind {
-    /// Whether it strikes before the request is read.
+    /// Whether the fault applies before the request is read.
     fn is_unread(&self) -> bool {
         matches!(self, FaultKind::ResetAtOnce | FaultKind::Stall(StallPhase::BeforeRead))
     }
 
-    /// Whether it can befall a request that leads to this operation, or to none, with a cursor or without.
-    pub(crate) fn can_befall(&self, route: Option<&Route>, has_cursor: bool) -> bool {
-        let operation = route.map_or("", |route| route.operation);
-        let is_page = route.is_some_and(|route| route.filters.is_some());
-        let is_in_data =
-            matches!(operation, "launch_agent" | "get_agent" | "follow_up_agent" | "stop_agent" | "get_artifact");
+    /// Whether the fault applies to a request for this operation (None for an unknown path).
+    pub(crate) fn applies_to(&self, operation: Option<&Operation>, has_cursor: bool) -> bool {
+        let name = operation.map_or("", |operation| operation.name);
+        let is_list = operation.is_some_and(|operation| operation.filters.is_some());
+        let is_wrapped =
+            matches!(name, "launch_agent" | "get_agent" | "follow_up_agent" | "stop_agent" | "get_artifact");
         match self {
-            FaultKind::NeverEnds | FaultKind::JobFails(_) => {
-                matches!(operation, "submit_parse" | "submit_extract" | "launch_agent" | "follow_up_agent")
+            FaultKind::JobNeverEnds | FaultKind::JobFails(_) => {
+                matches!(name, "submit_parse" | "submit_extract" | "launch_agent" | "follow_up_agent")
             }
-            FaultKind::EmptyPage => is_page,
-            FaultKind::CursorCycle => is_page && has_cursor,
-            FaultKind::UpperCase => {
-                let has_agents = is_in_data && operation != "get_artifact" || operation == "list_agents";
-                has_agents || matches!(operation, "get_parse" | "get_extract")
+            FaultKind::EmptyPage => is_list,
+            FaultKind::CursorCycle => is_list && has_cursor,
+            FaultKind::UpperCaseStatus => {
+                let has_agents = is_wrapped && name != "get_artifact" || name == "list_agents";
+                has_agents || matches!(name, "get_parse" | "get_extract")
             }
-            FaultKind::Bare => is_in_data,
-            FaultKind::Wrapped => route.is_some() && !is_in_data && !is_page && operation != "list_artifacts",
+            FaultKind::Bare => is_wrapped,
+            FaultKind::Wrapped => operation.is_some() && !is_wrapped && !is_list && name != "list_artifacts",
             _ => true,
         }
     }
 
-    /// The fault that the control header asks for, such as `reset-after` or `delay=250`.
+    /// Parses the value of the `X-Emulator-Fault` header, such as `reset-after` or `delay=250`.
     pub(crate) fn from_header(text: &str) -> Result<FaultKind, String> {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name.trim(), Some(value.trim())),
@@ -209,7 +301,7 @@ impl FaultKind {
         fn number<T: std::str::FromStr>(name: &str, value: Option<&str>, default: T) -> Result<T, String> {
             match value {
                 None => Ok(default),
-                Some(value) => value.parse().map_err(|_| format!("{name}={value}: not a number that fits")),
+                Some(value) => value.parse().map_err(|_| format!("{name}={value}: not a number in range")),
             }
         }
         Ok(match name {
@@ -230,17 +322,11 @@ impl FaultKind {
             "drip" => FaultKind::Drip { every: Duration::from_millis(number(name, value, 10)?), bytes: 1 },
             "status" => {
                 let status = valid_status(name, number(name, value, 500)?)?;
-                FaultKind::Status {
-                    status,
-                    body: String::new(),
-                    content_type: "text/plain".to_owned(),
-                    headers: Vec::new(),
-                    acted: false,
-                }
+                FaultKind::Response(CannedResponse::new(status, "text/plain", ""))
             }
             "api" => {
                 let status = valid_status(name, number(name, value, 500)?)?;
-                FaultKind::Api { status, error: "Asked for by the control header".to_owned(), code: None }
+                FaultKind::Api { status, error: "Injected by X-Emulator-Fault".to_owned(), code: None }
             }
             "truncated-json" => FaultKind::TruncatedJson,
             "malformed-json" => FaultKind::MalformedJson,
@@ -249,13 +335,13 @@ impl FaultKind {
             "content-length-too-short" => FaultKind::ContentLengthTooShort,
             "html" => FaultKind::Html(valid_status(name, number(name, value, 502)?)?),
             "rate-limited" => FaultKind::RateLimited { retry_after: value.map(str::to_owned) },
-            "early-answer" => {
+            "early-response" => {
                 let status = valid_status(name, number(name, value, 413)?)?;
-                FaultKind::EarlyAnswer { status, after_bytes: 0, close: true }
+                FaultKind::EarlyResponse { status, after_bytes: 0, close: true }
             }
-            "never-ends" => FaultKind::NeverEnds,
-            "job-fails" => FaultKind::JobFails(value.unwrap_or("Asked for by the control header").to_owned()),
-            "upper-case" => FaultKind::UpperCase,
+            "job-never-ends" => FaultKind::JobNeverEnds,
+            "job-fails" => FaultKind::JobFails(value.unwrap_or("Injected by X-Emulator-Fault").to_owned()),
+            "upper-case-status" => FaultKind::UpperCaseStatus,
             "bare" => FaultKind::Bare,
             "wrapped" => FaultKind::Wrapped,
             "future" => FaultKind::Future,
@@ -274,12 +360,12 @@ fn valid_status(name: &str, status: u16) -> Result<u16, String> {
     if (200..600).contains(&status) { Ok(status) } else { Err(format!("{name}={status}: not a final status")) }
 }
 
-/// The faults that are still to come, in the order in which they were asked for, and those of chance.
+/// The injected faults that are left, in order, and the random ones.
 #[derive(Debug, Default)]
 pub(crate) struct FaultQueue {
     faults: Vec<Fault>,
-    /// So many requests of a million are befallen by chance.
-    by_chance: Option<(u32, Chance)>,
+    /// The share of requests that get a random fault.
+    random: Option<(f64, Rng)>,
 }
 
 impl FaultQueue {
@@ -288,37 +374,35 @@ impl FaultQueue {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.faults.clear();
-        self.by_chance = None;
+        *self = FaultQueue::default();
     }
 
-    pub(crate) fn leave_to_chance(&mut self, millionths: u32, chance: Chance) {
-        self.by_chance = Some((millionths, chance));
+    pub(crate) fn set_random(&mut self, share: f64, seed: u64) {
+        self.random = Some((share, Rng::new(seed)));
     }
 
-    /// The fault that befalls a request which was not read yet.
-    pub(crate) fn take_unread(&mut self, operation: Option<&str>) -> Option<FaultKind> {
+    /// The fault for a request of which only the first line was read.
+    pub(crate) fn take_unread(&mut self, operation: Option<&Operation>) -> Option<FaultKind> {
         self.take(operation, FaultKind::is_unread)
     }
 
-    /// The fault that befalls a request whose head was read.
-    pub(crate) fn take_read(&mut self, route: Option<&Route>, has_cursor: bool) -> Option<FaultKind> {
-        let operation = route.map(|route| route.operation);
-        let asked_for = self.take(operation, |kind| !kind.is_unread() && kind.can_befall(route, has_cursor));
-        asked_for.or_else(|| {
-            let (millionths, chance) = self.by_chance.as_mut()?;
-            let struck = chance.below(1_000_000) < u64::from(*millionths);
-            struck.then(|| std::iter::repeat_with(|| chance.fault()).find(|kind| kind.can_befall(route, has_cursor)))?
+    /// The fault for a request whose head was read.
+    pub(crate) fn take_read(&mut self, operation: Option<&Operation>, has_cursor: bool) -> Option<FaultKind> {
+        let injected = self.take(operation, |kind| !kind.is_unread() && kind.applies_to(operation, has_cursor));
+        injected.or_else(|| {
+            const PRECISION: u64 = 1_000_000;
+            let (share, rng) = self.random.as_mut()?;
+            let hit = (rng.below(PRECISION) as f64) < *share * PRECISION as f64;
+            hit.then(|| std::iter::repeat_with(|| rng.fault()).find(|kind| kind.applies_to(operation, has_cursor)))?
         })
     }
 
-    /// The first that matches and has nothing left to skip. Those before it count the request among the skipped.
-    fn take(&mut self, operation: Option<&str>, applies: impl Fn(&FaultKind) -> bool) -> Option<FaultKind> {
-        let matches = |fault: &Fault| {
-            applies(&fault.kind) && (fault.operation.is_none() || fault.operation.as_deref() == operation)
-        };
-        for place in 0..self.faults.len() {
-            let fault = &mut self.faults[place];
+    /// The first matching fault that has nothing left to skip. Those before it count the request as skipped.
+    fn take(&mut self, operation: Option<&Operation>, applies: impl Fn(&FaultKind) -> bool) -> Option<FaultKind> {
+        let name = operation.map(|operation| operation.name);
+        let matches = |fault: &Fault| applies(&fault.kind) && (fault.operation.is_none() || fault.operation == name);
+        for index in 0..self.faults.len() {
+            let fault = &mut self.faults[index];
             if !matches(fault) || fault.times == 0 {
                 continue;
             }
@@ -340,20 +424,20 @@ impl FaultQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::routes;
+    use crate::operations::operations;
 
-    fn route(operation: &str) -> &'static Route {
-        routes().iter().find(|route| route.operation == operation).unwrap()
+    fn operation(name: &str) -> Option<&'static Operation> {
+        operations().iter().find(|operation| operation.name == name)
     }
 
     #[test]
-    fn faults_befall_the_requests_that_they_name() {
+    fn faults_apply_to_the_operation_that_they_name() {
         let mut queue = FaultQueue::default();
         queue.push(Fault::on("get_user", FaultKind::ResetAfter).skip(1).times(2));
         queue.push(Fault::any(FaultKind::Gzip));
         queue.push(Fault::on("list_users", FaultKind::Future).forever());
-        let mut ask = |operation| queue.take_read(Some(route(operation)), false);
-        assert_eq!(ask("get_user"), Some(FaultKind::Gzip), "skipped by the first, met by the second");
+        let mut ask = |name| queue.take_read(operation(name), false);
+        assert_eq!(ask("get_user"), Some(FaultKind::Gzip), "skipped by the first, applied by the second");
         assert_eq!(ask("get_agent"), None);
         assert_eq!(ask("get_user"), Some(FaultKind::ResetAfter));
         assert_eq!(ask("get_user"), Some(FaultKind::ResetAfter));
@@ -364,43 +448,43 @@ mod tests {
     }
 
     #[test]
-    fn some_faults_can_befall_some_operations_only() {
-        let befallen = |kind: &FaultKind, has_cursor| {
-            let routes = routes().iter().filter(|route| kind.can_befall(Some(route), has_cursor));
-            (routes.count(), kind.can_befall(None, has_cursor))
+    fn some_faults_apply_to_some_operations_only() {
+        let applies = |kind: &FaultKind, has_cursor| {
+            let count = operations().iter().filter(|operation| kind.applies_to(Some(operation), has_cursor)).count();
+            (count, kind.applies_to(None, has_cursor))
         };
         for (kind, count) in [
-            (FaultKind::NeverEnds, 4),
+            (FaultKind::JobNeverEnds, 4),
             (FaultKind::JobFails(String::new()), 4),
             (FaultKind::EmptyPage, 8),
             (FaultKind::CursorCycle, 8),
-            (FaultKind::UpperCase, 7),
+            (FaultKind::UpperCaseStatus, 7),
             (FaultKind::Bare, 5),
             (FaultKind::Wrapped, 12),
         ] {
-            assert_eq!(befallen(&kind, true), (count, false), "{kind:?}");
+            assert_eq!(applies(&kind, true), (count, false), "{kind:?}");
         }
-        assert_eq!(befallen(&FaultKind::CursorCycle, false), (0, false));
-        assert_eq!(befallen(&FaultKind::Html(502), false), (26, true));
+        assert_eq!(applies(&FaultKind::CursorCycle, false), (0, false));
+        assert_eq!(applies(&FaultKind::Html(502), false), (26, true));
     }
 
     #[test]
-    fn chance_befalls_its_share_of_the_requests_until_it_is_taken_back() {
+    fn random_faults_hit_their_share_of_requests_until_they_are_cleared() {
         let mut queue = FaultQueue::default();
-        queue.leave_to_chance(20_000, Chance::new(1));
-        let struck = |queue: &mut FaultQueue| {
-            (0..10_000).filter(|_| queue.take_read(Some(route("get_user")), false).is_some()).count()
+        queue.set_random(0.02, 1);
+        let hit = |queue: &mut FaultQueue| {
+            (0..10_000).filter(|_| queue.take_read(operation("get_user"), false).is_some()).count()
         };
-        assert!((150..250).contains(&struck(&mut queue)));
+        assert!((150..250).contains(&hit(&mut queue)));
         queue.clear();
-        assert_eq!(struck(&mut queue), 0);
+        assert_eq!(hit(&mut queue), 0);
     }
 
     #[test]
     fn unread_faults_wait_for_unread_requests() {
         let mut queue = FaultQueue::default();
         queue.push(Fault::any(FaultKind::ResetAtOnce));
-        assert_eq!(queue.take_read(Some(route("get_user")), false), None);
+        assert_eq!(queue.take_read(operation("get_user"), false), None);
         assert_eq!(queue.take_unread(None), Some(FaultKind::ResetAtOnce));
         assert_eq!(queue.take_unread(None), None);
     }

@@ -305,7 +305,7 @@ impl Read for Body<'_> {
 }
 
 /// A response, ready but for its framing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,

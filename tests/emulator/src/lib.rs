@@ -1,10 +1,10 @@
-//! An emulator of the Nomic API. The README is the text of the docs.
+//! An emulator of the Nomic HTTP API for tests. The README is the documentation of the crate.
 //!
 #![doc = include_str!("../README.md")]
 
 mod api;
+mod api_version;
 mod auth;
-mod chance;
 mod clock;
 mod delivery;
 mod emulator;
@@ -14,22 +14,22 @@ mod folder;
 mod http;
 mod ids;
 mod limits;
+mod operations;
 mod pages;
-mod routes;
+mod rng;
 mod schema;
 mod seed;
 mod server;
-mod snapshot;
 mod state;
 mod store;
 mod upload;
 mod validate;
 mod work;
 
-pub use chance::Chance;
-pub use emulator::{Builder, Emulator};
-pub use faults::{Fault, FaultKind, StallPhase};
+pub use api_version::ApiVersion;
+pub use emulator::{Builder, Emulator, StoredFile};
+pub use faults::{CannedResponse, Fault, FaultKind, StallPhase};
 pub use limits::{LimitModel, Limits};
-pub use routes::{Route, routes};
-pub use snapshot::Snapshot;
-pub use state::{PartHead, Request, StoredUpload};
+pub use operations::{Operation, operations};
+pub use rng::Rng;
+pub use state::{FormPart, ReceivedUpload, Request};

@@ -1,80 +1,103 @@
-//! Rate limits: how many requests a key's owner may send in each tier. Time comes in as an argument.
+//! Rate limits: how many requests the owner of a key may send in each tier. Time is an argument.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::operations;
 
-/// How a quota of requests per minute is spread over the minute; which of them the real service uses is not known.
+/// The algorithm that enforces a quota of requests per minute. The one that the real service uses is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LimitModel {
-    /// A token bucket that holds the whole quota: all of it may be used at once, then it fills evenly.
+    /// A token bucket that holds the whole quota: all of it can be used at once, and it refills evenly.
     FullBurst,
-    /// A token bucket that holds one request: no two may come closer together than the quota says.
+    /// A token bucket that holds one request: requests must be evenly spaced.
     EvenPacing,
-    /// The whole quota in every window of a minute, wherever in the window.
+    /// A counter that is reset at the start of every minute.
     FixedWindow,
 }
 
-/// The rate limits that an emulator enforces.
+/// The rate limits that the emulator enforces, per owner of the API key and tier.
+///
+/// Defaults to the documented quotas with [`LimitModel::FullBurst`], in real time.
+///
+/// # Examples
+///
+/// Tests that are not about rate limits run without them; those that are run them in fast motion:
+///
+/// ```
+/// use nomic_emulator::{Emulator, LimitModel, Limits};
+///
+/// let unlimited = Emulator::builder().limits(Limits::off()).start()?;
+/// let fast = Limits::documented(LimitModel::EvenPacing).speed(60.0).quota("heavy", 120);
+/// let emulator = Emulator::builder().limits(fast).start()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     model: Option<LimitModel>,
     speed: f64,
-    quotas: HashMap<String, u32>,
-    only_on_refusals: bool,
+    quotas: HashMap<&'static str, u32>,
+    headers_on_429_only: bool,
 }
 
 impl Limits {
-    /// No limits, and no rate-limit headers.
+    /// No rate limits, and no rate-limit headers.
     #[must_use]
     pub fn off() -> Limits {
-        Limits { model: None, speed: 1.0, quotas: HashMap::new(), only_on_refusals: false }
+        Limits { model: None, speed: 1.0, quotas: HashMap::new(), headers_on_429_only: false }
     }
 
-    /// The quotas of the contract, in this model, in real time.
+    /// The quotas that the API documents, in requests per minute: 300 in the tier `standard`, 60 in `write` and
+    /// `search`, 30 in `heavy` and `analytics`.
     #[must_use]
-    pub fn contract(model: LimitModel) -> Limits {
-        let quotas = [("standard", 300), ("write", 60), ("heavy", 30), ("search", 60), ("analytics", 30)];
-        let quotas = quotas.map(|(tier, quota)| (tier.to_owned(), quota)).into();
+    pub fn documented(model: LimitModel) -> Limits {
+        let quotas = [("standard", 300), ("write", 60), ("heavy", 30), ("search", 60), ("analytics", 30)].into();
         Limits { model: Some(model), quotas, ..Limits::off() }
     }
 
-    /// A million requests a minute in every tier. Unlike with [`Limits::off`] the headers tell a client that it may send
-    /// more than the contract's quotas.
+    /// A million requests per minute in every tier. Unlike with [`Limits::off`], responses have rate-limit headers, so
+    /// a client learns that it may exceed the documented quotas.
     #[must_use]
     pub fn high() -> Limits {
-        let contract = Limits::default();
-        let quotas = contract.quotas.into_keys().map(|tier| (tier, 1_000_000)).collect();
-        Limits { quotas, ..Limits::default() }
+        let mut limits = Limits::default();
+        limits.quotas.values_mut().for_each(|quota| *quota = 1_000_000);
+        limits
     }
 
-    /// Scales time: at speed 60 a minute of quota passes in a second. A speed that is no positive number is taken as 1.
+    /// Scales time: at speed 60, a minute of quota passes in a second. Defaults to 1, which is also used for a speed
+    /// that is not a positive number.
     #[must_use]
     pub fn speed(mut self, speed: f64) -> Limits {
         self.speed = if speed.is_finite() && speed > 0.0 { speed } else { 1.0 };
         self
     }
 
-    /// Sets the quota of one tier, in requests per minute.
+    /// Sets the quota of a tier, in requests per minute.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such tier.
     #[must_use]
-    pub fn tier(mut self, tier: &str, per_minute: u32) -> Limits {
-        self.quotas.insert(tier.to_owned(), per_minute);
+    #[track_caller]
+    pub fn quota(mut self, tier: &str, per_minute: u32) -> Limits {
+        self.quotas.insert(operations::known_tier(tier), per_minute);
         self
     }
 
-    /// Sends the rate-limit headers with a 429 only, which is all that the contract promises. Else every answer has them.
+    /// Sends rate-limit headers only with a 429, which is all that the API documents. By default every response has
+    /// them.
     #[must_use]
     pub fn headers_on_429_only(mut self) -> Limits {
-        self.only_on_refusals = true;
+        self.headers_on_429_only = true;
         self
     }
 }
 
 impl Default for Limits {
-    /// [`LimitModel::FullBurst`] with the contract's quotas, in real time.
     fn default() -> Limits {
-        Limits::contract(LimitModel::FullBurst)
+        Limits::documented(LimitModel::FullBurst)
     }
 }
 
@@ -110,8 +133,8 @@ impl Limiter {
         Limiter { limits, accounts: HashMap::new() }
     }
 
-    pub(crate) fn set_quota(&mut self, tier: &str, per_minute: u32) {
-        self.limits.quotas.insert(tier.to_owned(), per_minute);
+    pub(crate) fn set_quota(&mut self, tier: &'static str, per_minute: u32) {
+        self.limits.quotas.insert(tier, per_minute);
     }
 
     /// Judges a request and books it when it is allowed. None when there are no limits.
@@ -148,7 +171,7 @@ impl Limiter {
 
     /// Whether an answer tells how the limiter stands although it is no refusal.
     pub(crate) fn tells_all(&self) -> bool {
-        !self.limits.only_on_refusals
+        !self.limits.headers_on_429_only
     }
 
     /// `Retry-After` as this limiter writes it: whole seconds, or at another speed than 1 a fraction.
@@ -223,7 +246,7 @@ mod tests {
     type Row = (u64, bool, u32, Option<u64>);
 
     fn check(model: LimitModel, speed: f64, quota: u32, rows: &[Row]) {
-        let mut limiter = Limiter::new(Limits::contract(model).speed(speed).tier("heavy", quota));
+        let mut limiter = Limiter::new(Limits::documented(model).speed(speed).quota("heavy", quota));
         for &(at, allowed, remaining, wait) in rows {
             let verdict = limiter.ask(0, "heavy", ms(at)).unwrap();
             assert_eq!(verdict.wait.is_none(), allowed, "{model:?} at {at}");
@@ -296,7 +319,7 @@ mod tests {
 
     #[test]
     fn owners_and_tiers_do_not_share_a_quota() {
-        let limits = Limits::contract(LimitModel::FullBurst).tier("heavy", 1).tier("write", 1);
+        let limits = Limits::documented(LimitModel::FullBurst).quota("heavy", 1).quota("write", 1);
         let mut limiter = Limiter::new(limits);
         for (owner, tier) in [(0, "heavy"), (1, "heavy"), (0, "write")] {
             assert_eq!(limiter.ask(owner, tier, START).unwrap().wait, None);
@@ -306,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_quota_cut_while_running_holds_at_once() {
-        let mut limiter = Limiter::new(Limits::contract(LimitModel::FullBurst));
+        let mut limiter = Limiter::new(Limits::documented(LimitModel::FullBurst));
         assert_eq!(limiter.ask(0, "heavy", START).unwrap().remaining, 29);
         limiter.set_quota("heavy", 10);
         let verdict = limiter.ask(0, "heavy", START).unwrap();
@@ -316,7 +339,7 @@ mod tests {
     #[test]
     fn a_quota_of_nothing_allows_nothing() {
         for model in [LimitModel::FullBurst, LimitModel::EvenPacing, LimitModel::FixedWindow] {
-            let mut limiter = Limiter::new(Limits::contract(model).tier("heavy", 0));
+            let mut limiter = Limiter::new(Limits::documented(model).quota("heavy", 0));
             for at in [0, 100_000] {
                 assert!(limiter.ask(0, "heavy", ms(at)).unwrap().wait.is_some(), "{model:?}");
             }
@@ -330,10 +353,10 @@ mod tests {
 
     #[test]
     fn retry_after_is_whole_at_real_speed_and_fractional_else() {
-        let real = Limiter::new(Limits::contract(LimitModel::FullBurst));
+        let real = Limiter::new(Limits::documented(LimitModel::FullBurst));
         assert_eq!(real.retry_after(Duration::from_millis(1)), "1");
         assert_eq!(real.retry_after(Duration::from_millis(2001)), "3");
-        let fast = Limiter::new(Limits::contract(LimitModel::FullBurst).speed(60.0));
+        let fast = Limiter::new(Limits::documented(LimitModel::FullBurst).speed(60.0));
         assert_eq!(fast.retry_after(Duration::from_micros(33_334)), "0.034");
     }
 }

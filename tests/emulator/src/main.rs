@@ -4,48 +4,50 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nomic_emulator::{Builder, Emulator, LimitModel, Limits, Snapshot, routes};
+use nomic_emulator::{ApiVersion, Builder, Emulator, LimitModel, Limits, operations};
 
 const HELP: &str = "\
-An emulator of the Nomic HTTP API v0 on a local port, until it is killed.
+Serves an emulator of the Nomic HTTP API on a local port until it is killed.
 
-Usage: nomic-emulator [flags]
+Usage: nomic-emulator [OPTIONS]
 
-  --port N          port on 127.0.0.1; a free one by default
-  --keys N          print so many more keys, of other users, with all scopes
-  --scopes LIST     print one more key with just these, such as developer:files,admin:users:read
-  --limits MODEL    off, burst (default), even or window; `burst,speed=60` scales time,
-                    `burst,headers=429` sends the rate-limit headers with a 429 only
-  --users N         seeded users (25)
-  --audit-logs N    seeded audit entries (60)
-  --files N         seeded files of an integration (0)
-  --agents N        seeded agents that have ended (0)
-  --snapshot WHEN   today (default), old or future
-  --old-errors      error bodies are {error} alone
-  --job-time MS     how long a job takes (400)
-  --help            this text
+  --port N                port on 127.0.0.1 [default: a free port]
+  --keys N                print N more API keys with all scopes, of other users
+  --scopes LIST           print one more API key with only these scopes, such as
+                          developer:files,admin:users:read
+  --limits MODEL          rate limits: off, burst, even or window [default: burst];
+                          append ,speed=60 to run them 60 times as fast, or
+                          ,headers=429 to send rate-limit headers with a 429 only
+  --users N               number of users [default: 25]
+  --audit-logs N          number of audit log entries [default: 60]
+  --integration-files N   number of files from an integration [default: 0]
+  --agents N              number of finished agents [default: 0]
+  --api-version VERSION   current, old or future [default: current]
+  --old-errors            send error bodies as {error} only
+  --job-time MS           time that a job runs, in milliseconds [default: 400]
+  --help                  print this help
 ";
 
-/// The command line, read.
+/// The parsed command line.
 struct Options {
     builder: Builder,
-    /// How many more keys are printed, and how many users there are to own them.
+    /// The number of additional keys, and of the users that own them.
     keys: usize,
     users: usize,
-    /// The scopes of one more key.
+    /// The scopes of one additional key.
     scopes: Vec<String>,
     old_errors: bool,
     help: bool,
 }
 
 fn main() -> ExitCode {
-    let options = match read(std::env::args().skip(1)) {
+    let options = match parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(error) => return fail(&error, 2),
     };
     let mut out = io::stdout().lock();
     if options.help {
-        // Nobody is left to tell when the output is closed.
+        // A closed stdout cannot be reported.
         let _ = out.write_all(HELP.as_bytes());
         return ExitCode::SUCCESS;
     }
@@ -80,7 +82,7 @@ fn fail(error: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn read(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut builder = Emulator::builder();
     let (mut keys, mut users, mut scopes) = (0, 25, Vec::new());
     let (mut old_errors, mut help) = (false, false);
@@ -103,37 +105,37 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> 
                 builder = builder.users(users);
             }
             "--audit-logs" => builder = builder.audit_logs(number(flag, &value()?)?),
-            "--files" => builder = builder.files(number(flag, &value()?)?),
+            "--integration-files" => builder = builder.integration_files(number(flag, &value()?)?),
             "--agents" => builder = builder.agents(number(flag, &value()?)?),
-            "--snapshot" => builder = builder.snapshot(snapshot(&value()?)?),
+            "--api-version" => builder = builder.api_version(api_version(&value()?)?),
             "--job-time" => builder = builder.job_time(Duration::from_millis(number(flag, &value()?)?)),
-            _ => return Err(format!("unknown flag {argument}; see --help")),
+            _ => return Err(format!("unknown option {argument}; see --help")),
         }
     }
     Ok(Options { builder, keys, users, scopes, old_errors, help })
 }
 
-/// The scopes of a list, each of which opens something.
+/// Parses a list of scopes, each of which some operation requires.
 fn known_scopes(value: &str) -> Result<Vec<String>, String> {
     let scopes: Vec<String> = value.split(',').map(|scope| scope.trim().to_owned()).collect();
-    let opens = |scope: &str, needed: &str| needed == scope || needed.starts_with(&format!("{scope}:"));
-    match scopes.iter().find(|scope| !routes().iter().any(|route| opens(scope, route.scope))) {
-        Some(scope) => Err(format!("--scopes {value}: no operation asks for '{scope}'")),
+    let grants = |scope: &str, needed: &str| needed == scope || needed.starts_with(&format!("{scope}:"));
+    match scopes.iter().find(|scope| !operations().iter().any(|operation| grants(scope, operation.scope))) {
+        Some(scope) => Err(format!("--scopes {value}: no operation requires '{scope}'")),
         None => Ok(scopes),
     }
 }
 
 fn number<T: std::str::FromStr>(flag: &str, value: &str) -> Result<T, String> {
-    value.parse().map_err(|_| format!("{flag} {value}: not a number that fits"))
+    value.parse().map_err(|_| format!("{flag} {value}: not a number in range"))
 }
 
 fn limits(value: &str) -> Result<Limits, String> {
     let mut parts = value.split(',');
     let limits = match parts.next() {
         Some("off") => Limits::off(),
-        Some("burst") => Limits::contract(LimitModel::FullBurst),
-        Some("even") => Limits::contract(LimitModel::EvenPacing),
-        Some("window") => Limits::contract(LimitModel::FixedWindow),
+        Some("burst") => Limits::documented(LimitModel::FullBurst),
+        Some("even") => Limits::documented(LimitModel::EvenPacing),
+        Some("window") => Limits::documented(LimitModel::FixedWindow),
         _ => return Err(format!("--limits {value}: expected off, burst, even or window")),
     };
     parts.try_fold(limits, |limits, part| match part.strip_prefix("speed=").map(str::parse::<f64>) {
@@ -143,12 +145,12 @@ fn limits(value: &str) -> Result<Limits, String> {
     })
 }
 
-fn snapshot(value: &str) -> Result<Snapshot, String> {
+fn api_version(value: &str) -> Result<ApiVersion, String> {
     match value {
-        "today" => Ok(Snapshot::Today),
-        "old" => Ok(Snapshot::Old),
-        "future" => Ok(Snapshot::Future),
-        _ => Err(format!("--snapshot {value}: expected today, old or future")),
+        "current" => Ok(ApiVersion::Current),
+        "old" => Ok(ApiVersion::Old),
+        "future" => Ok(ApiVersion::Future),
+        _ => Err(format!("--api-version {value}: expected current, old or future")),
     }
 }
 
@@ -157,25 +159,25 @@ mod tests {
     use super::*;
 
     fn error(arguments: &[&str]) -> Option<String> {
-        read(arguments.iter().map(|argument| (*argument).to_owned())).err()
+        parse(arguments.iter().map(|argument| (*argument).to_owned())).err()
     }
 
     #[test]
-    fn good_command_lines_are_read() {
+    fn valid_command_lines_are_parsed() {
         for arguments in [
             vec![],
             vec!["--help"],
             vec!["--port", "4010", "--keys=2", "--limits", "burst,speed=60"],
             vec!["--limits=window,speed=10,headers=429"],
             vec!["--scopes", "developer:files, admin", "--old-errors"],
-            vec!["--users", "10000", "--audit-logs", "100000", "--snapshot", "future", "--job-time", "0"],
+            vec!["--users", "10000", "--audit-logs", "100000", "--api-version", "future", "--job-time", "0"],
         ] {
             assert_eq!(error(&arguments), None, "{arguments:?}");
         }
     }
 
     #[test]
-    fn bad_command_lines_name_what_is_wrong() {
+    fn an_invalid_command_line_is_refused_in_one_line_that_names_the_argument() {
         for (arguments, word) in [
             (vec!["--prot", "1"], "--prot"),
             (vec!["4010"], "4010"),
@@ -184,7 +186,7 @@ mod tests {
             (vec!["--limits", "burst,speed=0"], "speed"),
             (vec!["--limits", "burst,headers=200"], "headers=429"),
             (vec!["--limits", "slow"], "slow"),
-            (vec!["--snapshot", "never"], "never"),
+            (vec!["--api-version", "never"], "never"),
             (vec!["--scopes", "developer:flies"], "developer:flies"),
             (vec!["--scopes", ""], "''"),
             (vec!["--old-errors=yes"], "--old-errors=yes"),

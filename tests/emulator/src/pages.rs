@@ -45,8 +45,8 @@ impl Window {
             return Err(Failure::issue(["limit"], too_large(maximum)));
         }
         let mut hasher = DefaultHasher::new();
-        call.route.operation.hash(&mut hasher);
-        for filter in call.route.filters.unwrap_or_default() {
+        call.operation.name.hash(&mut hasher);
+        for filter in call.operation.filters.unwrap_or_default() {
             call.query(filter).hash(&mut hasher);
         }
         let list = hasher.finish();

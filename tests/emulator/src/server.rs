@@ -11,15 +11,15 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::api::{Answer, Call, Handler, Twist};
+use crate::api_version::{self, ApiVersion};
 use crate::auth;
 use crate::clock::http_date;
 use crate::delivery::{self, After};
 use crate::failure::Failure;
-use crate::faults::{FaultKind, StallPhase};
+use crate::faults::{CannedResponse, FaultKind, StallPhase};
 use crate::http::{BadHead, Body, Head, Response, Wire};
 use crate::limits::{Verdict, ceil_seconds};
-use crate::routes::{self, Found, Route};
-use crate::snapshot::{self, Snapshot};
+use crate::operations::{self, Found, Operation};
 use crate::state::{Request, World, lock};
 use crate::store::tasks::Fate;
 use crate::upload;
@@ -120,8 +120,8 @@ fn serve(world: &Arc<World>, stream: TcpStream) {
 fn strikes_unread(world: &World, wire: &Wire, line: &str) -> bool {
     let mut words = line.split_whitespace();
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let route = routes::find(method, target).route();
-    let kind = lock(&world.faults).take_unread(route.map(|route| route.operation));
+    let operation = operations::find(method, target).operation();
+    let kind = lock(&world.faults).take_unread(operation);
     match kind {
         None => false,
         Some(FaultKind::Stall(_)) => {
@@ -137,20 +137,19 @@ fn strikes_unread(world: &World, wire: &Wire, line: &str) -> bool {
 
 /// One request and its answer.
 fn exchange(world: &Arc<World>, wire: &mut Wire, head: &Head) -> io::Result<After> {
-    let found = routes::find(&head.method, &head.target);
-    let route = found.route();
-    let operation = route.map(|route| route.operation);
+    let found = operations::find(&head.method, &head.target);
+    let operation = found.operation();
     let number = lock(&world.ledger).receive(Request {
         method: head.method.clone(),
         target: head.target.clone(),
-        operation,
+        operation: operation.map(|operation| operation.name),
         headers: head.headers.clone(),
         body: Vec::new(),
         status: None,
     });
-    let query = routes::query(&head.target);
+    let query = operations::query(&head.target);
     let has_cursor = query.iter().any(|(name, _)| name == "cursor");
-    let fault = match fault_of(world, head, route, has_cursor) {
+    let fault = match fault_of(world, head, operation, has_cursor) {
         Ok(fault) => fault,
         Err(error) => {
             let acted = Acted::failed(Failure::bad_request(format!("X-Emulator-Fault: {error}")));
@@ -170,7 +169,7 @@ fn exchange(world: &Arc<World>, wire: &mut Wire, head: &Head) -> io::Result<Afte
             delivery::hold(world, wire.stream());
             return Ok(After::Close);
         }
-        Some(FaultKind::EarlyAnswer { after_bytes, .. }) => {
+        Some(FaultKind::EarlyResponse { after_bytes, .. }) => {
             body.skip(*after_bytes)?;
             None
         }
@@ -190,7 +189,7 @@ fn exchange(world: &Arc<World>, wire: &mut Wire, head: &Head) -> io::Result<Afte
     let keep_alive = head.keep_alive && body_read;
     let response = match acted {
         Some(acted) => render(world, operation, fault.as_ref(), acted),
-        None => instead(world, head, route, fault.as_ref()),
+        None => instead(world, head, operation, fault.as_ref()),
     };
     let sent = delivery::deliver(world, wire.stream(), response, fault.as_ref(), keep_alive, |status| {
         lock(&world.ledger).amend(number, |request| request.status = Some(status));
@@ -199,17 +198,22 @@ fn exchange(world: &Arc<World>, wire: &mut Wire, head: &Head) -> io::Result<Afte
 }
 
 /// The fault that befalls a request whose head was read: the one that it asks for itself, or the next in the queue.
-fn fault_of(world: &World, head: &Head, route: Option<&Route>, has_cursor: bool) -> Result<Option<FaultKind>, String> {
+fn fault_of(
+    world: &World,
+    head: &Head,
+    operation: Option<&Operation>,
+    has_cursor: bool,
+) -> Result<Option<FaultKind>, String> {
     let mut asked_for = head.all(CONTROL_HEADER);
-    let Some(text) = asked_for.next() else { return Ok(lock(&world.faults).take_read(route, has_cursor)) };
+    let Some(text) = asked_for.next() else { return Ok(lock(&world.faults).take_read(operation, has_cursor)) };
     if asked_for.next().is_some() {
         return Err("expected once".to_owned());
     }
     let kind = FaultKind::from_header(text)?;
-    if kind.can_befall(route, has_cursor) {
+    if kind.applies_to(operation, has_cursor) {
         Ok(Some(kind))
     } else {
-        Err(format!("{text}: this request cannot be befallen by it"))
+        Err(format!("{text}: not applicable to this request"))
     }
 }
 
@@ -218,7 +222,7 @@ fn acts_not(kind: &FaultKind) -> bool {
     matches!(
         kind,
         FaultKind::ResetBefore
-            | FaultKind::Status { acted: false, .. }
+            | FaultKind::Response(CannedResponse { executed: false, .. })
             | FaultKind::Api { .. }
             | FaultKind::Html(_)
             | FaultKind::RateLimited { .. }
@@ -227,7 +231,7 @@ fn acts_not(kind: &FaultKind) -> bool {
 }
 
 /// The answer to a request that a fault kept from being acted on.
-fn instead(world: &World, head: &Head, route: Option<&Route>, fault: Option<&FaultKind>) -> Response {
+fn instead(world: &World, head: &Head, operation: Option<&Operation>, fault: Option<&FaultKind>) -> Response {
     let api = |status: u16, code: Option<&str>, error: &str| {
         let code = code.or_else(|| Failure::code_of(status)).map(str::to_owned);
         let failure = Failure { status, code, error: error.to_owned(), issues: Vec::new() };
@@ -235,10 +239,10 @@ fn instead(world: &World, head: &Head, route: Option<&Route>, fault: Option<&Fau
     };
     match fault {
         Some(FaultKind::Api { status, error, code }) => api(*status, code.as_deref(), error),
-        Some(FaultKind::EarlyAnswer { status, .. }) => api(*status, None, "Refused before the body was read"),
+        Some(FaultKind::EarlyResponse { status, .. }) => api(*status, None, "Refused before the body was read"),
         Some(FaultKind::RateLimited { retry_after }) => {
             let mut response = api(429, None, "Rate limit exceeded");
-            response.headers.extend(exhausted(world, head, route));
+            response.headers.extend(exhausted(world, head, operation));
             match retry_after {
                 Some(value) => response.with("Retry-After", value),
                 None => response,
@@ -254,17 +258,10 @@ fn instead(world: &World, head: &Head, route: Option<&Route>, fault: Option<&Fau
         Some(FaultKind::Redirect { status, location }) => {
             dated(world, Response::new(*status, "text/plain", Vec::new()).with("Location", location))
         }
-        Some(FaultKind::Status { status, body, content_type, headers, .. }) => {
-            dated(world, custom(*status, body, content_type, headers))
-        }
+        Some(FaultKind::Response(canned)) => dated(world, canned.response.clone()),
         // A connection that is reset before anything was done gets no answer; this one is never sent.
         _ => api(500, None, "Nothing was done"),
     }
-}
-
-fn custom(status: u16, body: &str, content_type: &str, headers: &[(String, String)]) -> Response {
-    let response = Response::new(status, content_type, body.as_bytes().to_vec());
-    headers.iter().fold(response, |response, (name, value)| response.with(name, value))
 }
 
 fn dated(world: &World, response: Response) -> Response {
@@ -300,8 +297,8 @@ fn act(
     fault: Option<&FaultKind>,
     number: u64,
 ) -> io::Result<Acted> {
-    let (route, values) = match found {
-        Found::Route(route, values) => (route, values),
+    let (operation, values) = match found {
+        Found::Operation(operation, values) => (operation, values),
         Found::WrongMethod(methods) => {
             let failure = Failure::new(405, "method_not_allowed", "Method not allowed");
             return Ok(Acted::failed(failure).with(vec![("Allow".to_owned(), methods.join(", "))]));
@@ -309,20 +306,20 @@ fn act(
         Found::Nothing => return Ok(Acted::failed(Failure::not_found("Path"))),
     };
     let now = world.now();
-    let user = match auth::admit(world, head.header("authorization"), route, now) {
+    let user = match auth::admit(world, head.header("authorization"), operation, now) {
         Ok(user) => user,
         Err(failure) => return Ok(Acted::failed(failure)),
     };
-    let limits = match check_limit(world, user, route) {
+    let limits = match check_limit(world, user, operation) {
         Ok(headers) => headers,
         Err(refused) => return Ok(*refused),
     };
-    if let Err(failure) = route.check_query(&query) {
+    if let Err(failure) = operation.check_query(&query) {
         return Ok(Acted::failed(failure).with(limits));
     }
     let mut call = Call {
         world,
-        route,
+        operation,
         values,
         query,
         body: Vec::new(),
@@ -331,7 +328,7 @@ fn act(
         now,
         twist: twist(fault),
     };
-    let outcome = match route.handler {
+    let outcome = match operation.handler {
         Handler::Upload => upload::receive(&call, head, body)?,
         Handler::Plain(handle) => match body.read_whole(MAX_BODY)? {
             None => Err(Failure::new(413, "payload_too_large", "Request body too large")),
@@ -350,7 +347,7 @@ fn act(
     };
     Ok(match outcome {
         Ok(Answer { status, body }) => {
-            lock(&world.ledger).accept(route.operation, call.body);
+            lock(&world.ledger).accept(operation.name, call.body);
             Acted { status, headers: limits, body, failure: None }
         }
         Err(failure) => Acted::failed(failure).with(limits),
@@ -367,7 +364,7 @@ fn keep_body(world: &World, head: &Head, number: u64, bytes: &[u8]) {
 
 fn twist(fault: Option<&FaultKind>) -> Twist {
     let fate = match fault {
-        Some(FaultKind::NeverEnds) => Fate::NeverEnds,
+        Some(FaultKind::JobNeverEnds) => Fate::NeverEnds,
         Some(FaultKind::JobFails(error)) => Fate::Fails(error.clone()),
         _ => Fate::Ordinary,
     };
@@ -379,10 +376,10 @@ fn twist(fault: Option<&FaultKind>) -> Twist {
 }
 
 /// Asks the limiter. Gives the headers that tell how it stands, or the refusal with them.
-fn check_limit(world: &World, user: usize, route: &Route) -> Result<Vec<(String, String)>, Box<Acted>> {
+fn check_limit(world: &World, user: usize, operation: &Operation) -> Result<Vec<(String, String)>, Box<Acted>> {
     let mut limiter = lock(&world.limiter);
     // The moment is taken under the lock: the limiter's time must not run backwards.
-    let Some(verdict) = limiter.ask(user, route.tier, world.now()) else { return Ok(Vec::new()) };
+    let Some(verdict) = limiter.ask(user, operation.tier, world.now()) else { return Ok(Vec::new()) };
     let mut headers = limit_headers(&verdict);
     match verdict.wait {
         None if limiter.tells_all() => Ok(headers),
@@ -396,11 +393,11 @@ fn check_limit(world: &World, user: usize, route: &Route) -> Result<Vec<(String,
 }
 
 /// The headers of a refusal by a fault: as the limiter has them for the sender, but with nothing left.
-fn exhausted(world: &World, head: &Head, route: Option<&Route>) -> Vec<(String, String)> {
+fn exhausted(world: &World, head: &Head, operation: Option<&Operation>) -> Vec<(String, String)> {
     let now = world.now();
-    let verdict = route.and_then(|route| {
-        let user = auth::admit(world, head.header("authorization"), route, now).ok()?;
-        lock(&world.limiter).exhausted(user, route.tier, now)
+    let verdict = operation.and_then(|operation| {
+        let user = auth::admit(world, head.header("authorization"), operation, now).ok()?;
+        lock(&world.limiter).exhausted(user, operation.tier, now)
     });
     verdict.as_ref().map(limit_headers).unwrap_or_default()
 }
@@ -414,22 +411,22 @@ fn limit_headers(verdict: &Verdict) -> Vec<(String, String)> {
 }
 
 /// Writes down what came of a request as the snapshot and the fault have it.
-fn render(world: &World, operation: Option<&'static str>, fault: Option<&FaultKind>, acted: Acted) -> Response {
+fn render(world: &World, operation: Option<&Operation>, fault: Option<&FaultKind>, acted: Acted) -> Response {
     let mut status = acted.status;
     let body = match &acted.failure {
         Some(failure) => failure.body(world.speaks_old_errors()),
-        None => match (world.snapshot, operation) {
-            (Snapshot::Old, Some(operation)) => snapshot::old(operation, acted.body),
-            (Snapshot::Future, _) => snapshot::future(acted.body),
+        None => match (world.api_version, operation) {
+            (ApiVersion::Old, Some(operation)) => api_version::old(operation.name, acted.body),
+            (ApiVersion::Future, _) => api_version::future(acted.body),
             _ => acted.body,
         },
     };
     let body = match fault {
-        Some(FaultKind::WrongTypes) => snapshot::wrong_types(body),
-        Some(FaultKind::UpperCase) => snapshot::upper_case(body),
-        Some(FaultKind::Bare) => snapshot::bare(body),
-        Some(FaultKind::Wrapped) => snapshot::wrapped(body),
-        Some(FaultKind::Future) => snapshot::future(body),
+        Some(FaultKind::WrongTypes) => api_version::wrong_types(body),
+        Some(FaultKind::UpperCaseStatus) => api_version::upper_case(body),
+        Some(FaultKind::Bare) => api_version::bare(body),
+        Some(FaultKind::Wrapped) => api_version::wrapped(body),
+        Some(FaultKind::Future) => api_version::future(body),
         _ => body,
     };
     let mut bytes = body.to_string().into_bytes();
@@ -445,9 +442,7 @@ fn render(world: &World, operation: Option<&'static str>, fault: Option<&FaultKi
         _ => {}
     }
     let mut response = match fault {
-        Some(FaultKind::Status { status, body, content_type, headers, .. }) => {
-            custom(*status, body, content_type, headers)
-        }
+        Some(FaultKind::Response(canned)) => canned.response.clone(),
         _ => Response::new(status, "application/json", bytes),
     };
     response.headers.extend(acted.headers);

@@ -9,15 +9,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::api_version::ApiVersion;
 use crate::clock::{Clock, Moment};
 use crate::faults::FaultQueue;
 use crate::ids::Ids;
 use crate::limits::Limiter;
-use crate::snapshot::Snapshot;
 use crate::store::accounts::{Accounts, ApiKey};
 use crate::store::agents::Agents;
 use crate::store::library::Library;
-use crate::store::tasks::{Desks, Tasks};
+use crate::store::tasks::{Schedule, Tasks};
 use crate::store::trail::{Entry, Party, Trail};
 
 /// Locks, whatever befell the thread that held the lock before: one request's panic must not become everybody's.
@@ -30,7 +30,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
-    pub(crate) snapshot: Snapshot,
+    pub(crate) api_version: ApiVersion,
     pub(crate) job_time: Duration,
     /// Where uploads are stored.
     pub(crate) folder: PathBuf,
@@ -38,7 +38,7 @@ pub(crate) struct World {
     pub(crate) trail: Mutex<Trail>,
     pub(crate) library: Mutex<Library>,
     pub(crate) tasks: Mutex<Tasks>,
-    pub(crate) desks: Mutex<Desks>,
+    pub(crate) schedule: Mutex<Schedule>,
     pub(crate) agents: Mutex<Agents>,
     pub(crate) limiter: Mutex<Limiter>,
     pub(crate) faults: Mutex<FaultQueue>,
@@ -100,29 +100,30 @@ impl World {
     }
 
     pub(crate) fn speaks_old_errors(&self) -> bool {
-        self.snapshot == Snapshot::Old || self.old_errors.load(Ordering::Relaxed)
+        self.api_version == ApiVersion::Old || self.old_errors.load(Ordering::Relaxed)
     }
 }
 
 /// A request that the emulator has received.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Request {
-    /// The method, such as `POST`.
+    /// The HTTP method, such as `POST`.
     pub method: String,
-    /// Path and query as they came.
+    /// The path and query as received, such as `/api/v0/users?limit=10`.
     pub target: String,
-    /// The operationId, if the request led to an operation.
+    /// The name of the operation, such as `list_users`. None if no operation has this method and path.
     pub operation: Option<&'static str>,
-    /// All headers, in their order and letter case.
+    /// The names and values of the headers, in their original order and letter case.
     pub headers: Vec<(String, String)>,
-    /// The body, unless it was form-data, longer than 64 KiB, or not read.
+    /// The body. Empty if it was form data, longer than 64 KiB, or not read.
     pub body: Vec<u8>,
-    /// The status of the answer, if one was to be given.
+    /// The status of the response. None if no response was sent, or not yet.
     pub status: Option<u16>,
 }
 
 impl Request {
-    /// The value of the first header of this name, in any letter case.
+    /// Returns the value of the first header with this name, in any letter case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
@@ -130,25 +131,27 @@ impl Request {
     }
 }
 
-/// A file that was uploaded.
+/// A file that was uploaded over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredUpload {
-    /// The file's name exactly as it stood in its part.
+#[non_exhaustive]
+pub struct ReceivedUpload {
+    /// The `filename` of the form part, exactly as received.
     pub name: String,
-    /// Where the bytes are, as long as the emulator runs.
+    /// The file on disk that holds the content. It is deleted when the emulator is dropped.
     pub path: PathBuf,
-    /// The number of bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// The MIME type that its part told.
+    /// The `Content-Type` of the form part.
     pub mime_type: String,
-    /// The heads of all parts of the form, in order.
-    pub parts: Vec<PartHead>,
+    /// The form parts, in order.
+    pub parts: Vec<FormPart>,
 }
 
-/// The head of one part of a form.
+/// A part of a `multipart/form-data` body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartHead {
-    /// Its header lines as they came: name and value.
+#[non_exhaustive]
+pub struct FormPart {
+    /// The names and values of the part's headers, in their original order and letter case.
     pub headers: Vec<(String, String)>,
 }
 
@@ -160,7 +163,7 @@ pub(crate) struct Ledger {
     accepted_bodies: HashMap<&'static str, Vec<Vec<u8>>>,
     requests: VecDeque<Request>,
     forgotten: u64,
-    pub(crate) uploads: Vec<StoredUpload>,
+    pub(crate) uploads: Vec<ReceivedUpload>,
 }
 
 impl Ledger {

@@ -17,7 +17,7 @@ use crate::clock::rfc3339;
 use crate::failure::{Failure, Issue};
 use crate::http::{Body, Head};
 use crate::ids;
-use crate::state::{PartHead, StoredUpload, lock};
+use crate::state::{FormPart, ReceivedUpload, lock};
 use crate::store::library::Target;
 use crate::store::trail::Party;
 
@@ -209,7 +209,7 @@ struct Checked {
 }
 
 /// Puts a checked upload into the library.
-fn keep(call: &Call, upload: Checked, form: &Form, parts: Vec<PartHead>, stored: &Path) -> Result<Answer, Failure> {
+fn keep(call: &Call, upload: Checked, form: &Form, parts: Vec<FormPart>, stored: &Path) -> Result<Answer, Failure> {
     let Checked { received_name, mime_type, target } = upload;
     let file = {
         let mut library = lock(&call.world.library);
@@ -237,7 +237,7 @@ fn keep(call: &Call, upload: Checked, form: &Form, parts: Vec<PartHead>, stored:
         "fileVersionId": file.version,
         "createdAt": rfc3339(call.world.now()),
     }));
-    lock(&call.world.ledger).uploads.push(StoredUpload {
+    lock(&call.world.ledger).uploads.push(ReceivedUpload {
         name: received_name,
         path: PathBuf::from(stored),
         size: form.size,
@@ -255,7 +255,7 @@ struct Part {
     content_type: Option<String>,
 }
 
-fn read_part_head(head: &PartHead) -> Result<Part, String> {
+fn read_part_head(head: &FormPart) -> Result<Part, String> {
     let mut disposition = None;
     let mut content_type = None;
     for (name, value) in &head.headers {
@@ -358,7 +358,7 @@ struct PartHeads {
     delimiter: memmem::Finder<'static>,
     pending: Vec<u8>,
     state: Scan,
-    found: Vec<PartHead>,
+    found: Vec<FormPart>,
     /// Whether all heads were.
     is_utf8: bool,
 }
@@ -421,7 +421,7 @@ impl PartHeads {
                     Some(end) => {
                         let head = &self.pending[..end];
                         self.is_utf8 &= str::from_utf8(head).is_ok();
-                        self.found.push(PartHead::parse(head));
+                        self.found.push(FormPart::parse(head));
                         self.state = Scan::Content;
                         // The blank line's own end may begin the next delimiter.
                         end + 2
@@ -440,8 +440,8 @@ impl PartHeads {
     }
 }
 
-impl PartHead {
-    fn parse(bytes: &[u8]) -> PartHead {
+impl FormPart {
+    fn parse(bytes: &[u8]) -> FormPart {
         let text = String::from_utf8_lossy(bytes);
         let lines = text.split("\r\n").filter(|line| !line.is_empty());
         let headers = lines
@@ -450,7 +450,7 @@ impl PartHead {
                 (name.to_owned(), value.trim().to_owned())
             })
             .collect();
-        PartHead { headers }
+        FormPart { headers }
     }
 }
 
@@ -458,15 +458,15 @@ impl PartHead {
 mod tests {
     use super::*;
 
-    fn scan(text: &str, piece: usize) -> Vec<PartHead> {
+    fn scan(text: &str, piece: usize) -> Vec<FormPart> {
         let mut heads = PartHeads::new("XX");
         text.as_bytes().chunks(piece).for_each(|chunk| heads.watch(chunk));
         heads.found
     }
 
-    fn head(headers: &[(&str, &str)]) -> PartHead {
+    fn head(headers: &[(&str, &str)]) -> FormPart {
         let headers = headers.iter();
-        PartHead { headers: headers.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
+        FormPart { headers: headers.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
     }
 
     #[test]

@@ -7,36 +7,37 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use common::{Client, quick};
-use nomic_emulator::{Emulator, LimitModel, Limits, Snapshot, routes};
+use nomic_emulator::{ApiVersion, Emulator, LimitModel, Limits, operations};
 use serde_json::{Value, json};
 
 #[test]
-fn the_table_of_routes_has_every_operation_once() {
-    let names: HashSet<&str> = routes().iter().map(|route| route.operation).collect();
-    let requests: HashSet<(&str, &str)> = routes().iter().map(|route| (route.method, route.path)).collect();
+fn the_table_of_operations_has_every_operation_once() {
+    let names: HashSet<&str> = operations().iter().map(|operation| operation.name).collect();
+    let requests: HashSet<(&str, &str)> =
+        operations().iter().map(|operation| (operation.method, operation.path)).collect();
     assert_eq!((names.len(), requests.len()), (26, 26));
 }
 
 #[test]
 fn every_operation_asks_for_a_key_and_names_the_scope_it_needs() {
     let emulator = quick();
-    for route in routes() {
-        let target = route.path.replace("{id}", "x").replace("{taskId}", "x").replace("{artifactId}", "x");
+    for operation in operations() {
+        let target = operation.path.replace("{id}", "x").replace("{taskId}", "x").replace("{artifactId}", "x");
         let mut keyless = Client::with_key(&emulator, "npk_wrong");
-        let request = keyless.head(route.method, &target, "");
+        let request = keyless.head(operation.method, &target, "");
         let answer = keyless.try_send(request.as_bytes()).unwrap();
-        assert_eq!(answer.expect(401)["code"], "unauthorized", "{}", route.operation);
+        assert_eq!(answer.expect(401)["code"], "unauthorized", "{}", operation.name);
 
-        let other = if route.scope.starts_with("admin") { "developer" } else { "admin" };
+        let other = if operation.scope.starts_with("admin") { "developer" } else { "admin" };
         let mut poor = Client::with_key(&emulator, &emulator.issue_key(&[other]));
-        let request = poor.head(route.method, &target, "");
+        let request = poor.head(operation.method, &target, "");
         let refusal = poor.try_send(request.as_bytes()).unwrap().expect(403);
         assert_eq!(
             refusal,
-            json!({ "error": format!("Missing required scope: {}", route.scope), "code": "forbidden" })
+            json!({ "error": format!("Missing required scope: {}", operation.scope), "code": "forbidden" })
         );
-        assert_eq!(emulator.accepted(route.operation), 0);
-        assert_eq!(emulator.received(route.operation), 2);
+        assert_eq!(emulator.accepted(operation.name), 0);
+        assert_eq!(emulator.received(operation.name), 2);
     }
 }
 
@@ -127,8 +128,14 @@ fn walk(client: &mut Client, target: &str) -> (Vec<String>, usize) {
 
 #[test]
 fn lists_are_walked_page_by_page_without_loss_or_repetition() {
-    let emulator =
-        Emulator::builder().limits(Limits::off()).users(105).audit_logs(1001).files(73).agents(45).start().unwrap();
+    let emulator = Emulator::builder()
+        .limits(Limits::off())
+        .users(105)
+        .audit_logs(1001)
+        .integration_files(73)
+        .agents(45)
+        .start()
+        .unwrap();
     let mut client = Client::new(&emulator);
     for (target, items, pages) in [
         ("/users?limit=10", 105, 11),
@@ -240,7 +247,7 @@ fn the_codes_are_searched_best_first() {
 
 #[test]
 fn limits_hold_per_owner_and_show_in_headers() {
-    let limits = Limits::contract(LimitModel::FullBurst).tier("search", 2);
+    let limits = Limits::documented(LimitModel::FullBurst).quota("search", 2);
     let emulator = Emulator::builder().limits(limits).start().unwrap();
     let ask = json!({ "query": "x", "jurisdiction": "texas", "codeType": "Fire" });
     let mut client = Client::new(&emulator);
@@ -264,7 +271,7 @@ fn limits_hold_per_owner_and_show_in_headers() {
 
 #[test]
 fn the_headers_may_be_left_to_refusals() {
-    let limits = Limits::contract(LimitModel::FixedWindow).tier("standard", 1).headers_on_429_only();
+    let limits = Limits::documented(LimitModel::FixedWindow).quota("standard", 1).headers_on_429_only();
     let emulator = Emulator::builder().limits(limits).start().unwrap();
     let mut client = Client::new(&emulator);
     let mut seen = 0;
@@ -281,7 +288,7 @@ fn the_headers_may_be_left_to_refusals() {
 
 #[test]
 fn at_another_speed_retry_after_is_a_fraction() {
-    let limits = Limits::contract(LimitModel::EvenPacing).speed(60.0).tier("standard", 60);
+    let limits = Limits::documented(LimitModel::EvenPacing).speed(60.0).quota("standard", 60);
     let emulator = Emulator::builder().limits(limits).start().unwrap();
     let mut client = Client::new(&emulator);
     client.get("/users").expect(200);
@@ -314,7 +321,7 @@ fn old_errors_know_nothing_but_their_text() {
 
 #[test]
 fn snapshots_of_other_times_are_played() {
-    let old = Emulator::builder().snapshot(Snapshot::Old).start().unwrap();
+    let old = Emulator::builder().api_version(ApiVersion::Old).start().unwrap();
     let mut client = Client::new(&old);
     let agent = client.post("/agents", json!({ "prompt": { "text": "hi" } })).expect(201);
     assert!(agent.get("data").is_none() && agent["id"].is_string() && agent.get("createdAt").is_none());
@@ -322,7 +329,7 @@ fn snapshots_of_other_times_are_played() {
     let (ids, _) = walk(&mut client, "/users?limit=10");
     assert_eq!(ids.len(), 25);
 
-    let future = Emulator::builder().snapshot(Snapshot::Future).start().unwrap();
+    let future = Emulator::builder().api_version(ApiVersion::Future).start().unwrap();
     let mut client = Client::new(&future);
     let page = client.get("/audit-logs?limit=1").expect(200);
     assert!(page["futureField"].is_object() && page["data"][0]["context"]["futureField"].is_object());

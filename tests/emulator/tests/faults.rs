@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::{Client, quick};
 use flate2::read::GzDecoder;
-use nomic_emulator::{Emulator, Fault, FaultKind, LimitModel, Limits, StallPhase};
+use nomic_emulator::{CannedResponse, Emulator, Fault, FaultKind, LimitModel, Limits, StallPhase};
 use serde_json::{Value, json};
 
 fn launch(client: &mut Client) -> std::io::Result<common::Answer> {
@@ -122,14 +122,9 @@ fn answers_can_be_put_in_the_services_mouth() {
     emulator.fault(Fault::any(FaultKind::Redirect { status: 307, location: "http://example.com/x".to_owned() }));
     assert_eq!(launch(&mut client).unwrap().header("location"), Some("http://example.com/x"));
     assert_eq!(emulator.accepted("launch_agent"), 0);
-    for (acted, count) in [(false, 0), (true, 1)] {
-        emulator.fault(Fault::any(FaultKind::Status {
-            status: 504,
-            body: "too late".to_owned(),
-            content_type: "text/plain".to_owned(),
-            headers: vec![("Via".to_owned(), "proxy".to_owned())],
-            acted,
-        }));
+    let late = CannedResponse::new(504, "text/plain", "too late").header("Via", "proxy");
+    for (response, count) in [(late.clone(), 0), (late.after_executing(), 1)] {
+        emulator.fault(Fault::any(response));
         let answer = launch(&mut client).unwrap();
         assert_eq!((answer.status, answer.text().as_str(), answer.header("via")), (504, "too late", Some("proxy")));
         assert_eq!(emulator.accepted("launch_agent"), count);
@@ -155,7 +150,7 @@ fn json_is_cut_broken_and_of_the_wrong_types() {
 fn envelopes_words_and_versions_change_for_one_answer() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
-    emulator.fault(Fault::any(FaultKind::UpperCase));
+    emulator.fault(Fault::any(FaultKind::UpperCaseStatus));
     assert_eq!(launch(&mut client).unwrap().expect(201)["data"]["status"], "WAITING");
     emulator.fault(Fault::any(FaultKind::Bare));
     assert_eq!(launch(&mut client).unwrap().expect(201)["status"], "waiting");
@@ -173,7 +168,7 @@ fn jobs_fail_or_never_end_as_told() {
     let mut client = Client::new(&emulator);
     let version = client.upload("a.txt", "text")["fileVersionId"].take();
     for (kind, status, error) in [
-        (FaultKind::NeverEnds, "BUILDING", Value::Null),
+        (FaultKind::JobNeverEnds, "BUILDING", Value::Null),
         (FaultKind::JobFails("no paper".to_owned()), "FAILED", json!("no paper")),
     ] {
         emulator.fault(Fault::on("submit_parse", kind));
@@ -181,7 +176,7 @@ fn jobs_fail_or_never_end_as_told() {
         let job = client.get(&format!("/parse/{}", task.as_str().unwrap())).expect(200);
         assert_eq!((&job["status"], &job["error"]), (&json!(status), &error));
     }
-    for (kind, status) in [(FaultKind::NeverEnds, "running"), (FaultKind::JobFails("no".to_owned()), "failed")] {
+    for (kind, status) in [(FaultKind::JobNeverEnds, "running"), (FaultKind::JobFails("no".to_owned()), "failed")] {
         emulator.fault(Fault::on("launch_agent", kind));
         let id = launch(&mut client).unwrap().expect(201)["data"]["id"].take();
         let agent = client.get(&format!("/agents/{}", id.as_str().unwrap())).expect(200);
@@ -250,7 +245,7 @@ fn answers_are_compressed_and_bombs_inflate() {
 fn an_early_answer_comes_while_the_body_does() {
     for close in [true, false] {
         let emulator = quick();
-        emulator.fault(Fault::on("upload_file", FaultKind::EarlyAnswer { status: 413, after_bytes: 1000, close }));
+        emulator.fault(Fault::on("upload_file", FaultKind::EarlyResponse { status: 413, after_bytes: 1000, close }));
         let mut client = Client::new(&emulator);
         let more = "Content-Type: multipart/form-data; boundary=XX\r\nContent-Length: 64000000\r\n";
         let head = client.head("POST", "/files/upload", more);
@@ -276,7 +271,7 @@ fn a_fault_is_asked_for_by_header() {
     assert_eq!(emulator.accepted("launch_agent"), 1);
     for (header, word) in [
         ("X-Emulator-Fault: explode\r\n", "explode"),
-        ("X-Emulator-Fault: never-ends\r\n", "never-ends"),
+        ("X-Emulator-Fault: job-never-ends\r\n", "job-never-ends"),
         ("X-Emulator-Fault: cursor-cycle\r\n", "cursor-cycle"),
         ("X-Emulator-Fault: gzip\r\nx-emulator-fault: gzip\r\n", "once"),
     ] {
@@ -291,13 +286,7 @@ fn a_fault_is_asked_for_by_header() {
 fn an_answer_that_has_no_content_has_no_body() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
-    let bodied = |status| FaultKind::Status {
-        status,
-        body: "a body".to_owned(),
-        content_type: "text/plain".to_owned(),
-        headers: Vec::new(),
-        acted: true,
-    };
+    let bodied = |status| CannedResponse::new(status, "text/plain", "a body").after_executing().into();
     for kind in [FaultKind::Html(204), FaultKind::Html(304), bodied(204), bodied(304)] {
         emulator.fault(Fault::any(kind));
         let answer = client.get("/users");
@@ -340,7 +329,7 @@ fn a_client_that_waits_for_a_word_hears_of_a_fault_at_once() {
 
 #[test]
 fn a_limit_that_a_fault_speaks_of_is_the_limiters_own() {
-    let limits = Limits::contract(LimitModel::FullBurst).tier("heavy", 7);
+    let limits = Limits::documented(LimitModel::FullBurst).quota("heavy", 7);
     let emulator = Emulator::builder().limits(limits).start().unwrap();
     emulator.fault(Fault::on("launch_agent", FaultKind::RateLimited { retry_after: Some("2".to_owned()) }));
     let mut client = Client::new(&emulator);
@@ -361,7 +350,7 @@ fn a_limit_that_a_fault_speaks_of_is_the_limiters_own() {
 fn a_fault_waits_for_a_request_that_it_can_befall() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
-    emulator.fault(Fault::any(FaultKind::NeverEnds));
+    emulator.fault(Fault::any(FaultKind::JobNeverEnds));
     emulator.fault(Fault::any(FaultKind::EmptyPage));
     emulator.fault(Fault::any(FaultKind::Bare));
     emulator.fault(Fault::any(FaultKind::Wrapped));

@@ -77,8 +77,29 @@ fn a_schema_that_is_none_is_refused_with_advice() {
 }
 
 #[test]
+fn a_file_that_a_test_has_added_is_found_and_parsed() {
+    let emulator = quick();
+    let file = emulator.add_file("permits/permit.txt", "Level: 1").unwrap();
+    assert_eq!((file.name.as_str(), emulator.received("upload_file"), emulator.uploads().len()), ("permit.txt", 0, 0));
+    let mut client = Client::new(&emulator);
+    let found = client.get("/files/search?query=permit").expect(200);
+    assert_eq!(found["data"][0]["id"], json!(file.id), "{found}");
+    let task = client.post("/parse", json!({ "fileVersionId": file.file_version_id })).expect(202);
+    let job = client.wait(&format!("/parse/{}", task["taskId"].as_str().unwrap()));
+    assert_eq!(job["result"]["chunks"][0]["content"], "Level: 1", "{job}");
+
+    let again = emulator.add_file("permits/permit.txt", "Level: 2").unwrap();
+    assert_eq!(again.id, file.id);
+    assert_ne!(again.file_version_id, file.file_version_id);
+    for path in ["", "/a.txt", "a//b.txt", "permits", "permits/permit.txt/b.txt", "../a.txt"] {
+        assert_eq!(emulator.add_file(path, "x").unwrap_err().kind(), std::io::ErrorKind::InvalidInput, "{path}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_refused_or_fails() {
-    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).files(1).start().unwrap();
+    let emulator =
+        Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).integration_files(1).start().unwrap();
     let mut client = Client::new(&emulator);
     let refusal = client.post("/parse", json!({ "fileVersionId": UNKNOWN })).expect(404);
     assert_eq!(refusal, json!({ "error": "File version not found", "code": "not_found" }));

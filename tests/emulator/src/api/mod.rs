@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::clock::Moment;
 use crate::failure::Failure;
-use crate::routes::Route;
+use crate::operations::Operation;
 use crate::state::{World, lock};
 use crate::store::tasks::Fate;
 use crate::store::trail::Party;
@@ -37,7 +37,7 @@ pub(crate) enum Handler {
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) world: &'a Arc<World>,
-    pub(crate) route: &'static Route,
+    pub(crate) operation: &'static Operation,
     /// The values in the path, decoded.
     pub(crate) values: Vec<String>,
     pub(crate) query: Vec<(String, String)>,
@@ -92,7 +92,7 @@ impl Call<'_> {
 
     /// When a job begins that is submitted now.
     pub(crate) fn begins(&self) -> Moment {
-        lock(&self.world.desks).take(self.now, self.world.job_time)
+        lock(&self.world.schedule).take(self.now, self.world.job_time)
     }
 
     /// Remembers the first cursor of a run through a list.

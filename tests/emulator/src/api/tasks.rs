@@ -63,7 +63,7 @@ pub(super) fn submit(
 pub(super) fn get(call: &Call) -> Result<Answer, Failure> {
     let id = call.value(0);
     let task = lock(&call.world.tasks).get(id).cloned();
-    let task = task.filter(|task| task.operation == call.route.operation).ok_or_else(|| Failure::not_found("Task"))?;
+    let task = task.filter(|task| task.operation == call.operation.name).ok_or_else(|| Failure::not_found("Task"))?;
     let mut body = json!({ "taskId": id, "result": null, "error": null });
     body["status"] = json!(match task.standing(call.now, call.world.job_time) {
         Standing::Waiting => "WAITING",

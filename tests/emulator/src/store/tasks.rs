@@ -102,19 +102,19 @@ impl Task {
     }
 }
 
-/// Where jobs are worked on: at so many desks, each taken by one job at a time.
+/// When jobs start if only some of them may run at the same time.
 #[derive(Debug)]
-pub(crate) struct Desks {
-    /// When each is free again; none if there is one for every job.
+pub(crate) struct Schedule {
+    /// When each slot is free again. Empty if the number of running jobs is not limited.
     free: Vec<Moment>,
 }
 
-impl Desks {
-    pub(crate) fn new(desks: Option<usize>) -> Desks {
-        Desks { free: vec![Moment::ZERO; desks.unwrap_or_default()] }
+impl Schedule {
+    pub(crate) fn new(max_running_jobs: Option<usize>) -> Schedule {
+        Schedule { free: vec![Moment::ZERO; max_running_jobs.unwrap_or_default()] }
     }
 
-    /// When a job begins that comes now and takes so long: its turn comes in the order of submission.
+    /// When a job starts that is submitted now. Jobs start in the order of their submission.
     pub(crate) fn take(&mut self, now: Moment, job_time: Duration) -> Moment {
         let Some(first) = self.free.iter_mut().min() else { return now };
         let begins = now.max(*first);
@@ -147,13 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn jobs_wait_for_a_desk_in_the_order_in_which_they_came() {
+    fn jobs_wait_for_a_free_slot_in_the_order_of_submission() {
         let (now, second) = (Duration::from_secs(1000), Duration::from_secs(1));
-        let mut desks = Desks::new(Some(2));
-        let begins: Vec<u64> = (0..5).map(|_| (desks.take(now, second) - now).as_secs()).collect();
+        let mut schedule = Schedule::new(Some(2));
+        let begins: Vec<u64> = (0..5).map(|_| (schedule.take(now, second) - now).as_secs()).collect();
         assert_eq!(begins, [0, 0, 1, 1, 2]);
-        assert_eq!(desks.take(now + second * 9, second), now + second * 9);
-        assert_eq!(Desks::new(None).take(now, second), now);
+        assert_eq!(schedule.take(now + second * 9, second), now + second * 9);
+        assert_eq!(Schedule::new(None).take(now, second), now);
     }
 
     #[test]

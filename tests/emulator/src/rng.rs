@@ -1,28 +1,28 @@
-//! Chance that can be repeated: numbers that follow from a seed, and any fault there is.
+//! A seeded random number generator, which also makes random faults.
 
 use std::time::Duration;
 
-use crate::faults::{FaultKind, StallPhase};
+use crate::faults::{CannedResponse, FaultKind, StallPhase};
 use crate::ids::mix;
 
-/// Numbers that look like chance, the same from the same seed.
+/// A small random number generator for reproducible tests. The same seed gives the same sequence.
 #[derive(Debug, Clone)]
-pub struct Chance {
+pub struct Rng {
     seed: u64,
     drawn: u64,
 }
 
-impl Chance {
-    /// What [`Chance::fault`] makes the API say, and jobs fail with.
-    pub const WORDS: &str = "So chance would have it";
+impl Rng {
+    /// The message of random API errors and job failures, so that a test can recognize them.
+    pub const ERROR_MESSAGE: &str = "Random fault";
 
-    /// Numbers from a seed.
+    /// Creates a generator from a seed.
     #[must_use]
-    pub fn new(seed: u64) -> Chance {
-        Chance { seed: mix(seed), drawn: 0 }
+    pub fn new(seed: u64) -> Rng {
+        Rng { seed: mix(seed), drawn: 0 }
     }
 
-    /// The next number, less than the bound; 0 if the bound is.
+    /// Returns a number in `0..bound`, or 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.drawn += 1;
         mix(self.seed.wrapping_add(self.drawn)) % bound.max(1)
@@ -32,8 +32,10 @@ impl Chance {
         choices[self.below(N as u64) as usize]
     }
 
-    /// A fault of any kind. None of them lies: with an answer that says that nothing was done, nothing is done.
-    /// None takes longer than a second, but for those that stall, and none shuts a tier for longer than that.
+    /// Returns a random fault of any kind.
+    ///
+    /// A fault whose response says that the request was not executed never executes it. Except for
+    /// [stalls](FaultKind::Stall), no fault delays a response, or asks the client to wait, for more than a second.
     pub fn fault(&mut self) -> FaultKind {
         use StallPhase::{BeforeHead, BeforeRead, InBody, InHead};
         match self.below(33) {
@@ -46,10 +48,10 @@ impl Chance {
             6 => FaultKind::Stall(self.one_of([BeforeRead, BeforeHead, InHead, InBody])),
             7 => FaultKind::Delay(Duration::from_millis(self.below(100))),
             8 => FaultKind::Drip { every: Duration::from_millis(1), bytes: 200 + self.below(2000) as usize },
-            9 => self.status(),
+            9 => self.response(),
             10..=12 => FaultKind::Api {
                 status: self.one_of([400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 501, 502, 503, 504]),
-                error: Chance::WORDS.to_owned(),
+                error: Rng::ERROR_MESSAGE.to_owned(),
                 code: None,
             },
             13 => FaultKind::TruncatedJson,
@@ -62,14 +64,14 @@ impl Chance {
                 let delays = [None, Some("0"), Some("0.05"), Some("0.3"), Some("Sun, 06 Nov 1994 08:49:37 GMT")];
                 FaultKind::RateLimited { retry_after: self.one_of(delays).map(str::to_owned) }
             }
-            21 => FaultKind::EarlyAnswer {
+            21 => FaultKind::EarlyResponse {
                 status: self.one_of([401, 413, 429, 500, 503]),
                 after_bytes: self.below(10_000),
                 close: self.below(2) == 0,
             },
-            22 => FaultKind::NeverEnds,
-            23 => FaultKind::JobFails(Chance::WORDS.to_owned()),
-            24 => FaultKind::UpperCase,
+            22 => FaultKind::JobNeverEnds,
+            23 => FaultKind::JobFails(Rng::ERROR_MESSAGE.to_owned()),
+            24 => FaultKind::UpperCaseStatus,
             25 => FaultKind::Bare,
             26 => FaultKind::Wrapped,
             27 => FaultKind::Future,
@@ -84,16 +86,13 @@ impl Chance {
         }
     }
 
-    /// Any status; one after an act is such that it may be.
-    fn status(&mut self) -> FaultKind {
-        let acted = self.below(2) == 0;
-        FaultKind::Status {
-            status: if acted { self.one_of([302, 408, 500, 502, 503, 504, 520]) } else { 400 + self.below(200) as u16 },
-            body: self.one_of(["", "busy", "<p>busy"]).to_owned(),
-            content_type: "text/plain".to_owned(),
-            headers: Vec::new(),
-            acted,
-        }
+    /// A canned response. Only with a status that leaves the effect open is the request executed.
+    fn response(&mut self) -> FaultKind {
+        let executed = self.below(2) == 0;
+        let status =
+            if executed { self.one_of([302, 408, 500, 502, 503, 504, 520]) } else { 400 + self.below(200) as u16 };
+        let response = CannedResponse::new(status, "text/plain", self.one_of(["", "busy", "<p>busy"]));
+        if executed { response.after_executing().into() } else { response.into() }
     }
 }
 
@@ -105,10 +104,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_fault_comes_and_comes_again_from_the_same_seed() {
+    fn every_kind_of_fault_occurs_and_the_same_seed_repeats_them() {
         let drawn = |seed| {
-            let mut chance = Chance::new(seed);
-            (0..2000).map(|_| chance.fault()).collect::<Vec<_>>()
+            let mut rng = Rng::new(seed);
+            (0..2000).map(|_| rng.fault()).collect::<Vec<_>>()
         };
         assert_eq!(drawn(7), drawn(7));
         assert_ne!(drawn(7), drawn(8));

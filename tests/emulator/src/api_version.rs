@@ -1,18 +1,19 @@
-//! Answers as other versions of the API give them: an older one, a later one, and some that break the rules.
+//! Responses of other versions of the API: an older one, a future one, and some that break the rules.
 
 use serde_json::{Map, Value, json};
 
-/// Which version of the API the emulator plays.
+/// The version of the API that the emulator serves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Snapshot {
-    /// As the contract has it.
+#[non_exhaustive]
+pub enum ApiVersion {
+    /// The version that is documented now.
     #[default]
-    Today,
-    /// An earlier one: errors are `{error}` alone, agents come bare, and optional fields with names of several words
-    /// are not there yet.
+    Current,
+    /// An older version: errors are `{"error": message}` only, agents are not wrapped in `{"data": agent}`, and optional
+    /// fields with names of several words are missing.
     Old,
-    /// A later one: unknown fields at every level, unknown words where that is harmless, and a job passes through
-    /// unknown states before it ends.
+    /// A future version: objects have unknown fields, open enums have unknown values, and jobs pass through unknown
+    /// states before they finish.
     Future,
 }
 
@@ -20,7 +21,7 @@ pub enum Snapshot {
 /// version.
 const HANDED_ON: [&str; 5] = ["result", "citations", "content", "metadata", "rows"];
 
-/// The answer as the older API gives it.
+/// The response of the older API.
 pub(crate) fn old(operation: &str, body: Value) -> Value {
     let mut body = if answers_agent(operation) { bare(body) } else { body };
     let keep: &[&str] = match operation {
@@ -49,7 +50,7 @@ fn drop_optional(value: &mut Value, keep: &[&str]) {
     }
 }
 
-/// The answer as a later API gives it.
+/// The response of a future API.
 pub(crate) fn future(mut body: Value) -> Value {
     change_words(&mut body);
     add_fields(&mut body);

@@ -1,0 +1,270 @@
+//! The table of all operations: which request leads where, what it costs, and what it needs.
+
+use crate::api::{Handler, Handler::*};
+use crate::api::{agents, analytics, api_keys, audit_logs, codes, extract, files, parse, projects, users, workflows};
+use crate::failure::{Failure, Issue};
+use crate::http::percent_decode;
+
+/// An operation of the API.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Operation {
+    /// The operation's name (the `operationId` of the OpenAPI document), such as `launch_agent`.
+    pub name: &'static str,
+    /// The HTTP method, such as `POST`.
+    pub method: &'static str,
+    /// The path template, such as `/agents/{id}/stop`.
+    pub path: &'static str,
+    /// The rate-limit tier, such as `heavy`.
+    pub tier: &'static str,
+    /// The scope that the API key needs, such as `developer:agent`.
+    pub scope: &'static str,
+    /// The filters of a paginated list, which also takes `limit` and `cursor`. None for all other operations.
+    pub(crate) filters: Option<&'static [&'static str]>,
+    pub(crate) handler: Handler,
+}
+
+impl Operation {
+    /// Whether this may stand in the query.
+    fn takes(&self, parameter: &str) -> bool {
+        self.filters.is_some_and(|filters| ["limit", "cursor"].contains(&parameter) || filters.contains(&parameter))
+    }
+
+    /// Refuses a query with parameters that the operation does not take, or has twice.
+    pub(crate) fn check_query(&self, query: &[(String, String)]) -> Result<(), Failure> {
+        let mut issues = Vec::new();
+        for (place, (name, _)) in query.iter().enumerate() {
+            let message = if !self.takes(name) {
+                "Unknown query parameter"
+            } else if query[..place].iter().any(|(before, _)| before == name) {
+                "Expected at most once"
+            } else {
+                continue;
+            };
+            issues.push(Issue { path: vec![name.as_str().into()], message: message.to_owned() });
+        }
+        if issues.is_empty() { Ok(()) } else { Err(Failure::invalid(issues)) }
+    }
+}
+
+const fn operation(
+    name: &'static str,
+    method: &'static str,
+    path: &'static str,
+    tier: &'static str,
+    scope: &'static str,
+    handler: Handler,
+) -> Operation {
+    Operation { name, method, path, tier, scope, filters: None, handler }
+}
+
+/// A paginated list.
+const fn list(
+    name: &'static str,
+    path: &'static str,
+    tier: &'static str,
+    scope: &'static str,
+    filters: &'static [&'static str],
+    handler: Handler,
+) -> Operation {
+    Operation { filters: Some(filters), ..operation(name, "GET", path, tier, scope, handler) }
+}
+
+#[rustfmt::skip]
+static OPERATIONS: [Operation; 26] = [
+    operation("upload_file", "POST", "/files/upload", "heavy", "developer:files", Upload),
+    list("search_files", "/files/search", "standard", "developer:files", &["query", "integrationId"], Plain(files::search)),
+    operation("submit_parse", "POST", "/parse", "heavy", "developer:parse", Plain(parse::submit)),
+    operation("get_parse", "GET", "/parse/{taskId}", "standard", "developer:parse", Plain(parse::get)),
+    operation("submit_extract", "POST", "/extract", "heavy", "developer:parse", Plain(extract::submit)),
+    operation("get_extract", "GET", "/extract/{taskId}", "standard", "developer:parse", Plain(extract::get)),
+    operation("search_codes", "POST", "/codes/search", "search", "developer:agent", Plain(codes::search)),
+    operation("launch_agent", "POST", "/agents", "heavy", "developer:agent", Plain(agents::launch)),
+    list("list_agents", "/agents", "standard", "developer:agent", &["status", "workflowId"], Plain(agents::list)),
+    operation("get_agent", "GET", "/agents/{id}", "standard", "developer:agent", Plain(agents::get)),
+    operation("delete_agent", "DELETE", "/agents/{id}", "write", "developer:agent", Plain(agents::delete)),
+    operation("follow_up_agent", "POST", "/agents/{id}/followup", "heavy", "developer:agent", Plain(agents::follow_up)),
+    operation("stop_agent", "POST", "/agents/{id}/stop", "write", "developer:agent", Plain(agents::stop)),
+    operation("get_agent_conversation", "GET", "/agents/{id}/conversation", "standard", "developer:agent", Plain(agents::conversation)),
+    operation("list_artifacts", "GET", "/agents/{id}/artifacts", "standard", "developer:agent", Plain(agents::artifacts)),
+    operation("get_artifact", "GET", "/agents/{id}/artifacts/{artifactId}", "standard", "developer:agent", Plain(agents::artifact)),
+    list("list_workflows", "/workflows", "standard", "developer:agent", &[], Plain(workflows::list)),
+    list("list_projects", "/projects", "standard", "developer:agent", &[], Plain(projects::list)),
+    list("list_users", "/users", "standard", "admin:users:read", &["email"], Plain(users::list)),
+    operation("get_user", "GET", "/users/{id}", "standard", "admin:users:read", Plain(users::get)),
+    operation("disable_user", "POST", "/users/{id}/disable", "write", "admin:users:write", Plain(users::disable)),
+    operation("enable_user", "POST", "/users/{id}/enable", "write", "admin:users:write", Plain(users::enable)),
+    list("list_api_keys", "/api-keys", "standard", "admin:api-keys:read", &["userId", "includeRevoked"], Plain(api_keys::list)),
+    operation("revoke_api_key", "POST", "/api-keys/{id}/revoke", "write", "admin:api-keys:write", Plain(api_keys::revoke)),
+    list("list_audit_logs", "/audit-logs", "standard", "admin:audit:read", &["action", "since"], Plain(audit_logs::list)),
+    list("list_user_analytics", "/analytics/users", "analytics", "admin:analytics:read", &["email"], Plain(analytics::list)),
+];
+
+/// Returns all operations that the emulator serves.
+///
+/// ```
+/// let launch = nomic_emulator::operations().iter().find(|operation| operation.name == "launch_agent");
+/// assert_eq!(launch.map(|launch| (launch.method, launch.path)), Some(("POST", "/agents")));
+/// ```
+#[must_use]
+pub fn operations() -> &'static [Operation] {
+    &OPERATIONS
+}
+
+/// The name of an operation. A test that misspells one must not pass because nothing happens.
+#[track_caller]
+pub(crate) fn known_operation(name: &str) -> &'static str {
+    known("operation", name, OPERATIONS.iter().map(|operation| operation.name))
+}
+
+/// The name of a rate-limit tier.
+#[track_caller]
+pub(crate) fn known_tier(name: &str) -> &'static str {
+    known("tier", name, OPERATIONS.iter().map(|operation| operation.tier))
+}
+
+#[track_caller]
+#[expect(clippy::panic, reason = "a misspelled name is a mistake in the test, and documented under `# Panics`")]
+fn known(what: &str, name: &str, names: impl Iterator<Item = &'static str> + Clone) -> &'static str {
+    if let Some(known) = names.clone().find(|known| *known == name) {
+        return known;
+    }
+    let mut closest: Vec<&str> = names.collect();
+    closest.sort_by_key(|known| (edit_distance(name, known), *known));
+    closest.dedup();
+    closest.truncate(3);
+    panic!("unknown {what} {name:?}; similar names: {}", closest.join(", "))
+}
+
+/// The Levenshtein distance.
+fn edit_distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (at, byte) in left.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
+        for (column, other) in right.bytes().enumerate() {
+            let substituted = diagonal + usize::from(byte != other);
+            diagonal = row[column + 1];
+            row[column + 1] = substituted.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+/// Where a request leads.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// To this operation, with these values in its path.
+    Operation(&'static Operation, Vec<String>),
+    /// The path is known, with these methods only.
+    WrongMethod(Vec<&'static str>),
+    Nothing,
+}
+
+impl Found {
+    pub(crate) fn operation(&self) -> Option<&'static Operation> {
+        match self {
+            Found::Operation(operation, _) => Some(operation),
+            _ => None,
+        }
+    }
+}
+
+/// Finds the operation for a method and a target, below `/api/v0` or the root.
+pub(crate) fn find(method: &str, target: &str) -> Found {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let path = match path.strip_prefix("/api/v0") {
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    };
+    let mut allowed = Vec::new();
+    for operation in &OPERATIONS {
+        let Some(values) = matches(operation.path, path) else { continue };
+        if operation.method == method {
+            return Found::Operation(operation, values);
+        }
+        allowed.push(operation.method);
+    }
+    if allowed.is_empty() { Found::Nothing } else { Found::WrongMethod(allowed) }
+}
+
+fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
+    let mut values = Vec::new();
+    let mut segments = path.split('/');
+    for expected in pattern.split('/') {
+        let segment = segments.next()?;
+        if expected.starts_with('{') {
+            if segment.is_empty() {
+                return None;
+            }
+            values.push(percent_decode(segment, false));
+        } else if segment != expected {
+            return None;
+        }
+    }
+    segments.next().is_none().then_some(values)
+}
+
+/// The parameters of the query, decoded.
+pub(crate) fn query(target: &str) -> Vec<(String, String)> {
+    let Some((_, query)) = target.split_once('?') else { return Vec::new() };
+    let query = query.split('#').next().unwrap_or_default();
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (percent_decode(name, true), percent_decode(value, true))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(method: &str, target: &str) -> String {
+        match find(method, target) {
+            Found::Operation(operation, values) => format!("{} {}", operation.name, values.join(",")),
+            Found::WrongMethod(methods) => methods.join(","),
+            Found::Nothing => "nothing".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_edit_distance_counts_insertions_deletions_and_substitutions() {
+        for (left, right, distance) in [("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("abc", "abc", 0)] {
+            assert_eq!(edit_distance(left, right), distance, "{left} {right}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = r#"unknown operation "lunch_agent"; similar names: launch_agent, "#)]
+    fn an_unknown_operation_is_refused_with_similar_names() {
+        known_operation("lunch_agent");
+    }
+
+    #[test]
+    #[should_panic(expected = r#"unknown tier "hevy"; similar names: heavy, "#)]
+    fn an_unknown_tier_is_refused_with_similar_names() {
+        known_tier("hevy");
+    }
+
+    #[test]
+    fn requests_lead_to_operations_under_both_prefixes() {
+        for (method, target, expected) in [
+            ("GET", "/users", "list_users "),
+            ("GET", "/api/v0/users?limit=1", "list_users "),
+            ("GET", "/users/a%2Fb", "get_user a/b"),
+            ("GET", "/users/%252e", "get_user %2e"),
+            ("DELETE", "/agents/1", "delete_agent 1"),
+            ("PUT", "/agents/1", "GET,DELETE"),
+            ("get", "/users", "GET"),
+            ("GET", "/users/", "nothing"),
+            ("POST", "/agents//stop", "nothing"),
+            ("GET", "/api/v0", "nothing"),
+            ("GET", "/api/v0users", "nothing"),
+            ("GET", "users", "nothing"),
+        ] {
+            assert_eq!(found(method, target), expected, "{method} {target}");
+        }
+    }
+}
