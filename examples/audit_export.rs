@@ -1,5 +1,4 @@
 //! Exports the audit log to a file, one JSON object a line.
-#![allow(clippy::print_stderr, reason = "an example, not the library")]
 
 mod instance;
 

@@ -1,5 +1,4 @@
 //! Disables a user, revokes the user's API keys, and prints the audit log as evidence.
-#![allow(clippy::print_stdout, reason = "an example, not the library")]
 
 mod instance;
 

@@ -1,5 +1,4 @@
 //! The main job: uploads a document, parses it, extracts values from it, and runs an agent on it.
-#![allow(clippy::print_stdout, reason = "an example, not the library")]
 
 mod instance;
 

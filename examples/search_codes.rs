@@ -1,5 +1,4 @@
 //! Searches the building codes of a jurisdiction.
-#![allow(clippy::print_stdout, reason = "an example, not the library")]
 
 mod instance;
 

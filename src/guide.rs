@@ -1,5 +1,9 @@
 //! Pages on particular subjects.
 
+/// A program with the main job, a list, a branch for errors, and a unit test of that branch.
+#[doc = concat!("```no_run\n", include_str!("guide/first_program.rs"), "```")]
+pub mod first_program {}
+
 #[doc = include_str!("guide/testing.md")]
 pub mod testing {}
 

@@ -1,4 +1,6 @@
 #![doc = include_str!("front.md")]
+// Examples and tests print; a library does not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 // The layers, from the ground up. A module imports from lower layers, and never from another area of `api`.
 //

@@ -5,7 +5,6 @@
 //! fields, and values that the contract does not list. It changes nothing unless `--write` is given: then it also
 //! uploads a small file, parses it, extracts values from it, launches an agent on it, and deletes the agent. It exits
 //! with 1 if a response contradicts the documentation.
-#![allow(clippy::print_stdout, reason = "an example, not the library")]
 
 mod compare;
 mod documented;
