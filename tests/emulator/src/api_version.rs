@@ -17,13 +17,12 @@ pub enum ApiVersion {
     Future,
 }
 
-/// Fields whose insides the API only hands on: they come from the caller or from documents, and look the same in every
-/// version.
-const HANDED_ON: [&str; 5] = ["result", "citations", "content", "metadata", "rows"];
+/// Fields whose content comes from the caller or from documents, and so is the same in every version.
+const PASSED_THROUGH: [&str; 5] = ["result", "citations", "content", "metadata", "rows"];
 
 /// The response of the older API.
 pub(crate) fn old(operation: &str, body: Value) -> Value {
-    let mut body = if answers_agent(operation) { bare(body) } else { body };
+    let mut body = if returns_agent(operation) { bare(body) } else { body };
     let keep: &[&str] = match operation {
         "upload_file" => &["fileVersionId"],
         "submit_parse" | "submit_extract" => &["taskId"],
@@ -38,12 +37,12 @@ fn drop_optional(value: &mut Value, keep: &[&str]) {
         Value::Array(items) => items.iter_mut().for_each(|item| drop_optional(item, keep)),
         Value::Object(fields) => {
             fields.retain(|key, value| {
-                let of_several_words = key.bytes().any(|byte| byte.is_ascii_uppercase());
-                // Without its cursor a list would end early, which no version does.
+                let is_camel_case = key.bytes().any(|byte| byte.is_ascii_uppercase());
+                // Without its cursor a list would end early.
                 let needed = keep.contains(&key.as_str()) || key == "nextCursor" && !value.is_null();
-                !of_several_words || needed
+                !is_camel_case || needed
             });
-            let own = fields.iter_mut().filter(|(key, _)| !HANDED_ON.contains(&key.as_str()));
+            let own = fields.iter_mut().filter(|(key, _)| !PASSED_THROUGH.contains(&key.as_str()));
             own.for_each(|(_, value)| drop_optional(value, keep));
         }
         _ => {}
@@ -52,7 +51,7 @@ fn drop_optional(value: &mut Value, keep: &[&str]) {
 
 /// The response of a future API.
 pub(crate) fn future(mut body: Value) -> Value {
-    change_words(&mut body);
+    change_enums(&mut body);
     add_fields(&mut body);
     body
 }
@@ -61,7 +60,7 @@ fn add_fields(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(add_fields),
         Value::Object(fields) => {
-            let own = fields.iter_mut().filter(|(key, _)| !HANDED_ON.contains(&key.as_str()));
+            let own = fields.iter_mut().filter(|(key, _)| !PASSED_THROUGH.contains(&key.as_str()));
             own.for_each(|(_, value)| add_fields(value));
             fields.insert("futureField".to_owned(), json!({ "since": "v1", "list": [1, null, "two"] }));
         }
@@ -69,12 +68,12 @@ fn add_fields(value: &mut Value) {
     }
 }
 
-fn change_words(value: &mut Value) {
+fn change_enums(value: &mut Value) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(change_words),
+        Value::Array(items) => items.iter_mut().for_each(change_enums),
         Value::Object(fields) => {
             for (key, value) in fields.iter_mut() {
-                let word = match (key.as_str(), value.as_str()) {
+                let new = match (key.as_str(), value.as_str()) {
                     ("status", Some("BUILDING")) => "INDEXING",
                     ("status", Some("running")) => "reflecting",
                     ("spendStatus", Some(_)) => "under_review",
@@ -83,21 +82,21 @@ fn change_words(value: &mut Value) {
                     ("fileType", Some(_)) => "MODEL",
                     ("role", Some(_)) => "steward",
                     _ => {
-                        change_inside(key, value);
+                        change_nested(key, value);
                         continue;
                     }
                 };
-                *value = json!(word);
+                *value = json!(new);
             }
         }
         _ => {}
     }
 }
 
-/// Goes down into what is the API's own. Of a `result` only the blocks are, if it is a parse's.
-fn change_inside(key: &str, value: &mut Value) {
-    if !HANDED_ON.contains(&key) {
-        change_words(value);
+/// Changes the enums of a nested value. In a `result`, only the blocks of a parse job belong to the API.
+fn change_nested(key: &str, value: &mut Value) {
+    if !PASSED_THROUGH.contains(&key) {
+        change_enums(value);
     } else if key == "result" {
         let chunks = value.get_mut("chunks").and_then(Value::as_array_mut);
         for chunk in chunks.into_iter().flatten() {
@@ -117,27 +116,27 @@ fn rename_blocks(holder: &mut Value) {
     }
 }
 
-/// Status words in upper case.
+/// The response with the value of each `status` in upper case.
 pub(crate) fn upper_case(mut body: Value) -> Value {
-    fn shout(value: &mut Value) {
+    fn convert(value: &mut Value) {
         match value {
-            Value::Array(items) => items.iter_mut().for_each(shout),
+            Value::Array(items) => items.iter_mut().for_each(convert),
             Value::Object(fields) => {
-                for (key, value) in fields.iter_mut().filter(|(key, _)| !HANDED_ON.contains(&key.as_str())) {
+                for (key, value) in fields.iter_mut().filter(|(key, _)| !PASSED_THROUGH.contains(&key.as_str())) {
                     match value {
                         Value::String(word) if key == "status" => *word = word.to_uppercase(),
-                        _ => shout(value),
+                        _ => convert(value),
                     }
                 }
             }
             _ => {}
         }
     }
-    shout(&mut body);
+    convert(&mut body);
     body
 }
 
-/// What stands in `{data}`, if it is one object and not a list.
+/// The object inside `{data}`, unless it is a list.
 pub(crate) fn bare(mut body: Value) -> Value {
     match body.get_mut("data") {
         Some(data) if data.is_object() => data.take(),
@@ -145,12 +144,12 @@ pub(crate) fn bare(mut body: Value) -> Value {
     }
 }
 
-/// The object inside `{data}`, if it does not stand there already.
+/// The object wrapped in `{data}`, unless it already is.
 pub(crate) fn wrapped(body: Value) -> Value {
     if body.get("data").is_some() { body } else { json!({ "data": body }) }
 }
 
-/// Strings become numbers, and arrays objects.
+/// Replaces strings and arrays by objects.
 pub(crate) fn wrong_types(body: Value) -> Value {
     match body {
         Value::String(text) => json!({ "length": text.len() }),
@@ -165,7 +164,7 @@ pub(crate) fn wrong_types(body: Value) -> Value {
     }
 }
 
-fn answers_agent(operation: &str) -> bool {
+fn returns_agent(operation: &str) -> bool {
     matches!(operation, "launch_agent" | "get_agent" | "follow_up_agent" | "stop_agent")
 }
 
@@ -174,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_old_snapshot_drops_what_is_optional_and_keeps_what_is_required() {
+    fn the_old_version_has_only_required_fields() {
         let agent = json!({ "data": { "id": "1", "status": "waiting", "createdAt": "x", "files": [{ "id": "2", "fileType": "x" }] } });
         assert_eq!(old("get_agent", agent), json!({ "id": "1", "status": "waiting", "files": [{ "id": "2" }] }));
         let file = json!({ "id": "1", "fileVersionId": "2", "createdAt": "x" });
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_future_adds_fields_but_not_to_what_is_the_callers_own() {
+    fn the_future_version_adds_fields_but_not_to_extracted_values() {
         let task = json!({ "status": "COMPLETED", "result": { "permitNumber": "7" } });
         let future = future(task);
         assert_eq!(future["status"], "COMPLETED");
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_future_has_words_of_its_own() {
+    fn the_future_version_has_unknown_enum_values() {
         let block = json!({ "type": "Text", "bbox": { "page": 1 }, "content": "a" });
         let task = json!({ "status": "BUILDING", "result": { "chunks": [{ "blocks": [block] }] } });
         let future = future(task);
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn envelopes_are_taken_off_and_put_on() {
+    fn envelopes_are_removed_and_added() {
         let agent = json!({ "data": { "id": "1" } });
         assert_eq!(bare(agent.clone()), json!({ "id": "1" }));
         assert_eq!(wrapped(json!({ "id": "1" })), agent);
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_types_are_wrong_everywhere() {
+    fn all_strings_and_arrays_have_wrong_types() {
         assert_eq!(
             wrong_types(json!({ "a": "four", "b": ["x", 1], "c": null })),
             json!({ "a": { "length": 4 }, "b": { "0": { "length": 1 }, "1": 1 }, "c": null })

@@ -1,13 +1,13 @@
-//! Who may do what: keys and their scopes.
+//! Authentication and authorization: API keys and their scopes.
 
 use crate::clock::Moment;
 use crate::failure::Failure;
 use crate::operations::Operation;
 use crate::state::{World, lock};
-use crate::store::accounts::Refusal;
+use crate::store::accounts::KeyError;
 
-/// The place of the user whose key this is, if the key is good for the operation.
-pub(crate) fn admit(
+/// Returns the index of the key's owner, if the key is valid and has the scope of the operation.
+pub(crate) fn authorize(
     world: &World,
     authorization: Option<&str>,
     operation: &Operation,
@@ -19,12 +19,12 @@ pub(crate) fn admit(
         .map(|(_, secret)| secret.trim());
     let secret = secret.ok_or_else(|| Failure::unauthorized("Missing API key"))?;
     let mut accounts = lock(&world.accounts);
-    let key = accounts.open(secret, now).map_err(|refusal| {
-        Failure::unauthorized(match refusal {
-            Refusal::Unknown => "Invalid API key",
-            Refusal::Revoked => "API key has been revoked",
-            Refusal::Expired => "API key has expired",
-            Refusal::OwnerDisabled => "User is disabled",
+    let key = accounts.authenticate(secret, now).map_err(|error| {
+        Failure::unauthorized(match error {
+            KeyError::Unknown => "Invalid API key",
+            KeyError::Revoked => "API key has been revoked",
+            KeyError::Expired => "API key has expired",
+            KeyError::OwnerDisabled => "User is disabled",
         })
     })?;
     if key.scopes.iter().any(|scope| covers(scope, operation.scope)) {
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broad_scope_covers_the_narrow_ones_and_no_others() {
+    fn a_scope_covers_itself_and_the_scopes_below_it() {
         for (held, needed, expected) in [
             ("developer", "developer:files", true),
             ("developer:files", "developer:files", true),

@@ -1,11 +1,11 @@
-//! The emulator's one clock, and the two ways in which the API writes a time.
+//! The emulator's clock, and the two time formats of the API.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A moment: the time since the Unix epoch.
+/// A point in time, as the duration since the Unix epoch.
 pub(crate) type Moment = Duration;
 
-/// Wall-clock time that never runs backwards, even when the machine's own is set.
+/// Wall-clock time that never runs backwards, even if the system clock is set.
 #[derive(Debug)]
 pub(crate) struct Clock {
     started: Instant,
@@ -22,7 +22,7 @@ impl Clock {
     }
 }
 
-/// A moment as RFC 3339 with milliseconds in UTC: `2026-04-05T12:00:00.000Z`.
+/// Formats a time as RFC 3339 in UTC with milliseconds, such as `2026-04-05T12:00:00.000Z`.
 pub(crate) fn rfc3339(moment: Moment) -> String {
     let (year, month, day) = date(moment.as_secs() / 86_400);
     let (hour, minute, second) = time_of_day(moment.as_secs());
@@ -30,7 +30,7 @@ pub(crate) fn rfc3339(moment: Moment) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// A moment as HTTP writes it: `Sun, 05 Apr 2026 12:00:00 GMT`.
+/// Formats a time as an HTTP date, such as `Sun, 05 Apr 2026 12:00:00 GMT`.
 pub(crate) fn http_date(moment: Moment) -> String {
     // 1 January 1970 was a Thursday.
     const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -43,7 +43,7 @@ pub(crate) fn http_date(moment: Moment) -> String {
     format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
 }
 
-/// Reads an RFC 3339 time; a moment before 1970 becomes the epoch itself.
+/// Parses an RFC 3339 time. A time before 1970 becomes the epoch.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<Moment> {
     let bytes = text.as_bytes();
     let number = |from: usize, to: usize| -> Option<i64> {
@@ -53,12 +53,12 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<Moment> {
             _ => None,
         })
     };
-    let mark = |at: usize, allowed: &[u8]| bytes.get(at).filter(|byte| allowed.contains(byte));
+    let one_of = |at: usize, allowed: &[u8]| bytes.get(at).filter(|byte| allowed.contains(byte));
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    mark(4, b"-").and(mark(7, b"-"))?;
-    mark(10, b"Tt ")?;
-    mark(13, b":").and(mark(16, b":"))?;
+    one_of(4, b"-").and(one_of(7, b"-"))?;
+    one_of(10, b"Tt ")?;
+    one_of(13, b":").and(one_of(16, b":"))?;
     // 60 is a leap second.
     let in_range = (1..=12).contains(&month)
         && (1..=days_in_month(year, month)).contains(&day)
@@ -70,7 +70,7 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<Moment> {
     }
     let mut at = 19;
     let mut nanos = 0;
-    if mark(at, b".").is_some() {
+    if one_of(at, b".").is_some() {
         let digits = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_digit());
         let count = digits.count();
         if count == 0 {
@@ -83,7 +83,7 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<Moment> {
     let offset = match bytes.get(at)? {
         b'Z' | b'z' if bytes.len() == at + 1 => 0,
         sign @ (b'+' | b'-') if bytes.len() == at + 6 => {
-            mark(at + 3, b":")?;
+            one_of(at + 3, b":")?;
             let (hours, minutes) = (number(at + 1, at + 3)?, number(at + 4, at + 6)?);
             if hours > 23 || minutes > 59 {
                 return None;
@@ -113,17 +113,17 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1 January 1970. The year begins in March here, so that the leap day is its last.
+/// The days since 1 January 1970. The year starts in March here, so that the leap day is its last day.
 fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let shifted = if month <= 2 { year - 1 } else { year };
     let month_from_march = (month + 9) % 12;
     let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
     let leap_days = shifted.div_euclid(4) - shifted.div_euclid(100) + shifted.div_euclid(400);
-    // 719,468 days lie between 1 March of the year 0 and the epoch.
+    // There are 719,468 days from 1 March of year 0 to the epoch.
     shifted * 365 + leap_days + day_of_year - 719_468
 }
 
-/// Year, month and day of a count of days since the epoch.
+/// The year, month and day of a number of days since the epoch.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let era = days / 146_097;
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_moments_are_written_as_the_calendar_has_them() {
+    fn known_times_are_formatted_and_parsed() {
         for (seconds, rfc, http) in [
             (0, "1970-01-01T00:00:00.000Z", "Thu, 01 Jan 1970 00:00:00 GMT"),
             (951_782_400, "2000-02-29T00:00:00.000Z", "Tue, 29 Feb 2000 00:00:00 GMT"),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_four_centuries_is_read_as_it_was_written() {
+    fn every_day_of_four_centuries_is_parsed_as_it_was_formatted() {
         for day in 0..146_097 {
             let moment = Duration::from_secs(day * 86_400 + 86_399);
             assert_eq!(parse_rfc3339(&rfc3339(moment)), Some(moment));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_and_fractions_are_read() {
+    fn offsets_and_fractions_are_parsed() {
         let noon = Duration::from_secs(1_775_390_400);
         assert_eq!(parse_rfc3339("2026-04-05T14:00:00+02:00"), Some(noon));
         assert_eq!(parse_rfc3339("2026-04-05t07:30:00-04:30"), Some(noon));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_not_read() {
+    fn invalid_times_are_refused() {
         for text in [
             "",
             "2026",

@@ -1,4 +1,4 @@
-//! Sends responses over the wire, whole or as a fault will have them.
+//! Sends responses, intact or with a fault.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -11,29 +11,29 @@ use crate::faults::{FaultKind, StallPhase};
 use crate::http::Response;
 use crate::state::World;
 
-/// What becomes of the connection.
+/// What happens to the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
     KeepAlive,
     Close,
-    /// Close, once the peer has had the time to read the answer.
+    /// Close after the peer has had time to read the response.
     Linger,
 }
 
-/// Sends a response and nothing else.
+/// Sends a response without faults.
 pub(crate) fn send(mut stream: &TcpStream, response: &Response, keep_alive: bool) -> io::Result<()> {
     let (bytes, _) = response.bytes(keep_alive);
     stream.write_all(&bytes)
 }
 
-/// Sends a response as the fault will have it. `note` is told the status before it goes out, if it does.
+/// Sends a response with a fault. If anything is sent, `record_status` is called first.
 pub(crate) fn deliver(
     world: &World,
     mut stream: &TcpStream,
     mut response: Response,
     fault: Option<&FaultKind>,
     keep_alive: bool,
-    note: impl FnOnce(u16),
+    record_status: impl FnOnce(u16),
 ) -> io::Result<After> {
     let silent = matches!(
         fault,
@@ -43,7 +43,7 @@ pub(crate) fn deliver(
         response.status = 200;
     }
     if !silent {
-        note(response.status);
+        record_status(response.status);
     }
     let Some(fault) = fault else { return finish(stream, &response, keep_alive) };
     let (bytes, head) = response.bytes(keep_alive);
@@ -65,7 +65,7 @@ pub(crate) fn deliver(
             hold(world, stream);
         }
         FaultKind::Delay(duration) => {
-            if world.end.sleep(*duration) {
+            if world.stop.sleep(*duration) {
                 return Ok(After::Close);
             }
             return finish(stream, &response, keep_alive);
@@ -73,7 +73,7 @@ pub(crate) fn deliver(
         FaultKind::Drip { every, bytes: size } => {
             for piece in bytes.chunks((*size).max(1)) {
                 stream.write_all(piece)?;
-                if world.end.sleep(*every) {
+                if world.stop.sleep(*every) {
                     return Ok(After::Close);
                 }
             }
@@ -81,11 +81,11 @@ pub(crate) fn deliver(
         }
         FaultKind::ContentLengthTooLong | FaultKind::ContentLengthTooShort => {
             let length = response.body.len() as u64;
-            let told = match fault {
+            let announced = match fault {
                 FaultKind::ContentLengthTooLong => length + 10,
                 _ => length / 2,
             };
-            stream.write_all(&response.head(told, false))?;
+            stream.write_all(&response.head(announced, false))?;
             stream.write_all(&response.body)?;
         }
         FaultKind::EarlyResponse { close, .. } => {
@@ -122,8 +122,8 @@ fn finish(stream: &TcpStream, response: &Response, keep_alive: bool) -> io::Resu
     Ok(if keep_alive { After::KeepAlive } else { After::Close })
 }
 
-/// Whether a connection that is closed early is closed such that the peer gets the answer.
-pub(crate) fn closes_kindly(fault: Option<&FaultKind>) -> bool {
+/// Whether a connection that is closed with part of the request unread lingers, so that the peer gets the response.
+pub(crate) fn lingers_on_close(fault: Option<&FaultKind>) -> bool {
     !matches!(
         fault,
         Some(
@@ -138,22 +138,22 @@ pub(crate) fn closes_kindly(fault: Option<&FaultKind>) -> bool {
     )
 }
 
-/// Makes the connection end with a reset when it is closed.
+/// Makes closing the connection send a reset.
 pub(crate) fn reset(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
-/// Keeps the connection open, reading nothing, until the peer or the emulator ends it.
+/// Keeps the connection open without reading until the peer closes it or the emulator stops.
 pub(crate) fn hold(world: &World, stream: &TcpStream) {
-    const LOOK_EVERY: Duration = Duration::from_millis(50);
+    const POLL_INTERVAL: Duration = Duration::from_millis(50);
     let _ = stream.set_nonblocking(true);
-    while !world.end.sleep(LOOK_EVERY) {
+    while !world.stop.sleep(POLL_INTERVAL) {
         match stream.peek(&mut [0]) {
             Ok(0) => return,
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
             _ => {}
         }
-        // A peer that went away leaving bytes behind shows itself only by its reset.
+        // If unread bytes are left, a closed peer is noticed only by its reset.
         if !matches!(stream.take_error(), Ok(None)) {
             return;
         }
@@ -162,15 +162,14 @@ pub(crate) fn hold(world: &World, stream: &TcpStream) {
 
 const BLOCK: usize = 1 << 20;
 
-/// A JSON document of exactly so many bytes, or `{}` when that is too few.
+/// Writes a JSON document of exactly this size, or white space if that is too small.
 fn write_oversized(mut stream: impl Write, size: u64) -> io::Result<()> {
     const FRAME: u64 = r#"{"data":""}"#.len() as u64;
-    let Some(filling) = size.checked_sub(FRAME) else {
-        // White space alone is as far from the expected as anything.
+    let Some(padding) = size.checked_sub(FRAME) else {
         return write_repeated(&mut stream, b' ', size);
     };
     stream.write_all(br#"{"data":""#)?;
-    write_repeated(&mut stream, b'x', filling)?;
+    write_repeated(&mut stream, b'x', padding)?;
     stream.write_all(br#""}"#)
 }
 
@@ -184,8 +183,8 @@ fn write_repeated(stream: &mut impl Write, byte: u8, mut count: u64) -> io::Resu
     Ok(())
 }
 
-/// A gzip file of white space. A block of it is compressed once and sent again and again: a full flush leaves nothing
-/// behind that the next block would need.
+/// A gzip file of white space. One block is compressed and sent repeatedly: after a full flush, blocks do not depend on
+/// each other.
 struct Bomb {
     block: Vec<u8>,
     repeated: u64,
@@ -193,7 +192,7 @@ struct Bomb {
 }
 
 impl Bomb {
-    /// Deflate, no flags, no time, no hints, an unknown system.
+    /// Deflate, no flags, no modification time, no hints, unknown operating system.
     const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
     fn new(size: u64) -> io::Result<Bomb> {
@@ -207,7 +206,7 @@ impl Bomb {
         crc.update(rest);
         let mut end = deflate(rest, FlushCompress::Finish)?;
         end.extend_from_slice(&crc.sum().to_le_bytes());
-        // The format holds the length modulo 2^32.
+        // The trailer has the length modulo 2^32.
         end.extend_from_slice(&(size as u32).to_le_bytes());
         Ok(Bomb { block: deflate(&spaces, FlushCompress::Full)?, repeated, end })
     }
@@ -240,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bomb_inflates_to_what_it_promises() {
+    fn a_gzip_bomb_inflates_to_its_size() {
         for size in [0, 1, 1000, BLOCK as u64, 3 * BLOCK as u64 + 7] {
             let bomb = Bomb::new(size).unwrap();
             let mut bytes = Vec::new();

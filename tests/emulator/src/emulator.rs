@@ -16,12 +16,12 @@ use crate::limits::{Limiter, Limits};
 use crate::operations;
 use crate::seed;
 use crate::server::{self, Connections};
-use crate::state::{End, Ledger, ReceivedUpload, Request, Workers, World, lock};
+use crate::state::{ReceivedUpload, Request, RequestLog, StopSignal, Workers, World, lock};
 use crate::store::accounts::Accounts;
 use crate::store::agents::Agents;
+use crate::store::audit_log::AuditLog;
 use crate::store::library::{Library, Target};
 use crate::store::tasks::{Schedule, Tasks};
-use crate::store::trail::Trail;
 
 /// Configures an [`Emulator`] before it starts.
 ///
@@ -142,19 +142,19 @@ impl Builder {
             job_time: self.job_time,
             folder: folder.path().to_owned(),
             accounts: Mutex::new(Accounts::seeded(self.users)),
-            trail: Mutex::new(Trail::new(self.audit_logs, self.users)),
+            audit_log: Mutex::new(AuditLog::new(self.audit_logs, self.users)),
             library: Mutex::new(Library::seeded(self.integration_files)),
             tasks: Mutex::new(Tasks::new()),
             schedule: Mutex::new(Schedule::new(self.max_running_jobs)),
             agents: Mutex::new(Agents::seeded((0..self.agents).map(seed::agent))),
             limiter: Mutex::new(Limiter::new(self.limits)),
             faults: Mutex::new(FaultQueue::default()),
-            ledger: Mutex::new(Ledger::default()),
+            request_log: Mutex::new(RequestLog::default()),
             connections: AtomicU64::new(0),
             old_errors: false.into(),
             first_cursors: Mutex::default(),
             workers: Workers::start()?,
-            end: End::default(),
+            stop: StopSignal::default(),
         });
         let key = world.issue_key(0, "Emulator", &["developer", "admin"]);
         let connections = Arc::new(Connections::default());
@@ -289,9 +289,9 @@ impl Emulator {
         std::fs::write(&stored, content)?;
         let target = Target { parent: None, folders, name };
         let mut library = lock(&self.world.library);
-        if let Some(obstacle) = library.obstacle(&target) {
+        if let Some(conflict) = library.conflict(&target) {
             let _ = std::fs::remove_file(&stored);
-            return Err(invalid(obstacle));
+            return Err(invalid(conflict));
         }
         let file = library.add(target, mime_type, stored, || self.world.fresh_id());
         Ok(StoredFile { id: file.id, file_version_id: file.version, name: file.name })
@@ -323,7 +323,7 @@ impl Emulator {
     #[track_caller]
     pub fn accepted(&self, operation: &str) -> u64 {
         let operation = operations::known_operation(operation);
-        lock(&self.world.ledger).accepted(operation)
+        lock(&self.world.request_log).accepted(operation)
     }
 
     /// Returns the number of requests of an operation that were received, whether or not they were executed.
@@ -335,7 +335,7 @@ impl Emulator {
     #[track_caller]
     pub fn received(&self, operation: &str) -> u64 {
         let operation = operations::known_operation(operation);
-        lock(&self.world.ledger).received(operation)
+        lock(&self.world.request_log).received(operation)
     }
 
     /// Returns the bodies of all executed requests of an operation that had one, oldest first. Uploads have
@@ -348,7 +348,7 @@ impl Emulator {
     #[track_caller]
     pub fn accepted_bodies(&self, operation: &str) -> Vec<Vec<u8>> {
         let operation = operations::known_operation(operation);
-        lock(&self.world.ledger).accepted_bodies(operation)
+        lock(&self.world.request_log).accepted_bodies(operation)
     }
 
     /// Returns the number of TCP connections that were accepted.
@@ -360,13 +360,13 @@ impl Emulator {
     /// Returns the latest 4096 requests, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
-        lock(&self.world.ledger).requests()
+        lock(&self.world.request_log).requests()
     }
 
     /// Returns all files that were uploaded over HTTP, oldest first.
     #[must_use]
     pub fn uploads(&self) -> Vec<ReceivedUpload> {
-        lock(&self.world.ledger).uploads.clone()
+        lock(&self.world.request_log).uploads.clone()
     }
 
     /// Sets whether error bodies have the older format `{"error": message}`, without `code` and `issues`. Defaults to
@@ -400,7 +400,7 @@ fn mime_type(name: &str) -> &'static str {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        self.world.end.announce();
+        self.world.stop.set();
         // The acceptor waits for a connection; this one wakes it.
         let woken = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
         if let (Ok(_), Some(acceptor)) = (woken, self.acceptor.take()) {

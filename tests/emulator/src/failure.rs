@@ -1,16 +1,16 @@
-//! What a request may fail with, as the API says it.
+//! The API's errors.
 
 use serde_json::{Value, json};
 
-/// One finding of the validation: where, and what.
+/// A validation error.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Issue {
-    /// Keys and indexes from the root of the body, or the name of a query parameter.
+    /// The keys and indexes from the root of the body, or the name of a query parameter.
     pub(crate) path: Vec<Value>,
     pub(crate) message: String,
 }
 
-/// A request that was refused.
+/// An error response.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Failure {
     pub(crate) status: u16,
@@ -32,7 +32,7 @@ impl Failure {
         Failure { issues, ..Failure::new(400, "validation_failed", "Validation failed") }
     }
 
-    /// A validation that failed at one place.
+    /// A single validation error.
     pub(crate) fn issue<const N: usize>(path: [&str; N], message: impl Into<String>) -> Failure {
         let path = path.map(Value::from).to_vec();
         Failure::invalid(vec![Issue { path, message: message.into() }])
@@ -54,7 +54,7 @@ impl Failure {
         Failure::new(422, "unprocessable", error)
     }
 
-    /// The code that belongs to a status.
+    /// The code that the API uses with a status.
     pub(crate) fn code_of(status: u16) -> Option<&'static str> {
         Some(match status {
             400 => "bad_request",
@@ -72,7 +72,7 @@ impl Failure {
         })
     }
 
-    /// The body of the answer; the older form knows nothing but `error`.
+    /// The body of the response. The old format has only `error`.
     pub(crate) fn body(&self, old: bool) -> Value {
         let mut body = json!({ "error": self.error });
         if old {

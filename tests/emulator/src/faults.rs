@@ -270,7 +270,7 @@ impl FaultKind {
         matches!(self, FaultKind::ResetAtOnce | FaultKind::Stall(StallPhase::BeforeRead))
     }
 
-    /// Whether the fault applies to a request for this operation (None for an unknown path).
+    /// Whether the fault applies to a request for this operation, or for none.
     pub(crate) fn applies_to(&self, operation: Option<&Operation>, has_cursor: bool) -> bool {
         let name = operation.map_or("", |operation| operation.name);
         let is_list = operation.is_some_and(|operation| operation.filters.is_some());
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn the_control_header_is_read() {
+    fn the_header_is_parsed() {
         for (text, expected) in [
             ("reset-after", FaultKind::ResetAfter),
             (" delay = 250 ", FaultKind::Delay(Duration::from_millis(250))),

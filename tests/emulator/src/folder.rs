@@ -1,4 +1,4 @@
-//! The folder for uploads: made at the start, removed at the end, and swept up by others if nobody was left to do so.
+//! The temporary folder for uploads, and the removal of those that killed processes have left behind.
 
 use std::fs;
 use std::io;
@@ -7,26 +7,26 @@ use std::process;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A folder that goes away when it is dropped.
+/// A folder that is removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn create() -> io::Result<Folder> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        static SWEPT: Once = Once::new();
+        static CLEANED: Once = Once::new();
         let all = std::env::temp_dir();
         let namespace = namespace();
         if let Some(namespace) = namespace {
-            SWEPT.call_once(|| sweep(&all, namespace));
+            CLEANED.call_once(|| clean_up(&all, namespace));
         }
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let path = all.join(format!("{PREFIX}{}-{}-{number}", namespace.unwrap_or(0), process::id()));
             match fs::create_dir(&path) {
-                // Left behind by an earlier process of the same number.
+                // Left behind by an earlier process with the same id.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                made => return made.map(|()| Folder(path)),
+                created => return created.map(|()| Folder(path)),
             }
         }
     }
@@ -42,24 +42,23 @@ impl Drop for Folder {
     }
 }
 
-/// Before the namespace, the process, and a number within it.
+/// Followed by the PID namespace, the process id, and a counter.
 const PREFIX: &str = "nomic-emulator-";
 
-/// Tells apart the systems and containers that number their processes each for itself and may share a folder for
-/// temporary files. None where processes cannot be looked up.
+/// The PID namespace: containers may share a folder for temporary files, but not process ids. None if there is no procfs.
 fn namespace() -> Option<u64> {
     let link = fs::read_link("/proc/self/ns/pid").ok()?;
     link.to_str()?.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok()
 }
 
-/// Removes the folders of emulators that were killed. Those of the living stay, and those of which it cannot be told.
-fn sweep(all: &Path, namespace: u64) {
+/// Removes the folders of emulators that were killed, but not those of running processes or of other namespaces.
+fn clean_up(all: &Path, namespace: u64) {
     for entry in fs::read_dir(all).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let numbers = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).unwrap_or_default().split('-');
         let Ok(numbers) = numbers.map(str::parse).collect::<Result<Vec<u64>, _>>() else { continue };
-        let [place, process, _] = numbers[..] else { continue };
-        if place == namespace && !Path::new("/proc").join(process.to_string()).exists() {
+        let [owner, process, _] = numbers[..] else { continue };
+        if owner == namespace && !Path::new("/proc").join(process.to_string()).exists() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -70,11 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_folders_of_the_dead_are_swept_up() {
+    fn only_folders_of_killed_processes_are_removed() {
         let namespace = namespace().unwrap();
         let all = Folder::create().unwrap();
         let me = process::id();
-        // No process has so high a number.
+        // No process has such a high id.
         let dead = u32::MAX;
         let gone = format!("{PREFIX}{namespace}-{dead}-0");
         let stay = [
@@ -88,12 +87,13 @@ mod tests {
             fs::create_dir(all.path().join(name)).unwrap();
         }
         fs::write(all.path().join(&gone).join("upload"), "x").unwrap();
-        sweep(all.path(), namespace);
+        clean_up(all.path(), namespace);
         let entries = fs::read_dir(all.path()).unwrap();
-        let mut left: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut remaining: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         let mut expected = stay.to_vec();
-        left.sort();
+        remaining.sort();
         expected.sort();
-        assert_eq!(left, expected);
+        assert_eq!(remaining, expected);
     }
 }

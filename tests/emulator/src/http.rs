@@ -1,60 +1,60 @@
-//! HTTP/1.1 on a socket: heads and bodies of requests in, responses out.
+//! HTTP/1.1 over a socket: parses requests and formats responses.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-/// The largest head of a request.
+/// The maximum size of a request head.
 const MAX_HEAD: usize = 64 * 1024;
-/// The most headers of a request.
+/// The maximum number of request headers.
 const MAX_HEADERS: usize = 128;
-/// How much is read from a socket at once.
+/// The size of the read buffer.
 const BUFFER: usize = 64 * 1024;
 
-/// The reading end of a connection.
+/// A connection to a client.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct Connection {
     reader: BufReader<TcpStream>,
-    /// As much of a request's head as was read.
+    /// The part of the request head that was read.
     head: Vec<u8>,
 }
 
-/// Why a head could not be read.
+/// Why a request head could not be read.
 #[derive(Debug)]
-pub(crate) enum BadHead {
-    /// The peer went away, in the middle of it or before.
+pub(crate) enum HeadError {
+    /// The peer closed the connection.
     Closed,
-    /// It is not HTTP, or not as much of it as is served here.
+    /// It is not HTTP, or uses unsupported features.
     Malformed(String),
 }
 
-/// The head of a request.
+/// A request head.
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
     pub(crate) method: String,
-    /// As it came, without a scheme and a host when it had them.
+    /// The path and query as received, without scheme and host.
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
-    /// Whether the peer lets the connection be used again.
+    /// Whether the peer allows the connection to be reused.
     pub(crate) keep_alive: bool,
     framing: Framing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Framing {
-    /// So many bytes are still to come.
+    /// This number of bytes is left.
     Length(u64),
-    /// Chunked: so many bytes of the present chunk are still to come.
+    /// Chunked, with this number of bytes left in the chunk.
     Chunk(u64),
     /// Chunked, before the first chunk.
     FirstChunk,
-    /// All was read.
+    /// Nothing is left.
     Done,
 }
 
-impl Wire {
-    pub(crate) fn new(stream: TcpStream) -> Wire {
-        Wire { reader: BufReader::with_capacity(BUFFER, stream), head: Vec::new() }
+impl Connection {
+    pub(crate) fn new(stream: TcpStream) -> Connection {
+        Connection { reader: BufReader::with_capacity(BUFFER, stream), head: Vec::new() }
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
@@ -62,11 +62,11 @@ impl Wire {
     }
 
     /// Waits for the next request and reads its first line.
-    pub(crate) fn read_first_line(&mut self) -> Result<String, BadHead> {
-        let first = *self.reader.fill_buf().map_err(|_| BadHead::Closed)?.first().ok_or(BadHead::Closed)?;
-        // Whoever speaks TLS or anything else to this port waits for an answer and would wait for ever.
+    pub(crate) fn read_first_line(&mut self) -> Result<String, HeadError> {
+        let first = *self.reader.fill_buf().map_err(|_| HeadError::Closed)?.first().ok_or(HeadError::Closed)?;
+        // A client that speaks TLS or another protocol would otherwise wait forever.
         if !first.is_ascii_alphabetic() && !matches!(first, b'\r' | b'\n') {
-            return Err(BadHead::Malformed("Not an HTTP request".to_owned()));
+            return Err(HeadError::Malformed("Not an HTTP request".to_owned()));
         }
         self.head.clear();
         loop {
@@ -77,41 +77,41 @@ impl Wire {
         }
     }
 
-    /// Reads the rest of the head whose first line was read.
-    pub(crate) fn read_head(&mut self) -> Result<Head, BadHead> {
+    /// Reads the rest of the head after the first line.
+    pub(crate) fn read_head(&mut self) -> Result<Head, HeadError> {
         while !is_blank(self.read_line()?) {}
         Head::parse(&self.head)
     }
 
-    /// The next line of the head.
-    fn read_line(&mut self) -> Result<&[u8], BadHead> {
+    /// Reads the next line of the head.
+    fn read_line(&mut self) -> Result<&[u8], HeadError> {
         let start = self.head.len();
         let mut limited = (&mut self.reader).take((MAX_HEAD - start) as u64);
-        limited.read_until(b'\n', &mut self.head).map_err(|_| BadHead::Closed)?;
+        limited.read_until(b'\n', &mut self.head).map_err(|_| HeadError::Closed)?;
         match &self.head[start..] {
             line if line.ends_with(b"\n") => Ok(line),
-            _ if self.head.len() == MAX_HEAD => Err(BadHead::Malformed("Request head too large".to_owned())),
-            _ => Err(BadHead::Closed),
+            _ if self.head.len() == MAX_HEAD => Err(HeadError::Malformed("Request head too large".to_owned())),
+            _ => Err(HeadError::Closed),
         }
     }
 
-    /// The body that follows this head.
+    /// Returns the body that follows the head.
     pub(crate) fn body<'w>(&'w mut self, head: &Head) -> Body<'w> {
         Body {
-            awaits_word: head.header("expect").is_some_and(|word| word.eq_ignore_ascii_case("100-continue")),
+            expects_continue: head.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")),
             framing: head.framing,
-            wire: self,
+            connection: self,
         }
     }
 
-    /// Reads on and throws away until the peer closes, nothing comes for a while, or it is enough. A connection that is
-    /// closed with bytes unread is reset, and the reset may overtake the answer.
-    pub(crate) fn linger(&mut self, patience: Duration) {
+    /// Discards what the peer is still sending until it closes the connection, pauses for `timeout`, or takes too long.
+    /// Closing a connection with unread bytes resets it, and the peer may then lose the response.
+    pub(crate) fn linger(&mut self, timeout: Duration) {
         let _ = self.stream().shutdown(Shutdown::Write);
-        let _ = self.stream().set_read_timeout(Some(patience));
-        let until = Instant::now() + patience * 6;
-        let mut waste = [0; 16 * 1024];
-        while let Ok(1..) = self.reader.read(&mut waste) {
+        let _ = self.stream().set_read_timeout(Some(timeout));
+        let until = Instant::now() + timeout * 6;
+        let mut discarded = [0; 16 * 1024];
+        while let Ok(1..) = self.reader.read(&mut discarded) {
             if Instant::now() > until {
                 return;
             }
@@ -124,10 +124,11 @@ fn is_blank(line: &[u8]) -> bool {
 }
 
 impl Head {
-    fn parse(bytes: &[u8]) -> Result<Head, BadHead> {
+    fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
-        let malformed = |error: &dyn std::fmt::Display| BadHead::Malformed(format!("Malformed request head: {error}"));
+        let malformed =
+            |error: &dyn std::fmt::Display| HeadError::Malformed(format!("Malformed request head: {error}"));
         request.parse(bytes).map_err(|error| malformed(&error))?;
         let headers: Vec<(String, String)> = request
             .headers
@@ -138,11 +139,11 @@ impl Head {
             let headers = headers.iter();
             headers.filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
         };
-        let says = |name, word: &str| {
-            all(name).flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(word))
+        let has = |name, token: &str| {
+            all(name).flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
         };
         if request.version == Some(1) && all("host").count() != 1 {
-            return Err(malformed(&"HTTP/1.1 asks for exactly one Host"));
+            return Err(malformed(&"HTTP/1.1 requires exactly one Host"));
         }
         let mut lengths = all("content-length");
         let framing = match (lengths.next(), all("transfer-encoding").next()) {
@@ -156,12 +157,12 @@ impl Head {
                 }
             }
             (None, Some(coding)) if coding.eq_ignore_ascii_case("chunked") => Framing::FirstChunk,
-            // Both at once is how requests are smuggled.
-            _ => return Err(malformed(&"unsupported framing of the body")),
+            // Accepting both would allow request smuggling.
+            _ => return Err(malformed(&"unsupported body framing")),
         };
         let keep_alive = match request.version {
-            Some(1) => !says("connection", "close"),
-            _ => says("connection", "keep-alive"),
+            Some(1) => !has("connection", "close"),
+            _ => has("connection", "keep-alive"),
         };
         let target = request.path.unwrap_or_default();
         let target = match target.split_once("://") {
@@ -177,24 +178,24 @@ impl Head {
         })
     }
 
-    /// The values of all headers of this name.
+    /// Returns the values of all headers with this name.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         let headers = self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name));
         headers.map(|(_, value)| value.as_str())
     }
 
-    /// The value of the first header of this name.
+    /// Returns the value of the first header with this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// Whether the body is said to be JSON.
-    pub(crate) fn says_json(&self) -> bool {
+    /// Whether the `Content-Type` is JSON.
+    pub(crate) fn is_json(&self) -> bool {
         let essence = self.header("content-type").and_then(|kind| kind.split(';').next());
         essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
     }
 
-    /// The length of the body, when it was told.
+    /// Returns the length of the body, unless it is chunked.
     pub(crate) fn content_length(&self) -> Option<u64> {
         match self.framing {
             Framing::Length(length) => Some(length),
@@ -204,43 +205,43 @@ impl Head {
     }
 }
 
-/// The body of a request, not read yet.
+/// A request body that is read from the connection.
 #[derive(Debug)]
 pub(crate) struct Body<'w> {
-    wire: &'w mut Wire,
+    connection: &'w mut Connection,
     framing: Framing,
-    awaits_word: bool,
+    expects_continue: bool,
 }
 
 impl Body<'_> {
-    /// Whether nothing more is to come.
+    /// Whether the whole body was read.
     pub(crate) fn is_done(&self) -> bool {
         self.framing == Framing::Done
     }
 
-    /// Whether the peer sends it only after our word that it may, which reading gives.
-    pub(crate) fn awaits_word(&self) -> bool {
-        self.awaits_word
+    /// Whether the peer waits for 100 Continue, which reading sends.
+    pub(crate) fn expects_continue(&self) -> bool {
+        self.expects_continue
     }
 
-    /// Whether the rest is so short that it is cheaper to read it than to close the connection.
-    /// A peer that awaits our word has not sent anything yet and may never do so.
+    /// Whether reading the rest is cheaper than closing the connection. A peer that waits for 100 Continue may never send
+    /// it.
     pub(crate) fn is_nearly_done(&self) -> bool {
         match self.framing {
             Framing::Done => true,
-            Framing::Length(left) => left <= BUFFER as u64 && !self.awaits_word,
+            Framing::Length(left) => left <= BUFFER as u64 && !self.expects_continue,
             _ => false,
         }
     }
 
-    /// Reads all that is left of it, at most so many bytes. None when there is more.
+    /// Reads the rest of the body. None if it is longer than the limit.
     pub(crate) fn read_whole(&mut self, limit: u64) -> io::Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
         self.take(limit + 1).read_to_end(&mut bytes)?;
         Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= limit))
     }
 
-    /// Reads so many bytes of it, or what there is, and throws them away.
+    /// Reads and discards up to this number of bytes.
     pub(crate) fn skip(&mut self, bytes: u64) -> io::Result<u64> {
         io::copy(&mut self.take(bytes), &mut io::sink())
     }
@@ -249,7 +250,7 @@ impl Body<'_> {
         let mut line = self.line()?;
         if self.framing != Framing::FirstChunk {
             if !line.is_empty() {
-                return Err(io::Error::new(ErrorKind::InvalidData, "a chunk is longer than it says"));
+                return Err(io::Error::new(ErrorKind::InvalidData, "a chunk is longer than its size"));
             }
             line = self.line()?;
         }
@@ -267,7 +268,7 @@ impl Body<'_> {
 
     fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
-        (&mut self.wire.reader).take(4096).read_until(b'\n', &mut line)?;
+        (&mut self.connection.reader).take(4096).read_until(b'\n', &mut line)?;
         if line.pop() != Some(b'\n') {
             return Err(ErrorKind::UnexpectedEof.into());
         }
@@ -280,8 +281,8 @@ impl Read for Body<'_> {
         if buffer.is_empty() || self.is_done() {
             return Ok(0);
         }
-        if std::mem::take(&mut self.awaits_word) {
-            self.wire.stream().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        if std::mem::take(&mut self.expects_continue) {
+            self.connection.stream().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         if matches!(self.framing, Framing::FirstChunk | Framing::Chunk(0)) {
             self.next_chunk()?;
@@ -289,10 +290,10 @@ impl Read for Body<'_> {
         let (Framing::Length(left) | Framing::Chunk(left)) = self.framing else {
             return Ok(0);
         };
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let count = self.wire.reader.read(&mut buffer[..most])?;
+        let max = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.connection.reader.read(&mut buffer[..max])?;
         if count == 0 {
-            return Err(io::Error::new(ErrorKind::UnexpectedEof, "the body ended before its length"));
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, "the body is shorter than its length"));
         }
         let left = left - count as u64;
         self.framing = match self.framing {
@@ -304,7 +305,7 @@ impl Read for Body<'_> {
     }
 }
 
-/// A response, ready but for its framing.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -324,11 +325,11 @@ impl Response {
         self
     }
 
-    /// The head, telling this length of body.
+    /// The head, with this `Content-Length`.
     pub(crate) fn head(&self, length: u64, keep_alive: bool) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &self.headers {
-            // A fault may put anything here; it must not be able to end the head.
+            // A fault can set any value, but a line break would end the header.
             let value = value.replace(['\r', '\n'], " ");
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -339,7 +340,7 @@ impl Response {
         head.into_bytes()
     }
 
-    /// Head and body as they go over the wire, and the length of the head.
+    /// The head and body as sent, and the length of the head.
     pub(crate) fn bytes(&self, keep_alive: bool) -> (Vec<u8>, usize) {
         let mut bytes = self.head(self.body.len() as u64, keep_alive);
         let head = bytes.len();
@@ -348,7 +349,7 @@ impl Response {
     }
 }
 
-/// Whether a body follows a head with this status.
+/// Whether responses with this status have a body.
 fn has_content(status: u16) -> bool {
     !matches!(status, 204 | 304)
 }
@@ -386,7 +387,7 @@ fn reason(status: u16) -> &'static str {
     }
 }
 
-/// Decodes `%41` once; what is no escape stays as it is. In a query a plus is a space.
+/// Percent-decodes a text. Invalid escapes stay as they are.
 pub(crate) fn percent_decode(text: &str, plus_is_space: bool) -> String {
     let bytes = text.as_bytes();
     let digit = |at: usize| bytes.get(at).and_then(|byte| (*byte as char).to_digit(16));
@@ -406,7 +407,7 @@ pub(crate) fn percent_decode(text: &str, plus_is_space: bool) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// Encodes all but letters, digits and `-._~`, as in a path segment.
+/// Percent-encodes all bytes except letters, digits and `-._~`.
 pub(crate) fn percent_encode(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
         match byte {
@@ -421,7 +422,7 @@ pub(crate) fn percent_encode(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn head(text: &str) -> Result<Head, BadHead> {
+    fn head(text: &str) -> Result<Head, HeadError> {
         Head::parse(text.as_bytes())
     }
 
@@ -433,13 +434,13 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_target_loses_its_host() {
+    fn scheme_and_host_are_removed_from_the_target() {
         let head = head("GET http://127.0.0.1:80/users?x=1 HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
         assert_eq!(head.target, "/users?x=1");
     }
 
     #[test]
-    fn a_body_framed_in_two_ways_is_refused() {
+    fn ambiguous_or_invalid_body_framing_is_refused() {
         for framing in [
             "Content-Length: 3\r\nTransfer-Encoding: chunked",
             "Content-Length: 3\r\nContent-Length: 4",
@@ -448,12 +449,12 @@ mod tests {
             "Transfer-Encoding: gzip, chunked",
         ] {
             let head = head(&format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n"));
-            assert!(matches!(head, Err(BadHead::Malformed(_))), "{framing}");
+            assert!(matches!(head, Err(HeadError::Malformed(_))), "{framing}");
         }
     }
 
     #[test]
-    fn a_header_cannot_end_the_head() {
+    fn a_header_value_cannot_end_the_head() {
         let response = Response::new(200, "text/plain", Vec::new()).with("Retry-After", "1\r\nX-Evil: 1");
         let head = String::from_utf8(response.head(0, true)).unwrap();
         assert!(head.contains("Retry-After: 1  X-Evil: 1\r\n"), "{head}");

@@ -1,11 +1,11 @@
-//! Ids: fresh ones, seeded ones, and the secrets of API keys.
+//! Ids, random and seeded, and the secrets of API keys.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Moment;
 
-/// What a seeded id belongs to; two kinds never share an id.
+/// What a seeded id identifies. Two kinds never share an id.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     User = 1,
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Integration,
 }
 
-/// Gives out ids that this process has not given out before.
+/// Generates ids that are unique within the process.
 #[derive(Debug)]
 pub(crate) struct Ids {
     next: AtomicU64,
@@ -30,17 +30,17 @@ pub(crate) struct Ids {
 
 impl Ids {
     pub(crate) fn new() -> Ids {
-        // A RandomState is the standard library's only public source of randomness.
+        // RandomState is the standard library's only stable source of randomness.
         Ids { next: AtomicU64::new(0), salt: RandomState::new().build_hasher().finish() }
     }
 
-    /// A fresh id in the form of a UUID of version 7.
+    /// A new id, in the format of a UUID version 7.
     pub(crate) fn fresh(&self, now: Moment) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         uuid_v7(now.as_millis() as u64, number, mix(self.salt ^ number))
     }
 
-    /// A fresh API key.
+    /// A new API key.
     pub(crate) fn secret(&self) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let parts = [1, 2].map(|part| mix(self.salt ^ mix(number << 2 | part)));
@@ -48,12 +48,12 @@ impl Ids {
     }
 }
 
-/// The id of the seeded thing of this kind and number, the same in every run.
+/// The seeded id of this kind and number, the same in every run.
 pub(crate) fn seeded(kind: Kind, number: u64) -> String {
-    // 15 January 2026: all seeded ids seem to be made then, one a millisecond.
-    const MADE: u64 = 1_768_435_200_000;
+    // 15 January 2026. Seeded ids have this time, plus a millisecond per number.
+    const CREATED: u64 = 1_768_435_200_000;
     let kind = kind as u64;
-    uuid_v7(MADE + number, kind << 8 | number & 0xff, mix(kind << 56 ^ number))
+    uuid_v7(CREATED + number, kind << 8 | number & 0xff, mix(kind << 56 ^ number))
 }
 
 fn uuid_v7(millis: u64, middle: u64, random: u64) -> String {
@@ -67,7 +67,7 @@ fn uuid_v7(millis: u64, middle: u64, random: u64) -> String {
     )
 }
 
-/// Whether the text has the form of a UUID, of whatever version and letter case.
+/// Whether the text has the format of a UUID, of any version and in any letter case.
 pub(crate) fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
@@ -76,7 +76,7 @@ pub(crate) fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// Spreads a number over all 64 bits, one to one (the finalizer of SplitMix64).
+/// Hashes a number without collisions (the finalizer of SplitMix64).
 pub(crate) fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_id_is_given_twice() {
+    fn all_ids_are_unique() {
         let ids = Ids::new();
         let now = Duration::from_secs(1_775_390_400);
         let mut seen = HashSet::new();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_is_told_from_other_text() {
+    fn uuids_are_recognized() {
         assert!(is_uuid("019abc12-3456-7890-ABCD-ef1234567890"));
         for text in ["", "chunk-uuid", "019abc12345678900abcdef1234567890000", "019abc12-3456-7890-abcd-ef123456789g"] {
             assert!(!is_uuid(text), "{text}");

@@ -101,80 +101,80 @@ impl Default for Limits {
     }
 }
 
-/// What is said of one request.
+/// The decision on one request.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Verdict {
+pub(crate) struct Decision {
     /// Requests allowed per minute.
     pub(crate) limit: u32,
-    /// Requests that would be allowed right now, after this one.
+    /// Requests that would be allowed immediately after this one.
     pub(crate) remaining: u32,
-    /// When the quota is whole again.
+    /// When the full quota is available again.
     pub(crate) reset: Moment,
-    /// Set when the request is refused: how long until one would be allowed.
+    /// If the request is throttled, the time until one would be allowed.
     pub(crate) wait: Option<Duration>,
 }
 
-/// The state of all quotas.
+/// Enforces the quotas.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limits: Limits,
-    accounts: HashMap<(usize, &'static str), Account>,
+    meters: HashMap<(usize, &'static str), Meter>,
 }
 
-/// One owner's account in one tier. A window counts what was used, a bucket what is left.
+/// The usage of one owner in one tier: of a window the requests used, of a bucket the tokens left.
 #[derive(Debug, Clone, Copy)]
-struct Account {
+struct Meter {
     amount: f64,
     since: Moment,
 }
 
 impl Limiter {
     pub(crate) fn new(limits: Limits) -> Limiter {
-        Limiter { limits, accounts: HashMap::new() }
+        Limiter { limits, meters: HashMap::new() }
     }
 
     pub(crate) fn set_quota(&mut self, tier: &'static str, per_minute: u32) {
         self.limits.quotas.insert(tier, per_minute);
     }
 
-    /// Judges a request and books it when it is allowed. None when there are no limits.
-    pub(crate) fn ask(&mut self, owner: usize, tier: &'static str, now: Moment) -> Option<Verdict> {
-        let (account, verdict) = self.judge(owner, tier, now)?;
-        self.accounts.insert((owner, tier), account);
-        Some(verdict)
+    /// Decides on a request, and counts it if it is allowed. None without limits.
+    pub(crate) fn acquire(&mut self, owner: usize, tier: &'static str, now: Moment) -> Option<Decision> {
+        let (meter, decision) = self.decide(owner, tier, now)?;
+        self.meters.insert((owner, tier), meter);
+        Some(decision)
     }
 
-    /// How the limiter stands, to be told with a refusal that is not its own. Nothing is booked.
-    pub(crate) fn exhausted(&self, owner: usize, tier: &'static str, now: Moment) -> Option<Verdict> {
-        let (_, verdict) = self.judge(owner, tier, now)?;
-        Some(Verdict { remaining: 0, ..verdict })
+    /// The state to report with a 429 that the limiter did not cause. Counts nothing.
+    pub(crate) fn exhausted(&self, owner: usize, tier: &'static str, now: Moment) -> Option<Decision> {
+        let (_, decision) = self.decide(owner, tier, now)?;
+        Some(Decision { remaining: 0, ..decision })
     }
 
-    /// What is to be said of a request, and the account after it.
-    fn judge(&self, owner: usize, tier: &'static str, now: Moment) -> Option<(Account, Verdict)> {
+    /// The decision on a request, and the usage after it.
+    fn decide(&self, owner: usize, tier: &'static str, now: Moment) -> Option<(Meter, Decision)> {
         let model = self.limits.model?;
         let limit = *self.limits.quotas.get(tier)?;
         let minute = Duration::from_secs(60).div_f64(self.limits.speed);
         let fresh = match model {
-            LimitModel::FullBurst => Account { amount: f64::from(limit), since: now },
-            LimitModel::EvenPacing => Account { amount: 1.0, since: now },
-            LimitModel::FixedWindow => Account { amount: 0.0, since: Duration::ZERO },
+            LimitModel::FullBurst => Meter { amount: f64::from(limit), since: now },
+            LimitModel::EvenPacing => Meter { amount: 1.0, since: now },
+            LimitModel::FixedWindow => Meter { amount: 0.0, since: Duration::ZERO },
         };
-        let mut account = self.accounts.get(&(owner, tier)).copied().unwrap_or(fresh);
-        let verdict = match model {
-            LimitModel::FullBurst => account.take_token(f64::from(limit), limit, minute, now),
-            LimitModel::EvenPacing => account.take_token(f64::from(limit.min(1)), limit, minute, now),
-            LimitModel::FixedWindow => account.count_in_window(limit, minute, now),
+        let mut meter = self.meters.get(&(owner, tier)).copied().unwrap_or(fresh);
+        let decision = match model {
+            LimitModel::FullBurst => meter.take_token(f64::from(limit), limit, minute, now),
+            LimitModel::EvenPacing => meter.take_token(f64::from(limit.min(1)), limit, minute, now),
+            LimitModel::FixedWindow => meter.count_in_window(limit, minute, now),
         };
-        Some((account, verdict))
+        Some((meter, decision))
     }
 
-    /// Whether an answer tells how the limiter stands although it is no refusal.
-    pub(crate) fn tells_all(&self) -> bool {
+    /// Whether responses other than a 429 have rate-limit headers.
+    pub(crate) fn sends_headers_on_success(&self) -> bool {
         !self.limits.headers_on_429_only
     }
 
-    /// `Retry-After` as this limiter writes it: whole seconds, or at another speed than 1 a fraction.
+    /// The value of `Retry-After`: whole seconds, or fractions of a second at a speed other than 1.
     pub(crate) fn retry_after(&self, wait: Duration) -> String {
         if self.limits.speed == 1.0 {
             ceil_seconds(wait).max(1).to_string()
@@ -184,9 +184,9 @@ impl Limiter {
     }
 }
 
-impl Account {
-    fn take_token(&mut self, capacity: f64, limit: u32, minute: Duration, now: Moment) -> Verdict {
-        // Rounding must not make a request wait that comes exactly when it was told to.
+impl Meter {
+    fn take_token(&mut self, capacity: f64, limit: u32, minute: Duration, now: Moment) -> Decision {
+        // A request that arrives exactly when it was told to must not be throttled because of rounding.
         const SLACK: f64 = 1e-6;
         let per_second = f64::from(limit) / minute.as_secs_f64();
         let passed = now.saturating_sub(self.since).as_secs_f64();
@@ -199,7 +199,7 @@ impl Account {
         if allowed {
             self.amount = (self.amount - 1.0).max(0.0);
         }
-        Verdict {
+        Decision {
             limit,
             remaining: (self.amount + SLACK) as u32,
             reset: now + time_for(capacity - self.amount),
@@ -207,18 +207,18 @@ impl Account {
         }
     }
 
-    fn count_in_window(&mut self, limit: u32, minute: Duration, now: Moment) -> Verdict {
+    fn count_in_window(&mut self, limit: u32, minute: Duration, now: Moment) -> Decision {
         let number = now.as_nanos() / minute.as_nanos().max(1);
         let start = Duration::from_nanos((number * minute.as_nanos()) as u64);
         if start > self.since {
-            *self = Account { amount: 0.0, since: start };
+            *self = Meter { amount: 0.0, since: start };
         }
         let allowed = self.amount < f64::from(limit);
         if allowed {
             self.amount += 1.0;
         }
         let end = self.since + minute;
-        Verdict {
+        Decision {
             limit,
             remaining: (f64::from(limit) - self.amount).max(0.0) as u32,
             reset: end,
@@ -242,23 +242,23 @@ mod tests {
         START + Duration::from_millis(millis)
     }
 
-    /// (when in ms, allowed, remaining, wait in ms)
+    /// (time in ms, allowed, remaining, wait in ms)
     type Row = (u64, bool, u32, Option<u64>);
 
     fn check(model: LimitModel, speed: f64, quota: u32, rows: &[Row]) {
         let mut limiter = Limiter::new(Limits::documented(model).speed(speed).quota("heavy", quota));
         for &(at, allowed, remaining, wait) in rows {
-            let verdict = limiter.ask(0, "heavy", ms(at)).unwrap();
-            assert_eq!(verdict.wait.is_none(), allowed, "{model:?} at {at}");
-            assert_eq!(verdict.remaining, remaining, "{model:?} at {at}");
-            let rounded = verdict.wait.map(|wait| (wait.as_secs_f64() * 1000.0).round() as u64);
+            let decision = limiter.acquire(0, "heavy", ms(at)).unwrap();
+            assert_eq!(decision.wait.is_none(), allowed, "{model:?} at {at}");
+            assert_eq!(decision.remaining, remaining, "{model:?} at {at}");
+            let rounded = decision.wait.map(|wait| (wait.as_secs_f64() * 1000.0).round() as u64);
             assert_eq!(rounded, wait, "{model:?} at {at}");
-            assert_eq!(verdict.limit, quota);
+            assert_eq!(decision.limit, quota);
         }
     }
 
     #[test]
-    fn a_full_burst_is_spent_at_once_and_fills_evenly() {
+    fn a_full_burst_is_used_at_once_and_refills_evenly() {
         check(
             LimitModel::FullBurst,
             1.0,
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_window_begins_anew_at_the_minute() {
+    fn a_fixed_window_resets_at_the_minute() {
         check(
             LimitModel::FixedWindow,
             1.0,
@@ -322,37 +322,37 @@ mod tests {
         let limits = Limits::documented(LimitModel::FullBurst).quota("heavy", 1).quota("write", 1);
         let mut limiter = Limiter::new(limits);
         for (owner, tier) in [(0, "heavy"), (1, "heavy"), (0, "write")] {
-            assert_eq!(limiter.ask(owner, tier, START).unwrap().wait, None);
-            assert!(limiter.ask(owner, tier, START).unwrap().wait.is_some());
+            assert_eq!(limiter.acquire(owner, tier, START).unwrap().wait, None);
+            assert!(limiter.acquire(owner, tier, START).unwrap().wait.is_some());
         }
     }
 
     #[test]
-    fn a_quota_cut_while_running_holds_at_once() {
+    fn a_changed_quota_applies_at_once() {
         let mut limiter = Limiter::new(Limits::documented(LimitModel::FullBurst));
-        assert_eq!(limiter.ask(0, "heavy", START).unwrap().remaining, 29);
+        assert_eq!(limiter.acquire(0, "heavy", START).unwrap().remaining, 29);
         limiter.set_quota("heavy", 10);
-        let verdict = limiter.ask(0, "heavy", START).unwrap();
-        assert_eq!((verdict.limit, verdict.remaining), (10, 9));
+        let decision = limiter.acquire(0, "heavy", START).unwrap();
+        assert_eq!((decision.limit, decision.remaining), (10, 9));
     }
 
     #[test]
-    fn a_quota_of_nothing_allows_nothing() {
+    fn a_quota_of_zero_allows_no_request() {
         for model in [LimitModel::FullBurst, LimitModel::EvenPacing, LimitModel::FixedWindow] {
             let mut limiter = Limiter::new(Limits::documented(model).quota("heavy", 0));
             for at in [0, 100_000] {
-                assert!(limiter.ask(0, "heavy", ms(at)).unwrap().wait.is_some(), "{model:?}");
+                assert!(limiter.acquire(0, "heavy", ms(at)).unwrap().wait.is_some(), "{model:?}");
             }
         }
     }
 
     #[test]
-    fn off_means_no_verdict() {
-        assert_eq!(Limiter::new(Limits::off()).ask(0, "heavy", START), None);
+    fn there_is_no_decision_without_limits() {
+        assert_eq!(Limiter::new(Limits::off()).acquire(0, "heavy", START), None);
     }
 
     #[test]
-    fn retry_after_is_whole_at_real_speed_and_fractional_else() {
+    fn retry_after_is_in_whole_seconds_in_real_time_only() {
         let real = Limiter::new(Limits::documented(LimitModel::FullBurst));
         assert_eq!(real.retry_after(Duration::from_millis(1)), "1");
         assert_eq!(real.retry_after(Duration::from_millis(2001)), "3");

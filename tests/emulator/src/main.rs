@@ -1,4 +1,4 @@
-//! The emulator by hand: prints where it is and a key for it, and serves until it is killed.
+//! The command-line program: prints the base URL and an API key, and serves until it is killed.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ Usage: nomic-emulator [OPTIONS]
   --keys N                print N more API keys with all scopes, of other users
   --scopes LIST           print one more API key with only these scopes, such as
                           developer:files,admin:users:read
-  --limits MODEL          rate limits: off, burst, even or window [default: burst];
+  --limits MODEL          rate limits: off, burst, even or page [default: burst];
                           append ,speed=60 to run them 60 times as fast, or
                           ,headers=429 to send rate-limit headers with a 429 only
   --users N               number of users [default: 25]
@@ -56,14 +56,14 @@ fn main() -> ExitCode {
         Err(error) => return fail(&format!("cannot start: {error}"), 1),
     };
     emulator.set_old_errors(options.old_errors);
-    let _ = introduce(&mut out, &emulator, &options);
+    let _ = print_keys(&mut out, &emulator, &options);
     drop(out);
     loop {
         std::thread::park();
     }
 }
 
-fn introduce(out: &mut impl Write, emulator: &Emulator, options: &Options) -> io::Result<()> {
+fn print_keys(out: &mut impl Write, emulator: &Emulator, options: &Options) -> io::Result<()> {
     writeln!(out, "export NOMIC_BASE_URL={}", emulator.url())?;
     writeln!(out, "export NOMIC_API_KEY={}", emulator.key())?;
     for number in 1..=options.keys {
@@ -135,8 +135,8 @@ fn limits(value: &str) -> Result<Limits, String> {
         Some("off") => Limits::off(),
         Some("burst") => Limits::documented(LimitModel::FullBurst),
         Some("even") => Limits::documented(LimitModel::EvenPacing),
-        Some("window") => Limits::documented(LimitModel::FixedWindow),
-        _ => return Err(format!("--limits {value}: expected off, burst, even or window")),
+        Some("page") => Limits::documented(LimitModel::FixedWindow),
+        _ => return Err(format!("--limits {value}: expected off, burst, even or page")),
     };
     parts.try_fold(limits, |limits, part| match part.strip_prefix("speed=").map(str::parse::<f64>) {
         Some(Ok(speed)) if speed.is_finite() && speed > 0.0 => Ok(limits.speed(speed)),
@@ -168,7 +168,7 @@ mod tests {
             vec![],
             vec!["--help"],
             vec!["--port", "4010", "--keys=2", "--limits", "burst,speed=60"],
-            vec!["--limits=window,speed=10,headers=429"],
+            vec!["--limits=page,speed=10,headers=429"],
             vec!["--scopes", "developer:files, admin", "--old-errors"],
             vec!["--users", "10000", "--audit-logs", "100000", "--api-version", "future", "--job-time", "0"],
         ] {

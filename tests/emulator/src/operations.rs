@@ -1,4 +1,4 @@
-//! The table of all operations: which request leads where, what it costs, and what it needs.
+//! The operations of the API: method, path, rate-limit tier, scope and handler of each.
 
 use crate::api::{Handler, Handler::*};
 use crate::api::{agents, analytics, api_keys, audit_logs, codes, extract, files, parse, projects, users, workflows};
@@ -25,18 +25,18 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Whether this may stand in the query.
+    /// Whether the operation has this query parameter.
     fn takes(&self, parameter: &str) -> bool {
         self.filters.is_some_and(|filters| ["limit", "cursor"].contains(&parameter) || filters.contains(&parameter))
     }
 
-    /// Refuses a query with parameters that the operation does not take, or has twice.
+    /// Refuses unknown and repeated query parameters.
     pub(crate) fn check_query(&self, query: &[(String, String)]) -> Result<(), Failure> {
         let mut issues = Vec::new();
-        for (place, (name, _)) in query.iter().enumerate() {
+        for (index, (name, _)) in query.iter().enumerate() {
             let message = if !self.takes(name) {
                 "Unknown query parameter"
-            } else if query[..place].iter().any(|(before, _)| before == name) {
+            } else if query[..index].iter().any(|(before, _)| before == name) {
                 "Expected at most once"
             } else {
                 continue;
@@ -150,12 +150,12 @@ fn edit_distance(left: &str, right: &str) -> usize {
     row[right.len()]
 }
 
-/// Where a request leads.
+/// The operation for a method and a path.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// To this operation, with these values in its path.
+    /// An operation, and the values of its path parameters.
     Operation(&'static Operation, Vec<String>),
-    /// The path is known, with these methods only.
+    /// The path exists, but only with these methods.
     WrongMethod(Vec<&'static str>),
     Nothing,
 }
@@ -169,7 +169,7 @@ impl Found {
     }
 }
 
-/// Finds the operation for a method and a target, below `/api/v0` or the root.
+/// Finds the operation for a method and a target, under `/api/v0` or `/`.
 pub(crate) fn find(method: &str, target: &str) -> Found {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     let path = match path.strip_prefix("/api/v0") {
@@ -204,7 +204,7 @@ fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
     segments.next().is_none().then_some(values)
 }
 
-/// The parameters of the query, decoded.
+/// The decoded query parameters.
 pub(crate) fn query(target: &str) -> Vec<(String, String)> {
     let Some((_, query)) = target.split_once('?') else { return Vec::new() };
     let query = query.split('#').next().unwrap_or_default();
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_lead_to_operations_under_both_prefixes() {
+    fn operations_are_found_under_both_prefixes() {
         for (method, target, expected) in [
             ("GET", "/users", "list_users "),
             ("GET", "/api/v0/users?limit=1", "list_users "),

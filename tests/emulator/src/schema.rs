@@ -1,16 +1,16 @@
-//! Tells a JSON Schema from what somebody took for one.
+//! Detects objects that are not a JSON Schema, such as `{"permitNumber": "string"}`.
 
 use serde_json::{Value, json};
 
 const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "object", "array", "null"];
-/// A schema that is not empty has one of these.
+/// A schema that is not empty has at least one of these.
 const KEYWORDS: [&str; 10] =
     ["type", "properties", "items", "$ref", "enum", "const", "anyOf", "oneOf", "allOf", "required"];
-/// A schema within another may have one of these alone: it says what is wanted, though not its type.
-const NOTES: [&str; 3] = ["description", "title", "format"];
+/// A nested schema may have only one of these: it describes the value, but not its type.
+const ANNOTATIONS: [&str; 3] = ["description", "title", "format"];
 
-/// Why this is no JSON Schema, if it is none.
-pub(crate) fn complaint(schema: &Value) -> Option<String> {
+/// Returns why a value is not a JSON Schema, if it is not.
+pub(crate) fn error(schema: &Value) -> Option<String> {
     check(schema, "schema").err()
 }
 
@@ -24,11 +24,11 @@ fn check(schema: &Value, path: &str) -> Result<(), String> {
     };
     let has_one_of = |words: &[&str]| words.iter().any(|word| fields.contains_key(*word));
     let is_inner = path != "schema";
-    if !(fields.is_empty() || has_one_of(&KEYWORDS) || is_inner && has_one_of(&NOTES)) {
+    if !(fields.is_empty() || has_one_of(&KEYWORDS) || is_inner && has_one_of(&ANNOTATIONS)) {
         let wanted = fields.keys().map(|name| (name.clone(), json!({ "type": "string" })));
         let example = json!({ "type": "object", "properties": Value::Object(wanted.collect()) });
         let keywords = KEYWORDS.join(", ");
-        return Err(format!("{path}: not a JSON Schema, for it has none of {keywords}; perhaps {example} was meant"));
+        return Err(format!("{path}: not a JSON Schema: it has none of {keywords}; did you mean {example}?"));
     }
     for kind in fields.get("type").into_iter().flat_map(one_or_many) {
         if !kind.as_str().is_some_and(|kind| TYPES.contains(&kind)) {
@@ -45,7 +45,7 @@ fn check(schema: &Value, path: &str) -> Result<(), String> {
         let inner = value.as_array().ok_or_else(|| format!("{path}.{key}: expected an array of schemas"))?;
         inner.iter().try_for_each(|schema| check(schema, &format!("{path}.{key}")))?;
     }
-    // Earlier drafts had a schema for each place of an array here.
+    // In earlier drafts, this could be an array with a schema for each index.
     let mut items = fields.get("items").into_iter().flat_map(one_or_many);
     items.try_for_each(|schema| check(schema, &format!("{path}.items")))
 }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schemas_are_told_from_what_only_looks_like_one() {
+    fn schemas_are_told_from_objects_that_only_look_like_one() {
         for schema in [
             json!({}),
             json!({ "type": "object" }),
@@ -69,10 +69,10 @@ mod tests {
             json!({ "$defs": { "Id": { "enum": ["a"] } }, "$ref": "#/$defs/Id" }),
             json!({ "type": "array", "items": { "anyOf": [{ "type": "null" }, { "const": 1 }] } }),
         ] {
-            assert_eq!(complaint(&schema), None, "{schema}");
+            assert_eq!(error(&schema), None, "{schema}");
         }
         for (schema, message) in [
-            (json!({ "permitNumber": "string" }), r#"perhaps {"properties":{"permitNumber":{"type":"string"}}"#),
+            (json!({ "permitNumber": "string" }), r#"did you mean {"properties":{"permitNumber":{"type":"string"}}"#),
             (json!({ "description": "A permit" }), "schema: not a JSON Schema"),
             (json!({ "type": "text" }), r#"schema.type: expected one of string, number"#),
             (json!({ "type": ["string", 7] }), "received 7"),
@@ -84,8 +84,8 @@ mod tests {
             (json!({ "anyOf": { "type": "null" } }), "schema.anyOf: expected an array of schemas"),
             (json!({ "$defs": { "A": { "b": 1 } }, "$ref": "#/$defs/A" }), "schema.$defs.A: not a JSON Schema"),
         ] {
-            let complaint = complaint(&schema).unwrap();
-            assert!(complaint.contains(message), "{complaint} should say {message}");
+            let error = error(&schema).unwrap();
+            assert!(error.contains(message), "{error} should say {message}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is there from the beginning: people, keys, an audit trail, files, agents, workflows, projects. The same in every run.
+//! Seed data: users, keys, audit log entries, files, agents, workflows and projects. The same in every run.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::clock::Moment;
 use crate::ids::{self, Kind, mix};
 use crate::store::accounts::{ApiKey, User};
 use crate::store::agents::{Agent, Artifact, Message, State};
+use crate::store::audit_log::{Entity, Entry};
 use crate::store::library::File;
-use crate::store::trail::{Entry, Party};
 
-/// 1 June 2025: no seeded thing is younger.
+/// 1 June 2025: nothing seeded is newer.
 const NEWEST: Moment = Duration::from_secs(1_748_736_000);
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -24,7 +24,7 @@ const LAST_NAMES: [&str; 12] = [
     "O'Brien",
 ];
 
-/// A user; the first is Alice Johnson, an admin.
+/// A user. The first is Alice Johnson, an admin.
 pub(crate) fn user(number: usize) -> User {
     let first = FIRST_NAMES[number % FIRST_NAMES.len()];
     let last = LAST_NAMES[number % LAST_NAMES.len()];
@@ -45,13 +45,13 @@ pub(crate) fn user(number: usize) -> User {
         disabled: None,
         last_active: (number % 7 != 6).then(|| NEWEST - HOUR * (random % 500) as u32),
         sessions: random % 3,
-        // The fifth of every eight has spent all that it may.
+        // The fifth of every eight has reached the spend limit.
         usage_cents: if number % 8 == 4 { 2000 + random % 500 } else { random % 1900 },
         cap_cents,
     }
 }
 
-/// The keys that a user has from the beginning. Their secrets are not known to anyone.
+/// The API keys of a user. Nobody knows their secrets.
 pub(crate) fn api_keys(owner: usize) -> impl Iterator<Item = ApiKey> {
     const NAMES: [(&str, &[&str]); 3] = [
         ("CI/CD Pipeline", &["developer:parse", "developer:files"]),
@@ -87,7 +87,7 @@ const ACTIONS: [&str; 8] = [
     "user.enabled",
 ];
 
-/// When the seeded audit entry of this number, of so many, occurred.
+/// The time of an audit log entry, given its number and their count.
 pub(crate) fn audit_moment(number: u64, of: u64) -> Moment {
     NEWEST - Duration::from_secs(90) * u32::try_from(of - number).unwrap_or(u32::MAX)
 }
@@ -96,45 +96,47 @@ pub(crate) fn audit_action(number: u64) -> &'static str {
     ACTIONS[(number % ACTIONS.len() as u64) as usize]
 }
 
-/// The seeded audit entry of this number, of so many, in an organization of so many users.
+/// An audit log entry, given its number, their count, and the number of users.
 pub(crate) fn audit_entry(number: u64, of: u64, users: u64) -> Entry {
     let action = audit_action(number);
     let random = mix(number);
-    let person = |number: u64| {
+    let seeded_user = |number: u64| {
         let user = user((number % users) as usize);
-        Party { id: user.id, kind: "user", name: Some(user.name) }
+        Entity { id: user.id, kind: "user", name: Some(user.name) }
     };
     let (target, metadata) = match action {
-        "user.disabled" => (person(random >> 8), json!({ "reason": "Left the company", "revokedApiKeys": random % 3 })),
-        "user.enabled" => (person(random >> 8), json!({})),
+        "user.disabled" => {
+            (seeded_user(random >> 8), json!({ "reason": "Left the company", "revokedApiKeys": random % 3 }))
+        }
+        "user.enabled" => (seeded_user(random >> 8), json!({})),
         "api_key.revoked" => {
             let id = ids::seeded(Kind::ApiKey, random % 1000);
-            (Party { id, kind: "api_key", name: Some("Old laptop".to_owned()) }, json!({}))
+            (Entity { id, kind: "api_key", name: Some("Old laptop".to_owned()) }, json!({}))
         }
         "file.uploaded" => {
             let file = file((random % 1000) as usize);
-            (Party { id: file.id, kind: "file", name: Some(file.name) }, json!({ "size": random % 9_000_000 }))
+            (Entity { id: file.id, kind: "file", name: Some(file.name) }, json!({ "size": random % 9_000_000 }))
         }
         "agent.launched" => {
-            (Party { id: ids::seeded(Kind::Agent, random % 1000), kind: "agent", name: None }, json!({}))
+            (Entity { id: ids::seeded(Kind::Agent, random % 1000), kind: "agent", name: None }, json!({}))
         }
         _ => {
             let id = ids::seeded(Kind::FileVersion, random % 1000);
-            (Party { id, kind: "file_version", name: None }, json!({}))
+            (Entity { id, kind: "file_version", name: None }, json!({}))
         }
     };
     Entry {
         id: ids::seeded(Kind::AuditEntry, number),
         action,
         occurred: audit_moment(number, of),
-        actor: person(random),
+        actor: seeded_user(random),
         targets: vec![target],
         user_agent: (!number.is_multiple_of(5)).then(|| "curl/8.5.0".to_owned()),
         metadata,
     }
 }
 
-/// The integration that all seeded files come from.
+/// The integration that all seeded files belong to.
 pub(crate) fn integration() -> String {
     ids::seeded(Kind::Integration, 0)
 }
@@ -193,9 +195,9 @@ pub(crate) struct Workflow {
     pub(crate) description: &'static str,
     /// The names of its file input slots.
     pub(crate) inputs: &'static [&'static str],
-    /// What the agent does when it is not told anything else.
+    /// The default prompt.
     pub(crate) prompt: &'static str,
-    /// Whether its agents wait for a tool in between.
+    /// Whether its agents wait for a tool while they run.
     pub(crate) awaits_tool: bool,
 }
 
@@ -232,7 +234,7 @@ pub(crate) static WORKFLOWS: [Workflow; 3] = [
     },
 ];
 
-/// Id and name of each project.
+/// The id and name of each project.
 pub(crate) fn projects() -> [(String, &'static str); 2] {
     [(0, "Project Alpha"), (1, "Harbour Tower")].map(|(number, name)| (ids::seeded(Kind::Project, number), name))
 }
@@ -244,14 +246,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_users_share_an_address() {
+    fn all_users_have_different_addresses() {
         let emails: HashSet<String> = (0..10_000).map(|number| user(number).email).collect();
         assert_eq!(emails.len(), 10_000);
         assert_eq!(user(0).email, "alice@example.com");
     }
 
     #[test]
-    fn audit_entries_are_older_the_smaller_their_number() {
+    fn audit_log_entries_are_in_chronological_order() {
         let moments: Vec<Moment> = (0..1000).map(|number| audit_moment(number, 1000)).collect();
         assert!(moments.is_sorted_by(|older, newer| older < newer));
     }

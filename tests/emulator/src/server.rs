@@ -1,4 +1,4 @@
-//! The server: accepts connections and leads each request from its head to its answer.
+//! The server: accepts connections and handles each request, from its head to the response.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,30 +10,30 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::api::{Answer, Call, Handler, Twist};
+use crate::api::{ApiResponse, Call, Handler, Overrides};
 use crate::api_version::{self, ApiVersion};
 use crate::auth;
 use crate::clock::http_date;
 use crate::delivery::{self, After};
 use crate::failure::Failure;
 use crate::faults::{CannedResponse, FaultKind, StallPhase};
-use crate::http::{BadHead, Body, Head, Response, Wire};
-use crate::limits::{Verdict, ceil_seconds};
+use crate::http::{Body, Connection, Head, HeadError, Response};
+use crate::limits::{Decision, ceil_seconds};
 use crate::operations::{self, Found, Operation};
 use crate::state::{Request, World, lock};
-use crate::store::tasks::Fate;
+use crate::store::tasks::JobFault;
 use crate::upload;
 
-/// The header by which a request asks for a fault.
-const CONTROL_HEADER: &str = "x-emulator-fault";
+/// The header with which a request injects a fault into itself.
+const FAULT_HEADER: &str = "x-emulator-fault";
 /// The largest body that is not an upload.
 const MAX_BODY: u64 = 64 * 1024 * 1024;
-/// The largest body that is kept in the record of requests.
-const MAX_KEPT_BODY: u64 = 64 * 1024;
-/// How long a closing connection waits for a peer that still sends.
-const LINGER: Duration = Duration::from_secs(5);
+/// The largest body that is recorded.
+const MAX_RECORDED_BODY: u64 = 64 * 1024;
+/// How long a connection that is being closed waits for a peer that is still sending.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The open connections, so that they can be closed at the end.
+/// The open connections, to close them when the emulator stops.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     open: Mutex<HashMap<u64, TcpStream>>,
@@ -41,19 +41,19 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Closes all, and waits a moment for their threads to be done.
+    /// Closes all connections, and gives their threads time to end.
     pub(crate) fn close_all(&self) {
         let open = lock(&self.open);
         for stream in open.values() {
             let _ = stream.shutdown(Shutdown::Both);
         }
-        let patience = Duration::from_secs(2);
-        let waited = self.closed.wait_timeout_while(open, patience, |open| !open.is_empty());
+        let timeout = Duration::from_secs(2);
+        let waited = self.closed.wait_timeout_while(open, timeout, |open| !open.is_empty());
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-/// Takes a connection from the list when its thread ends, however it ends.
+/// Removes a connection from the list when its thread ends, even by a panic.
 struct Registration {
     connections: Arc<Connections>,
     number: u64,
@@ -66,23 +66,23 @@ impl Drop for Registration {
     }
 }
 
-/// Accepts connections until the end.
+/// Accepts connections until the emulator stops.
 pub(crate) fn accept(world: &Arc<World>, listener: &TcpListener, connections: &Arc<Connections>) {
     for stream in listener.incoming() {
-        if world.end.is_reached() {
+        if world.stop.is_set() {
             return;
         }
-        // An accept fails for one peer, or for want of descriptors, which other connections will give back.
+        // Either this peer is gone, or there are no file descriptors until other connections are closed.
         let Ok(stream) = stream else {
-            world.end.sleep(Duration::from_millis(10));
+            world.stop.sleep(Duration::from_millis(10));
             continue;
         };
         let number = world.connections.fetch_add(1, Ordering::Relaxed);
-        let Ok(twin) = stream.try_clone() else { continue };
-        lock(&connections.open).insert(number, twin);
+        let Ok(clone) = stream.try_clone() else { continue };
+        lock(&connections.open).insert(number, clone);
         let registration = Registration { connections: Arc::clone(connections), number };
         let world = Arc::clone(world);
-        // Without a thread the closure is dropped, and the connection with it.
+        // If no thread can be spawned, the closure is dropped, which closes the connection.
         let _ = thread::Builder::new().name(format!("emulator-connection-{number}")).spawn(move || {
             let _registration = registration;
             serve(&world, stream);
@@ -92,32 +92,32 @@ pub(crate) fn accept(world: &Arc<World>, listener: &TcpListener, connections: &A
 
 fn serve(world: &Arc<World>, stream: TcpStream) {
     let _ = stream.set_nodelay(true);
-    let mut wire = Wire::new(stream);
+    let mut connection = Connection::new(stream);
     loop {
-        // Faults may be asked for while the connection is idle: they are looked at when a request begins to come.
-        let head = match wire.read_first_line() {
-            Ok(line) if strikes_unread(world, &wire, &line) => return,
-            begun => begun.and_then(|_| wire.read_head()),
+        // Faults can be injected while the connection is idle, so the queue is read when a request arrives.
+        let head = match connection.read_first_line() {
+            Ok(line) if apply_unread_fault(world, &connection, &line) => return,
+            first_line => first_line.and_then(|_| connection.read_head()),
         };
         let after = match head {
-            Ok(head) => exchange(world, &mut wire, &head).unwrap_or(After::Close),
-            Err(BadHead::Closed) => return,
-            Err(BadHead::Malformed(error)) => {
+            Ok(head) => exchange(world, &mut connection, &head).unwrap_or(After::Close),
+            Err(HeadError::Closed) => return,
+            Err(HeadError::Malformed(error)) => {
                 let failure = Failure::bad_request(error);
-                let response = render(world, None, None, Acted::failed(failure));
-                delivery::send(wire.stream(), &response, false).map_or(After::Close, |()| After::Linger)
+                let response = render(world, None, None, Outcome::failed(failure));
+                delivery::send(connection.stream(), &response, false).map_or(After::Close, |()| After::Linger)
             }
         };
         match after {
             After::KeepAlive => {}
             After::Close => return,
-            After::Linger => return wire.linger(LINGER),
+            After::Linger => return connection.linger(LINGER_TIMEOUT),
         }
     }
 }
 
-/// Lets a fault strike that leaves the request unread, but for its first line. Whether there was one.
-fn strikes_unread(world: &World, wire: &Wire, line: &str) -> bool {
+/// Applies a fault that leaves the request unread, except for its first line. Returns whether there was one.
+fn apply_unread_fault(world: &World, connection: &Connection, line: &str) -> bool {
     let mut words = line.split_whitespace();
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let operation = operations::find(method, target).operation();
@@ -125,21 +125,21 @@ fn strikes_unread(world: &World, wire: &Wire, line: &str) -> bool {
     match kind {
         None => false,
         Some(FaultKind::Stall(_)) => {
-            delivery::hold(world, wire.stream());
+            delivery::hold(world, connection.stream());
             true
         }
         Some(_) => {
-            delivery::reset(wire.stream());
+            delivery::reset(connection.stream());
             true
         }
     }
 }
 
-/// One request and its answer.
-fn exchange(world: &Arc<World>, wire: &mut Wire, head: &Head) -> io::Result<After> {
+/// Handles one request.
+fn exchange(world: &Arc<World>, connection: &mut Connection, head: &Head) -> io::Result<After> {
     let found = operations::find(&head.method, &head.target);
     let operation = found.operation();
-    let number = lock(&world.ledger).receive(Request {
+    let number = lock(&world.request_log).receive(Request {
         method: head.method.clone(),
         target: head.target.clone(),
         operation: operation.map(|operation| operation.name),
@@ -149,64 +149,68 @@ fn exchange(world: &Arc<World>, wire: &mut Wire, head: &Head) -> io::Result<Afte
     });
     let query = operations::query(&head.target);
     let has_cursor = query.iter().any(|(name, _)| name == "cursor");
-    let fault = match fault_of(world, head, operation, has_cursor) {
+    let fault = match select_fault(world, head, operation, has_cursor) {
         Ok(fault) => fault,
         Err(error) => {
-            let acted = Acted::failed(Failure::bad_request(format!("X-Emulator-Fault: {error}")));
-            let response = render(world, operation, None, acted);
-            delivery::send(wire.stream(), &response, false)?;
+            let outcome = Outcome::failed(Failure::bad_request(format!("X-Emulator-Fault: {error}")));
+            let response = render(world, operation, None, outcome);
+            delivery::send(connection.stream(), &response, false)?;
             return Ok(After::Linger);
         }
     };
 
-    let mut body = wire.body(head);
-    let acted = match &fault {
+    let mut body = connection.body(head);
+    let outcome = match &fault {
         Some(FaultKind::ResetAtOnce) => {
-            delivery::reset(wire.stream());
+            delivery::reset(connection.stream());
             return Ok(After::Close);
         }
         Some(FaultKind::Stall(StallPhase::BeforeRead)) => {
-            delivery::hold(world, wire.stream());
+            delivery::hold(world, connection.stream());
             return Ok(After::Close);
         }
         Some(FaultKind::EarlyResponse { after_bytes, .. }) => {
             body.skip(*after_bytes)?;
             None
         }
-        // Whoever asks before sending the body hears that it is not wanted.
-        Some(kind) if acts_not(kind) && body.awaits_word() => None,
-        Some(kind) if acts_not(kind) => {
-            if let Some(bytes) = body.read_whole(MAX_KEPT_BODY)? {
-                keep_body(world, head, number, &bytes);
+        // A client that waits for 100 Continue gets the final response instead.
+        Some(kind) if skips_execution(kind) && body.expects_continue() => None,
+        Some(kind) if skips_execution(kind) => {
+            if let Some(bytes) = body.read_whole(MAX_RECORDED_BODY)? {
+                record_body(world, head, number, &bytes);
             }
             body.skip(u64::MAX)?;
             None
         }
-        _ => Some(act(world, head, found, query, &mut body, fault.as_ref(), number)?),
+        _ => Some(execute(world, head, found, query, &mut body, fault.as_ref(), number)?),
     };
-    // The rest of a body that nobody wants is read when that is cheaper than a new connection.
+    // Discarding a short rest of the body is cheaper than a new connection.
     let body_read = body.is_done() || body.is_nearly_done() && body.skip(u64::MAX).is_ok();
     let keep_alive = head.keep_alive && body_read;
-    let response = match acted {
-        Some(acted) => render(world, operation, fault.as_ref(), acted),
-        None => instead(world, head, operation, fault.as_ref()),
+    let response = match outcome {
+        Some(outcome) => render(world, operation, fault.as_ref(), outcome),
+        None => unexecuted(world, head, operation, fault.as_ref()),
     };
-    let sent = delivery::deliver(world, wire.stream(), response, fault.as_ref(), keep_alive, |status| {
-        lock(&world.ledger).amend(number, |request| request.status = Some(status));
+    let sent = delivery::deliver(world, connection.stream(), response, fault.as_ref(), keep_alive, |status| {
+        lock(&world.request_log).amend(number, |request| request.status = Some(status));
     })?;
-    Ok(if sent == After::Close && !body_read && delivery::closes_kindly(fault.as_ref()) { After::Linger } else { sent })
+    Ok(if sent == After::Close && !body_read && delivery::lingers_on_close(fault.as_ref()) {
+        After::Linger
+    } else {
+        sent
+    })
 }
 
-/// The fault that befalls a request whose head was read: the one that it asks for itself, or the next in the queue.
-fn fault_of(
+/// The fault for a request whose head was read: the one of its own header, or else the next in the queue.
+fn select_fault(
     world: &World,
     head: &Head,
     operation: Option<&Operation>,
     has_cursor: bool,
 ) -> Result<Option<FaultKind>, String> {
-    let mut asked_for = head.all(CONTROL_HEADER);
-    let Some(text) = asked_for.next() else { return Ok(lock(&world.faults).take_read(operation, has_cursor)) };
-    if asked_for.next().is_some() {
+    let mut values = head.all(FAULT_HEADER);
+    let Some(text) = values.next() else { return Ok(lock(&world.faults).take_read(operation, has_cursor)) };
+    if values.next().is_some() {
         return Err("expected once".to_owned());
     }
     let kind = FaultKind::from_header(text)?;
@@ -217,8 +221,8 @@ fn fault_of(
     }
 }
 
-/// Whether the fault keeps the request from being acted on.
-fn acts_not(kind: &FaultKind) -> bool {
+/// Whether the fault prevents the execution of the request.
+fn skips_execution(kind: &FaultKind) -> bool {
     matches!(
         kind,
         FaultKind::ResetBefore
@@ -230,12 +234,12 @@ fn acts_not(kind: &FaultKind) -> bool {
     )
 }
 
-/// The answer to a request that a fault kept from being acted on.
-fn instead(world: &World, head: &Head, operation: Option<&Operation>, fault: Option<&FaultKind>) -> Response {
+/// The response to a request that a fault prevents from being executed.
+fn unexecuted(world: &World, head: &Head, operation: Option<&Operation>, fault: Option<&FaultKind>) -> Response {
     let api = |status: u16, code: Option<&str>, error: &str| {
         let code = code.or_else(|| Failure::code_of(status)).map(str::to_owned);
         let failure = Failure { status, code, error: error.to_owned(), issues: Vec::new() };
-        render(world, None, None, Acted::failed(failure))
+        render(world, None, None, Outcome::failed(failure))
     };
     match fault {
         Some(FaultKind::Api { status, error, code }) => api(*status, code.as_deref(), error),
@@ -259,8 +263,8 @@ fn instead(world: &World, head: &Head, operation: Option<&Operation>, fault: Opt
             dated(world, Response::new(*status, "text/plain", Vec::new()).with("Location", location))
         }
         Some(FaultKind::Response(canned)) => dated(world, canned.response.clone()),
-        // A connection that is reset before anything was done gets no answer; this one is never sent.
-        _ => api(500, None, "Nothing was done"),
+        // The connection is reset; this response is never sent.
+        _ => api(500, None, "Not executed"),
     }
 }
 
@@ -268,27 +272,27 @@ fn dated(world: &World, response: Response) -> Response {
     response.with("Date", http_date(world.now()))
 }
 
-/// What came of a request.
-struct Acted {
+/// The result of a request.
+struct Outcome {
     status: u16,
     headers: Vec<(String, String)>,
     body: Value,
     failure: Option<Failure>,
 }
 
-impl Acted {
-    fn failed(failure: Failure) -> Acted {
-        Acted { status: failure.status, headers: Vec::new(), body: Value::Null, failure: Some(failure) }
+impl Outcome {
+    fn failed(failure: Failure) -> Outcome {
+        Outcome { status: failure.status, headers: Vec::new(), body: Value::Null, failure: Some(failure) }
     }
 
-    fn with(mut self, headers: Vec<(String, String)>) -> Acted {
+    fn with(mut self, headers: Vec<(String, String)>) -> Outcome {
         self.headers.extend(headers);
         self
     }
 }
 
-/// Carries a request out, if its sender may. An error means that the body did not come.
-fn act(
+/// Authorizes and executes a request. An error means that the body was not received.
+fn execute(
     world: &Arc<World>,
     head: &Head,
     found: Found,
@@ -296,26 +300,26 @@ fn act(
     body: &mut Body,
     fault: Option<&FaultKind>,
     number: u64,
-) -> io::Result<Acted> {
+) -> io::Result<Outcome> {
     let (operation, values) = match found {
         Found::Operation(operation, values) => (operation, values),
         Found::WrongMethod(methods) => {
             let failure = Failure::new(405, "method_not_allowed", "Method not allowed");
-            return Ok(Acted::failed(failure).with(vec![("Allow".to_owned(), methods.join(", "))]));
+            return Ok(Outcome::failed(failure).with(vec![("Allow".to_owned(), methods.join(", "))]));
         }
-        Found::Nothing => return Ok(Acted::failed(Failure::not_found("Path"))),
+        Found::Nothing => return Ok(Outcome::failed(Failure::not_found("Path"))),
     };
     let now = world.now();
-    let user = match auth::admit(world, head.header("authorization"), operation, now) {
+    let user = match auth::authorize(world, head.header("authorization"), operation, now) {
         Ok(user) => user,
-        Err(failure) => return Ok(Acted::failed(failure)),
+        Err(failure) => return Ok(Outcome::failed(failure)),
     };
     let limits = match check_limit(world, user, operation) {
         Ok(headers) => headers,
-        Err(refused) => return Ok(*refused),
+        Err(throttled) => return Ok(*throttled),
     };
     if let Err(failure) = operation.check_query(&query) {
-        return Ok(Acted::failed(failure).with(limits));
+        return Ok(Outcome::failed(failure).with(limits));
     }
     let mut call = Call {
         world,
@@ -326,17 +330,17 @@ fn act(
         user,
         user_agent: head.header("user-agent").map(str::to_owned),
         now,
-        twist: twist(fault),
+        overrides: overrides(fault),
     };
     let outcome = match operation.handler {
         Handler::Upload => upload::receive(&call, head, body)?,
         Handler::Plain(handle) => match body.read_whole(MAX_BODY)? {
             None => Err(Failure::new(413, "payload_too_large", "Request body too large")),
             Some(bytes) => {
-                keep_body(world, head, number, &bytes);
-                if bytes.is_empty() || head.says_json() {
+                record_body(world, head, number, &bytes);
+                if bytes.is_empty() || head.is_json() {
                     call.body = bytes;
-                    // A large body takes its time, and what is done is done after it.
+                    // A large body takes time to arrive.
                     call.now = world.now();
                     handle(&call)
                 } else {
@@ -346,79 +350,79 @@ fn act(
         },
     };
     Ok(match outcome {
-        Ok(Answer { status, body }) => {
-            lock(&world.ledger).accept(operation.name, call.body);
-            Acted { status, headers: limits, body, failure: None }
+        Ok(ApiResponse { status, body }) => {
+            lock(&world.request_log).accept(operation.name, call.body);
+            Outcome { status, headers: limits, body, failure: None }
         }
-        Err(failure) => Acted::failed(failure).with(limits),
+        Err(failure) => Outcome::failed(failure).with(limits),
     })
 }
 
-/// Keeps a body in the record of requests, unless it is long or a form.
-fn keep_body(world: &World, head: &Head, number: u64, bytes: &[u8]) {
+/// Records the body of a request, unless it is long or form data.
+fn record_body(world: &World, head: &Head, number: u64, bytes: &[u8]) {
     let is_form = head.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().contains("multipart/"));
-    if bytes.len() as u64 <= MAX_KEPT_BODY && !is_form {
-        lock(&world.ledger).amend(number, |request| request.body = bytes.to_vec());
+    if bytes.len() as u64 <= MAX_RECORDED_BODY && !is_form {
+        lock(&world.request_log).amend(number, |request| request.body = bytes.to_vec());
     }
 }
 
-fn twist(fault: Option<&FaultKind>) -> Twist {
-    let fate = match fault {
-        Some(FaultKind::JobNeverEnds) => Fate::NeverEnds,
-        Some(FaultKind::JobFails(error)) => Fate::Fails(error.clone()),
-        _ => Fate::Ordinary,
+fn overrides(fault: Option<&FaultKind>) -> Overrides {
+    let job_fault = match fault {
+        Some(FaultKind::JobNeverEnds) => JobFault::NeverEnds,
+        Some(FaultKind::JobFails(error)) => JobFault::Fails(error.clone()),
+        _ => JobFault::None,
     };
-    Twist {
-        fate,
+    Overrides {
+        job_fault,
         empty_page: fault == Some(&FaultKind::EmptyPage),
         cursor_cycle: fault == Some(&FaultKind::CursorCycle),
     }
 }
 
-/// Asks the limiter. Gives the headers that tell how it stands, or the refusal with them.
-fn check_limit(world: &World, user: usize, operation: &Operation) -> Result<Vec<(String, String)>, Box<Acted>> {
+/// Asks the rate limiter. Returns the rate-limit headers, or a 429 that includes them.
+fn check_limit(world: &World, user: usize, operation: &Operation) -> Result<Vec<(String, String)>, Box<Outcome>> {
     let mut limiter = lock(&world.limiter);
-    // The moment is taken under the lock: the limiter's time must not run backwards.
-    let Some(verdict) = limiter.ask(user, operation.tier, world.now()) else { return Ok(Vec::new()) };
-    let mut headers = limit_headers(&verdict);
-    match verdict.wait {
-        None if limiter.tells_all() => Ok(headers),
+    // The clock is read under the lock, because the limiter's time must not run backwards.
+    let Some(decision) = limiter.acquire(user, operation.tier, world.now()) else { return Ok(Vec::new()) };
+    let mut headers = limit_headers(&decision);
+    match decision.wait {
+        None if limiter.sends_headers_on_success() => Ok(headers),
         None => Ok(Vec::new()),
         Some(wait) => {
             headers.push(("Retry-After".to_owned(), limiter.retry_after(wait)));
             let failure = Failure::new(429, "rate_limited", "Rate limit exceeded");
-            Err(Box::new(Acted::failed(failure).with(headers)))
+            Err(Box::new(Outcome::failed(failure).with(headers)))
         }
     }
 }
 
-/// The headers of a refusal by a fault: as the limiter has them for the sender, but with nothing left.
+/// The rate-limit headers of a 429 that a fault causes: the limiter's own, but with nothing remaining.
 fn exhausted(world: &World, head: &Head, operation: Option<&Operation>) -> Vec<(String, String)> {
     let now = world.now();
-    let verdict = operation.and_then(|operation| {
-        let user = auth::admit(world, head.header("authorization"), operation, now).ok()?;
+    let decision = operation.and_then(|operation| {
+        let user = auth::authorize(world, head.header("authorization"), operation, now).ok()?;
         lock(&world.limiter).exhausted(user, operation.tier, now)
     });
-    verdict.as_ref().map(limit_headers).unwrap_or_default()
+    decision.as_ref().map(limit_headers).unwrap_or_default()
 }
 
-fn limit_headers(verdict: &Verdict) -> Vec<(String, String)> {
+fn limit_headers(decision: &Decision) -> Vec<(String, String)> {
     vec![
-        ("X-RateLimit-Limit".to_owned(), verdict.limit.to_string()),
-        ("X-RateLimit-Remaining".to_owned(), verdict.remaining.to_string()),
-        ("X-RateLimit-Reset".to_owned(), ceil_seconds(verdict.reset).to_string()),
+        ("X-RateLimit-Limit".to_owned(), decision.limit.to_string()),
+        ("X-RateLimit-Remaining".to_owned(), decision.remaining.to_string()),
+        ("X-RateLimit-Reset".to_owned(), ceil_seconds(decision.reset).to_string()),
     ]
 }
 
-/// Writes down what came of a request as the snapshot and the fault have it.
-fn render(world: &World, operation: Option<&Operation>, fault: Option<&FaultKind>, acted: Acted) -> Response {
-    let mut status = acted.status;
-    let body = match &acted.failure {
+/// Makes the response in the format that the API version and the fault require.
+fn render(world: &World, operation: Option<&Operation>, fault: Option<&FaultKind>, outcome: Outcome) -> Response {
+    let mut status = outcome.status;
+    let body = match &outcome.failure {
         Some(failure) => failure.body(world.speaks_old_errors()),
         None => match (world.api_version, operation) {
-            (ApiVersion::Old, Some(operation)) => api_version::old(operation.name, acted.body),
-            (ApiVersion::Future, _) => api_version::future(acted.body),
-            _ => acted.body,
+            (ApiVersion::Old, Some(operation)) => api_version::old(operation.name, outcome.body),
+            (ApiVersion::Future, _) => api_version::future(outcome.body),
+            _ => outcome.body,
         },
     };
     let body = match fault {
@@ -445,6 +449,6 @@ fn render(world: &World, operation: Option<&Operation>, fault: Option<&FaultKind
         Some(FaultKind::Response(canned)) => canned.response.clone(),
         _ => Response::new(status, "application/json", bytes),
     };
-    response.headers.extend(acted.headers);
+    response.headers.extend(outcome.headers);
     dated(world, response)
 }

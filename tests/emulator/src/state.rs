@@ -1,4 +1,4 @@
-//! The emulator's whole state, shared by all connections.
+//! The state of the emulator, shared by all connections.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -16,39 +16,39 @@ use crate::ids::Ids;
 use crate::limits::Limiter;
 use crate::store::accounts::{Accounts, ApiKey};
 use crate::store::agents::Agents;
+use crate::store::audit_log::{AuditLog, Entity, Entry};
 use crate::store::library::Library;
 use crate::store::tasks::{Schedule, Tasks};
-use crate::store::trail::{Entry, Party, Trail};
 
-/// Locks, whatever befell the thread that held the lock before: one request's panic must not become everybody's.
+/// Locks a mutex and ignores poisoning: a panic in one request must not affect the others.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// All that the emulator knows. Its locks are taken one at a time, but for that of `first_cursors`, which is taken last.
+/// The state of the emulator. At most one of its locks is held at a time, except that `first_cursors` may be locked last.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
     pub(crate) api_version: ApiVersion,
     pub(crate) job_time: Duration,
-    /// Where uploads are stored.
+    /// The folder in which uploads are stored.
     pub(crate) folder: PathBuf,
     pub(crate) accounts: Mutex<Accounts>,
-    pub(crate) trail: Mutex<Trail>,
+    pub(crate) audit_log: Mutex<AuditLog>,
     pub(crate) library: Mutex<Library>,
     pub(crate) tasks: Mutex<Tasks>,
     pub(crate) schedule: Mutex<Schedule>,
     pub(crate) agents: Mutex<Agents>,
     pub(crate) limiter: Mutex<Limiter>,
     pub(crate) faults: Mutex<FaultQueue>,
-    pub(crate) ledger: Mutex<Ledger>,
+    pub(crate) request_log: Mutex<RequestLog>,
     pub(crate) connections: AtomicU64,
     pub(crate) old_errors: AtomicBool,
-    /// The first cursor handed out in each user's present run through each list.
+    /// The first cursor of each user's current iteration of each list.
     pub(crate) first_cursors: Mutex<HashMap<(usize, u64), String>>,
     pub(crate) workers: Workers,
-    pub(crate) end: End,
+    pub(crate) stop: StopSignal,
 }
 
 impl World {
@@ -60,7 +60,7 @@ impl World {
         self.ids.fresh(self.now())
     }
 
-    /// Issues a key with these scopes. Gives its secret.
+    /// Issues an API key with these scopes and returns its secret.
     pub(crate) fn issue_key(&self, owner: usize, name: &str, scopes: &[&str]) -> String {
         let now = self.now();
         let secret = self.ids.secret();
@@ -79,24 +79,32 @@ impl World {
         secret
     }
 
-    /// Writes into the audit trail what a user did.
+    /// Records in the audit log what a user did.
     pub(crate) fn record(
         &self,
         user: usize,
         action: &'static str,
-        targets: Vec<Party>,
+        targets: Vec<Entity>,
         user_agent: Option<String>,
         metadata: serde_json::Value,
     ) {
         let actor = {
             let accounts = lock(&self.accounts);
             let Some(user) = accounts.user(user) else { return };
-            Party { id: user.id.clone(), kind: "user", name: Some(user.name.clone()) }
+            Entity { id: user.id.clone(), kind: "user", name: Some(user.name.clone()) }
         };
-        let mut trail = lock(&self.trail);
-        // The moment is taken under the lock, so that the trail is in the order of time.
+        let mut audit_log = lock(&self.audit_log);
+        // The clock is read under the lock, so that entries are in chronological order.
         let now = self.now();
-        trail.record(Entry { id: self.ids.fresh(now), action, occurred: now, actor, targets, user_agent, metadata });
+        audit_log.record(Entry {
+            id: self.ids.fresh(now),
+            action,
+            occurred: now,
+            actor,
+            targets,
+            user_agent,
+            metadata,
+        });
     }
 
     pub(crate) fn speaks_old_errors(&self) -> bool {
@@ -155,38 +163,37 @@ pub struct FormPart {
     pub headers: Vec<(String, String)>,
 }
 
-/// What the emulator counts and keeps for those who test with it.
+/// What the emulator counts and records for tests.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
+pub(crate) struct RequestLog {
     received: HashMap<&'static str, u64>,
     accepted: HashMap<&'static str, u64>,
     accepted_bodies: HashMap<&'static str, Vec<Vec<u8>>>,
     requests: VecDeque<Request>,
-    forgotten: u64,
+    dropped: u64,
     pub(crate) uploads: Vec<ReceivedUpload>,
 }
 
-impl Ledger {
-    /// So many requests are kept.
-    const KEPT: usize = 4096;
+impl RequestLog {
+    const MAX_REQUESTS: usize = 4096;
 
-    /// Notes a request. Gives its number.
+    /// Records a request and returns its number.
     pub(crate) fn receive(&mut self, request: Request) -> u64 {
         if let Some(operation) = request.operation {
             *self.received.entry(operation).or_default() += 1;
         }
-        if self.requests.len() == Self::KEPT {
+        if self.requests.len() == Self::MAX_REQUESTS {
             self.requests.pop_front();
-            self.forgotten += 1;
+            self.dropped += 1;
         }
         self.requests.push_back(request);
-        self.forgotten + self.requests.len() as u64 - 1
+        self.dropped + self.requests.len() as u64 - 1
     }
 
-    /// Completes what was noted of a request.
+    /// Updates a recorded request, unless it was dropped.
     pub(crate) fn amend(&mut self, number: u64, change: impl FnOnce(&mut Request)) {
-        let place = number.checked_sub(self.forgotten);
-        if let Some(request) = place.and_then(|place| self.requests.get_mut(place as usize)) {
+        let index = number.checked_sub(self.dropped);
+        if let Some(request) = index.and_then(|index| self.requests.get_mut(index as usize)) {
             change(request);
         }
     }
@@ -215,35 +222,35 @@ impl Ledger {
     }
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+type Task = Box<dyn FnOnce() + Send>;
 
-/// Threads that do the jobs' work, so that no answer waits for it.
+/// The threads that run jobs in the background.
 pub(crate) struct Workers {
-    queue: Sender<Work>,
+    queue: Sender<Task>,
 }
 
 impl Workers {
     pub(crate) fn start() -> std::io::Result<Workers> {
         const THREADS: usize = 2;
-        let (queue, work) = mpsc::channel::<Work>();
-        let work = Arc::new(Mutex::new(work));
+        let (queue, tasks) = mpsc::channel::<Task>();
+        let tasks = Arc::new(Mutex::new(tasks));
         for number in 0..THREADS {
-            let work = Arc::clone(&work);
+            let tasks = Arc::clone(&tasks);
             thread::Builder::new().name(format!("emulator-worker-{number}")).spawn(move || {
                 loop {
-                    // They end when the queue's other end is dropped with the world.
-                    let next = lock(&work).recv();
-                    let Ok(next) = next else { return };
-                    next();
+                    // The thread ends when the sender is dropped with the world.
+                    let task = lock(&tasks).recv();
+                    let Ok(task) = task else { return };
+                    task();
                 }
             })?;
         }
         Ok(Workers { queue })
     }
 
-    pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
-        // It fails only when all workers are gone; the job then stays as it is.
-        let _ = self.queue.send(Box::new(work));
+    pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) {
+        // This fails only if all workers have ended; the job then never finishes.
+        let _ = self.queue.send(Box::new(task));
     }
 }
 
@@ -253,27 +260,27 @@ impl fmt::Debug for Workers {
     }
 }
 
-/// The end of the emulator, which whoever sleeps must notice.
+/// Tells all threads that the emulator stops, and wakes those that sleep.
 #[derive(Debug, Default)]
-pub(crate) struct End {
-    reached: Mutex<bool>,
+pub(crate) struct StopSignal {
+    stopped: Mutex<bool>,
     changed: Condvar,
 }
 
-impl End {
-    pub(crate) fn announce(&self) {
-        *lock(&self.reached) = true;
+impl StopSignal {
+    pub(crate) fn set(&self) {
+        *lock(&self.stopped) = true;
         self.changed.notify_all();
     }
 
-    pub(crate) fn is_reached(&self) -> bool {
-        *lock(&self.reached)
+    pub(crate) fn is_set(&self) -> bool {
+        *lock(&self.stopped)
     }
 
-    /// Sleeps, but not beyond the end. Whether the end came.
+    /// Sleeps, but only until the emulator stops. Returns whether it has.
     pub(crate) fn sleep(&self, duration: Duration) -> bool {
-        let reached = lock(&self.reached);
-        let woken = self.changed.wait_timeout_while(reached, duration, |reached| !*reached);
+        let stopped = lock(&self.stopped);
+        let woken = self.changed.wait_timeout_while(stopped, duration, |stopped| !*stopped);
         *woken.unwrap_or_else(PoisonError::into_inner).0
     }
 }
@@ -283,8 +290,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ledger_keeps_the_newest_requests_and_counts_all() {
-        let mut ledger = Ledger::default();
+    fn the_latest_requests_are_recorded_and_all_are_counted() {
+        let mut log = RequestLog::default();
         let request = |number: usize| Request {
             method: "GET".to_owned(),
             target: format!("/users/{number}"),
@@ -293,11 +300,11 @@ mod tests {
             body: Vec::new(),
             status: None,
         };
-        let numbers: Vec<u64> = (0..5000).map(|number| ledger.receive(request(number))).collect();
-        ledger.amend(numbers[0], |_| unreachable!("it was forgotten"));
-        ledger.amend(numbers[4999], |request| request.status = Some(200));
-        let kept = ledger.requests();
-        assert_eq!((kept.len(), ledger.received("get_user")), (4096, 5000));
-        assert_eq!((kept[4095].target.as_str(), kept[4095].status), ("/users/4999", Some(200)));
+        let numbers: Vec<u64> = (0..5000).map(|number| log.receive(request(number))).collect();
+        log.amend(numbers[0], |_| unreachable!("it was dropped"));
+        log.amend(numbers[4999], |request| request.status = Some(200));
+        let recorded = log.requests();
+        assert_eq!((recorded.len(), log.received("get_user")), (4096, 5000));
+        assert_eq!((recorded[4095].target.as_str(), recorded[4095].status), ("/users/4999", Some(200)));
     }
 }

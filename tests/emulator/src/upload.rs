@@ -1,4 +1,4 @@
-//! Uploads: form-data from the socket to the disk, part by part, checked strictly and held in no memory.
+//! Uploads: streams form data from the socket to disk in constant memory, and validates it strictly.
 
 use std::future::Future;
 use std::io::{self, Read, Write};
@@ -12,26 +12,26 @@ use multer::Multipart;
 use multer::bytes::Bytes;
 use serde_json::json;
 
-use crate::api::{Answer, Call};
+use crate::api::{ApiResponse, Call};
 use crate::clock::rfc3339;
 use crate::failure::{Failure, Issue};
 use crate::http::{Body, Head};
 use crate::ids;
 use crate::state::{FormPart, ReceivedUpload, lock};
+use crate::store::audit_log::Entity;
 use crate::store::library::Target;
-use crate::store::trail::Party;
 
-/// The largest file.
+/// The maximum size of a file.
 const MAX_FILE: u64 = 500 * 1024 * 1024;
-/// How much a form may hold besides its file.
-const MAX_REST: u64 = 64 * 1024;
-/// The longest value of a part that is not the file.
+/// The maximum size of a form without its file.
+const MAX_OVERHEAD: u64 = 64 * 1024;
+/// The maximum length of a value other than the file.
 const MAX_VALUE: usize = 4096;
-/// The longest head of a part.
+/// The maximum size of the headers of a part.
 const MAX_PART_HEAD: usize = 16 * 1024;
 
-/// Receives an upload. An error of the socket, or a body that ends too soon, means that nothing was done.
-pub(crate) fn receive(call: &Call, head: &Head, body: &mut Body) -> io::Result<Result<Answer, Failure>> {
+/// Receives an upload. An error means that the socket failed or the body was incomplete, and nothing was stored.
+pub(crate) fn receive(call: &Call, head: &Head, body: &mut Body) -> io::Result<Result<ApiResponse, Failure>> {
     let Some(length) = head.content_length() else {
         return Ok(Err(Failure::new(411, "bad_request", "Content-Length is required")));
     };
@@ -39,44 +39,46 @@ pub(crate) fn receive(call: &Call, head: &Head, body: &mut Body) -> io::Result<R
     let Some(Ok(boundary)) = boundary else {
         return Ok(Err(Failure::bad_request("Expected multipart/form-data with a boundary")));
     };
-    if length > MAX_FILE + MAX_REST {
+    if length > MAX_FILE + MAX_OVERHEAD {
         return Ok(Err(too_large()));
     }
     let stored = call.world.folder.join(format!("upload-{}", call.world.fresh_id()));
-    let mut heads = PartHeads::new(&boundary);
+    let mut scanner = PartScanner::new(&boundary);
     let mut form = Form::default();
     let read = {
-        let chunks = Chunks { body, heads: &mut heads, paused: false };
+        let chunks = Chunks { body, scanner: &mut scanner, paused: false };
         let mut multipart = Multipart::new(chunks, boundary);
         block_on(form.read(&mut multipart, &stored))
     };
     let checked = match read {
         Ok(()) => {
-            // What follows the last boundary means nothing, but it has to come.
+            // Whatever follows the last boundary is ignored, but must be received.
             body.skip(u64::MAX)?;
-            form.check(&heads)
+            form.check(&scanner)
         }
-        Err(Broken::Socket(error)) => Err(error)?,
-        Err(Broken::Disk(error)) => Err(Failure::new(500, "internal_error", format!("Cannot store the file: {error}"))),
-        Err(Broken::Rules(failure)) => Err(failure),
-        // Multer does not say which part it stumbled over.
-        Err(Broken::Form(error)) => match form.check(&heads) {
-            Err(failure) if heads.found.iter().any(|head| read_part_head(head).is_err()) => Err(failure),
+        Err(FormError::Socket(error)) => Err(error)?,
+        Err(FormError::Disk(error)) => {
+            Err(Failure::new(500, "internal_error", format!("Cannot store the file: {error}")))
+        }
+        Err(FormError::Rules(failure)) => Err(failure),
+        // Multer does not say which part is malformed.
+        Err(FormError::Form(error)) => match form.check(&scanner) {
+            Err(failure) if scanner.parts.iter().any(|part| parse_part(part).is_err()) => Err(failure),
             _ => Err(Failure::bad_request(format!("Malformed form-data: {error}"))),
         },
     };
-    let answer = checked.and_then(|upload| keep(call, upload, &form, heads.found, &stored));
-    if answer.is_err() {
+    let response = checked.and_then(|upload| store(call, upload, &form, scanner.parts, &stored));
+    if response.is_err() {
         let _ = std::fs::remove_file(&stored);
     }
-    Ok(answer)
+    Ok(response)
 }
 
 fn too_large() -> Failure {
     Failure::new(413, "payload_too_large", format!("A file may have {MAX_FILE} bytes at most"))
 }
 
-/// What the form holds.
+/// The content of a form, except for the file itself.
 #[derive(Debug, Default)]
 struct Form {
     size: u64,
@@ -86,40 +88,40 @@ struct Form {
 }
 
 /// Why a form could not be read.
-enum Broken {
+enum FormError {
     Socket(io::Error),
     Disk(io::Error),
     Rules(Failure),
     Form(multer::Error),
 }
 
-impl From<multer::Error> for Broken {
-    fn from(error: multer::Error) -> Broken {
+impl From<multer::Error> for FormError {
+    fn from(error: multer::Error) -> FormError {
         match error {
             multer::Error::StreamReadFailed(cause) => match cause.downcast::<io::Error>() {
-                Ok(error) => Broken::Socket(*error),
-                Err(cause) => Broken::Socket(io::Error::other(cause)),
+                Ok(error) => FormError::Socket(*error),
+                Err(cause) => FormError::Socket(io::Error::other(cause)),
             },
-            other => Broken::Form(other),
+            other => FormError::Form(other),
         }
     }
 }
 
 impl Form {
-    async fn read(&mut self, multipart: &mut Multipart<'_>, stored: &Path) -> Result<(), Broken> {
+    async fn read(&mut self, multipart: &mut Multipart<'_>, stored: &Path) -> Result<(), FormError> {
         let mut files = 0;
         while let Some(mut field) = multipart.next_field().await? {
             match field.name().unwrap_or_default() {
                 "file" => {
                     files += 1;
-                    let mut disk = std::fs::File::create(stored).map_err(Broken::Disk)?;
+                    let mut disk = std::fs::File::create(stored).map_err(FormError::Disk)?;
                     self.size = 0;
                     while let Some(chunk) = field.chunk().await? {
                         self.size += chunk.len() as u64;
                         if self.size > MAX_FILE {
-                            return Err(Broken::Rules(too_large()));
+                            return Err(FormError::Rules(too_large()));
                         }
-                        disk.write_all(&chunk).map_err(Broken::Disk)?;
+                        disk.write_all(&chunk).map_err(FormError::Disk)?;
                     }
                 }
                 name @ ("path" | "parentId") => {
@@ -128,67 +130,69 @@ impl Form {
                     while let Some(chunk) = field.chunk().await? {
                         value.extend_from_slice(&chunk);
                         if value.len() > MAX_VALUE {
-                            return Err(Broken::Rules(Failure::issue([&name], "String is too long")));
+                            return Err(FormError::Rules(Failure::issue([&name], "String is too long")));
                         }
                     }
-                    let place = if name == "path" { &mut self.path } else { &mut self.parent };
+                    let slot = if name == "path" { &mut self.path } else { &mut self.parent };
                     match String::from_utf8(value) {
-                        Err(_) => self.complain(&name, "Invalid UTF-8"),
-                        Ok(_) if place.is_some() => self.complain(&name, "Expected at most one part"),
-                        Ok(text) if text.contains(char::is_control) => self.complain(&name, "Has a control character"),
-                        Ok(text) => *place = Some(text),
+                        Err(_) => self.add_issue(&name, "Invalid UTF-8"),
+                        Ok(_) if slot.is_some() => self.add_issue(&name, "Expected at most one part"),
+                        Ok(text) if text.contains(char::is_control) => {
+                            self.add_issue(&name, "Contains a control character")
+                        }
+                        Ok(text) => *slot = Some(text),
                     }
                 }
                 other => {
                     let message = format!("Unexpected part '{other}'");
                     let other = other.to_owned();
-                    self.complain(&other, &message);
+                    self.add_issue(&other, &message);
                     while field.chunk().await?.is_some() {}
                 }
             }
         }
         match files {
-            0 => self.complain("file", "Required"),
-            1 if self.size == 0 => self.complain("file", "File is empty"),
+            0 => self.add_issue("file", "Required"),
+            1 if self.size == 0 => self.add_issue("file", "File is empty"),
             1 => {}
-            _ => self.complain("file", "Expected exactly one part"),
+            _ => self.add_issue("file", "Expected exactly one part"),
         }
         Ok(())
     }
 
-    fn complain(&mut self, part: &str, message: &str) {
+    fn add_issue(&mut self, part: &str, message: &str) {
         self.issues.push(Issue { path: vec![part.into()], message: message.to_owned() });
     }
 
-    /// Holds the form against the rules, and its parts' heads as they came, byte by byte. Gives the target and what the file part says.
-    fn check(&mut self, heads: &PartHeads) -> Result<Checked, Failure> {
+    /// Validates the form and the headers of its parts.
+    fn check(&mut self, scanner: &PartScanner) -> Result<ValidForm, Failure> {
         let mut file = None;
-        if !heads.is_utf8 {
-            self.complain("file", "Invalid UTF-8 in the head of a part");
+        if !scanner.is_utf8 {
+            self.add_issue("file", "Invalid UTF-8 in the headers of a part");
         }
-        for head in &heads.found {
-            match read_part_head(head) {
-                Err(message) => self.complain("file", &message),
+        for part in &scanner.parts {
+            match parse_part(part) {
+                Err(message) => self.add_issue("file", &message),
                 Ok(part) if part.name == "file" => match (part.file_names.as_slice(), part.content_type) {
                     ([name], Some(content_type)) => file = Some((name.clone(), content_type)),
-                    ([_], None) => self.complain("file", "Expected a Content-Type"),
+                    ([_], None) => self.add_issue("file", "Expected a Content-Type"),
                     (names, _) => {
                         let message = format!("Expected exactly one filename, received {}", names.len());
-                        self.complain("file", &message);
+                        self.add_issue("file", &message);
                     }
                 },
-                Ok(part) if !part.file_names.is_empty() => self.complain(&part.name, "Unexpected filename"),
+                Ok(part) if !part.file_names.is_empty() => self.add_issue(&part.name, "Unexpected filename"),
                 Ok(_) => {}
             }
         }
         let parent = self.parent.clone();
         if parent.as_deref().is_some_and(|id| !ids::is_uuid(id)) {
-            self.complain("parentId", "Invalid uuid");
+            self.add_issue("parentId", "Invalid uuid");
         }
         let segments: Option<Vec<String>> =
             self.path.as_deref().map(|path| path.split('/').map(str::to_owned).collect());
         if segments.iter().flatten().any(|name| matches!(name.as_str(), "" | "." | "..")) {
-            self.complain("path", "Expected folders and a file name, divided by single slashes");
+            self.add_issue("path", "Expected folders and a file name, separated by single slashes");
         }
         if !self.issues.is_empty() {
             return Err(Failure::invalid(std::mem::take(&mut self.issues)));
@@ -197,37 +201,43 @@ impl Form {
         let mut folders = segments.unwrap_or_else(|| vec![received_name.clone()]);
         let name = folders.pop().filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| Failure::issue(["file"], "Expected a filename"))?;
-        Ok(Checked { received_name, mime_type, target: Target { parent, folders, name } })
+        Ok(ValidForm { received_name, mime_type, target: Target { parent, folders, name } })
     }
 }
 
 #[derive(Debug)]
-struct Checked {
+struct ValidForm {
     received_name: String,
     mime_type: String,
     target: Target,
 }
 
-/// Puts a checked upload into the library.
-fn keep(call: &Call, upload: Checked, form: &Form, parts: Vec<FormPart>, stored: &Path) -> Result<Answer, Failure> {
-    let Checked { received_name, mime_type, target } = upload;
+/// Adds a valid upload to the library.
+fn store(
+    call: &Call,
+    upload: ValidForm,
+    form: &Form,
+    parts: Vec<FormPart>,
+    stored: &Path,
+) -> Result<ApiResponse, Failure> {
+    let ValidForm { received_name, mime_type, target } = upload;
     let file = {
         let mut library = lock(&call.world.library);
         if target.parent.as_deref().is_some_and(|id| !library.has_folder(id)) {
             return Err(Failure::not_found("Parent folder"));
         }
-        if let Some(obstacle) = library.obstacle(&target) {
+        if let Some(conflict) = library.conflict(&target) {
             let part = if form.path.is_some() { "path" } else { "file" };
-            return Err(Failure::issue([part], obstacle));
+            return Err(Failure::issue([part], conflict));
         }
         library.add(target, &mime_type, stored.to_owned(), || call.world.fresh_id())
     };
     call.record(
         "file.uploaded",
-        vec![Party { id: file.id.clone(), kind: "file", name: Some(file.name.clone()) }],
+        vec![Entity { id: file.id.clone(), kind: "file", name: Some(file.name.clone()) }],
         json!({ "size": form.size, "fileVersionId": file.version }),
     );
-    let answer = Answer::created(json!({
+    let response = ApiResponse::created(json!({
         "id": file.id,
         "name": file.name,
         "mimeType": mime_type,
@@ -237,17 +247,17 @@ fn keep(call: &Call, upload: Checked, form: &Form, parts: Vec<FormPart>, stored:
         "fileVersionId": file.version,
         "createdAt": rfc3339(call.world.now()),
     }));
-    lock(&call.world.ledger).uploads.push(ReceivedUpload {
+    lock(&call.world.request_log).uploads.push(ReceivedUpload {
         name: received_name,
         path: PathBuf::from(stored),
         size: form.size,
         mime_type,
         parts,
     });
-    Ok(answer)
+    Ok(response)
 }
 
-/// What the head of a part says, read strictly.
+/// The parsed headers of a part.
 #[derive(Debug, PartialEq)]
 struct Part {
     name: String,
@@ -255,12 +265,12 @@ struct Part {
     content_type: Option<String>,
 }
 
-fn read_part_head(head: &FormPart) -> Result<Part, String> {
+fn parse_part(part: &FormPart) -> Result<Part, String> {
     let mut disposition = None;
     let mut content_type = None;
-    for (name, value) in &head.headers {
+    for (name, value) in &part.headers {
         if value.contains(char::is_control) {
-            return Err(format!("A control character in header '{name}' of a part"));
+            return Err(format!("Header '{name}' of a part contains a control character"));
         }
         let slot = match name.to_ascii_lowercase().as_str() {
             "content-disposition" => &mut disposition,
@@ -268,7 +278,7 @@ fn read_part_head(head: &FormPart) -> Result<Part, String> {
             _ => return Err(format!("Unexpected header '{name}' in a part")),
         };
         if slot.replace(value.clone()).is_some() {
-            return Err(format!("Header '{name}' twice in a part"));
+            return Err(format!("Header '{name}' of a part is repeated"));
         }
     }
     if content_type.as_deref().is_some_and(|value| !is_media_type(value)) {
@@ -280,7 +290,7 @@ fn read_part_head(head: &FormPart) -> Result<Part, String> {
     while !rest.is_empty() {
         let parameter = rest.strip_prefix(';').and_then(|rest| rest.trim_start().split_once('='));
         let (key, value) = parameter.ok_or("Malformed Content-Disposition")?;
-        // Browsers escape a quote as %22, so that the next quote is the end.
+        // Browsers escape a quote as %22, so the next quote ends the value.
         let quoted = value.strip_prefix('"').and_then(|value| value.split_once('"'));
         let (value, after) = quoted.ok_or("Unquoted value in Content-Disposition")?;
         match key {
@@ -296,7 +306,7 @@ fn read_part_head(head: &FormPart) -> Result<Part, String> {
     }
 }
 
-/// Whether this is a type and a subtype, and parameters with their values.
+/// Whether the text is a media type, such as `text/plain; charset=utf-8`.
 fn is_media_type(text: &str) -> bool {
     let is_token = |text: &str| {
         let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -311,11 +321,11 @@ fn is_media_type(text: &str) -> bool {
             .all(|pair| pair.is_some_and(|(name, value)| is_token(name) && (is_token(value) || is_quoted(value))))
 }
 
-/// The body as multer wants it. Every second time it says that nothing is there yet: multer takes all that it can get
-/// before it hands on anything, and would hold the whole file in memory.
+/// The body as a stream for multer. Every second poll is pending, because multer buffers whatever is ready before it
+/// yields anything, and would hold the whole file in memory.
 struct Chunks<'a, 'w> {
     body: &'a mut Body<'w>,
-    heads: &'a mut PartHeads,
+    scanner: &'a mut PartScanner,
     paused: bool,
 }
 
@@ -333,7 +343,7 @@ impl Stream for Chunks<'_, '_> {
             Ok(0) => None,
             Ok(count) => {
                 buffer.truncate(count);
-                self.heads.watch(&buffer);
+                self.scanner.scan(&buffer);
                 Some(Ok(Bytes::from(buffer)))
             }
             Err(error) => Some(Err(error)),
@@ -341,7 +351,7 @@ impl Stream for Chunks<'_, '_> {
     }
 }
 
-/// Drives a future whose streams block instead of waiting: it can always go on at once.
+/// Runs a future whose streams block, so that it can always be polled again.
 fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -352,41 +362,41 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Finds the heads of the parts in the bytes that pass by, since multer shows only what it made of them.
+/// Collects the headers of the parts while the body is streamed, because multer does not provide them verbatim.
 #[derive(Debug)]
-struct PartHeads {
+struct PartScanner {
     delimiter: memmem::Finder<'static>,
     pending: Vec<u8>,
     state: Scan,
-    found: Vec<FormPart>,
-    /// Whether all heads were.
+    parts: Vec<FormPart>,
+    /// Whether all headers are valid UTF-8.
     is_utf8: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Scan {
-    /// Within the content of a part, or before the first.
+    /// In the content of a part, or before the first one.
     Content,
-    /// After a delimiter.
+    /// After a boundary.
     Delimited,
     Head,
-    /// After the last part, or beyond what makes sense.
+    /// After the last part, or after an error.
     End,
 }
 
-impl PartHeads {
-    fn new(boundary: &str) -> PartHeads {
-        PartHeads {
+impl PartScanner {
+    fn new(boundary: &str) -> PartScanner {
+        PartScanner {
             delimiter: memmem::Finder::new(&format!("\r\n--{boundary}")).into_owned(),
-            // The first delimiter stands at the beginning of a line, too.
+            // The first boundary has no line before it.
             pending: b"\r\n".to_vec(),
             state: Scan::Content,
-            found: Vec::new(),
+            parts: Vec::new(),
             is_utf8: true,
         }
     }
 
-    fn watch(&mut self, bytes: &[u8]) {
+    fn scan(&mut self, bytes: &[u8]) {
         if self.state == Scan::End {
             return;
         }
@@ -411,7 +421,7 @@ impl PartHeads {
                         self.pending = Vec::new();
                         return;
                     }
-                    // The line's end stays: a head without lines ends with it.
+                    // The line break stays, because it also ends an empty head.
                     Some(_) => {
                         self.state = Scan::Head;
                         0
@@ -421,9 +431,9 @@ impl PartHeads {
                     Some(end) => {
                         let head = &self.pending[..end];
                         self.is_utf8 &= str::from_utf8(head).is_ok();
-                        self.found.push(FormPart::parse(head));
+                        self.parts.push(FormPart::parse(head));
                         self.state = Scan::Content;
-                        // The blank line's own end may begin the next delimiter.
+                        // The second line break may be the start of the next boundary.
                         end + 2
                     }
                     None if self.pending.len() > MAX_PART_HEAD => {
@@ -459,9 +469,9 @@ mod tests {
     use super::*;
 
     fn scan(text: &str, piece: usize) -> Vec<FormPart> {
-        let mut heads = PartHeads::new("XX");
-        text.as_bytes().chunks(piece).for_each(|chunk| heads.watch(chunk));
-        heads.found
+        let mut scanner = PartScanner::new("XX");
+        text.as_bytes().chunks(piece).for_each(|chunk| scanner.scan(chunk));
+        scanner.parts
     }
 
     fn head(headers: &[(&str, &str)]) -> FormPart {
@@ -470,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_found_however_the_bytes_are_cut() {
+    fn parts_are_found_in_chunks_of_any_size() {
         let text = "--XX\r\nA: 1\r\nB:2\r\n\r\nbody --XX\r\n--X\r\n\r\n--XX\r\nC: é\r\n\r\n\r\n--XX\r\nD: 4\r\n\r\nx\r\n--XX--\r\n\r\n--XX\r\nE: 5\r\n\r\n";
         let expected = [head(&[("A", "1"), ("B", "2")]), head(&[("C", "é")]), head(&[("D", "4")])];
         for piece in 1..text.len() {
@@ -479,8 +489,8 @@ mod tests {
     }
 
     #[test]
-    fn a_part_head_is_read_strictly() {
-        let disposition = |value| read_part_head(&head(&[("Content-Disposition", value)]));
+    fn the_headers_of_a_part_are_parsed_strictly() {
+        let disposition = |value| parse_part(&head(&[("Content-Disposition", value)]));
         let part = disposition(r#"form-data; name="file"; filename="a%22b é;=.pdf""#).unwrap();
         assert_eq!(part.file_names, ["a%22b é;=.pdf"]);
         for value in [
@@ -495,6 +505,6 @@ mod tests {
             assert!(disposition(value).is_err(), "{value}");
         }
         let extra = head(&[("Content-Disposition", "form-data; name=\"file\""), ("X-Evil", "1")]);
-        assert!(read_part_head(&extra).unwrap_err().contains("X-Evil"));
+        assert!(parse_part(&extra).unwrap_err().contains("X-Evil"));
     }
 }

@@ -1,11 +1,11 @@
-//! Checks JSON bodies against the contract's schemas and says what is wrong, and where.
+//! Validation of JSON bodies: what is wrong, and where.
 
 use serde_json::Value;
 
 use crate::failure::{Failure, Issue};
 use crate::ids;
 
-/// What a value must look like.
+/// The type of a value.
 #[derive(Debug)]
 pub(crate) enum Shape {
     Text,
@@ -15,15 +15,15 @@ pub(crate) enum Shape {
         minimum: i64,
         maximum: i64,
     },
-    /// One of these words.
-    Word(&'static [&'static str]),
+    /// One of these strings.
+    Enum(&'static [&'static str]),
     List {
         of: &'static Shape,
         at_least: usize,
     },
-    /// An object with any keys, whose values look like this.
+    /// An object with any keys and values of this type.
     Map(&'static Shape),
-    /// An object with these fields; others are refused unless it is open.
+    /// An object with these fields. Others are refused unless it is open.
     Object {
         fields: &'static [Field],
         open: bool,
@@ -51,7 +51,7 @@ pub(crate) const fn object(fields: &'static [Field]) -> Shape {
     Shape::Object { fields, open: false }
 }
 
-/// An object with these fields, where others are ignored.
+/// An object with these fields, which ignores others.
 pub(crate) const fn open_object(fields: &'static [Field]) -> Shape {
     Shape::Object { fields, open: true }
 }
@@ -61,8 +61,8 @@ pub(crate) const fn list(of: &'static Shape) -> Shape {
     Shape::List { of, at_least: 0 }
 }
 
-/// Reads a body as JSON of this shape.
-pub(crate) fn read(body: &[u8], shape: &Shape) -> Result<Value, Failure> {
+/// Parses a body as JSON of this type.
+pub(crate) fn parse(body: &[u8], shape: &Shape) -> Result<Value, Failure> {
     let value: Value =
         serde_json::from_slice(body).map_err(|_| Failure::bad_request("Request body is not valid JSON"))?;
     let mut issues = Vec::new();
@@ -71,14 +71,14 @@ pub(crate) fn read(body: &[u8], shape: &Shape) -> Result<Value, Failure> {
 }
 
 fn check(value: &Value, shape: &Shape, path: &mut Vec<Value>, issues: &mut Vec<Issue>) {
-    let wrong = match shape {
+    let error = match shape {
         Shape::Text => (!value.is_string()).then(|| expected("string", value)),
         Shape::Boolean => (!value.is_boolean()).then(|| expected("boolean", value)),
         Shape::Uuid => match value.as_str() {
             None => Some(expected("string", value)),
             Some(text) => (!ids::is_uuid(text)).then(|| "Invalid uuid".to_owned()),
         },
-        Shape::Word(words) => match value.as_str() {
+        Shape::Enum(words) => match value.as_str() {
             None => Some(expected("string", value)),
             Some(text) => {
                 (!words.contains(&text)).then(|| format!("Expected one of {}, received '{text}'", words.join(", ")))
@@ -133,7 +133,7 @@ fn check(value: &Value, shape: &Shape, path: &mut Vec<Value>, issues: &mut Vec<I
             }
         },
     };
-    if let Some(message) = wrong {
+    if let Some(message) = error {
         issues.push(Issue { path: path.clone(), message });
     }
 }
@@ -166,7 +166,7 @@ mod tests {
 
     static INNER: Shape = object(&[
         optional("limit", Shape::Integer { minimum: 10, maximum: 100 }),
-        optional("language", Shape::Word(&["en", "latin"])),
+        optional("language", Shape::Enum(&["en", "latin"])),
     ]);
     static SHAPE: Shape = object(&[
         required("id", Shape::Uuid),
@@ -174,8 +174,8 @@ mod tests {
         optional("inputs", Shape::Map(&Shape::Text)),
     ]);
 
-    fn findings(body: Value) -> Vec<String> {
-        match read(body.to_string().as_bytes(), &SHAPE) {
+    fn issues(body: Value) -> Vec<String> {
+        match parse(body.to_string().as_bytes(), &SHAPE) {
             Ok(_) => Vec::new(),
             Err(failure) => {
                 let issues = failure.issues.iter();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn each_breach_is_found_where_it_is() {
+    fn each_issue_has_its_path() {
         let id = "019abc12-3456-7890-abcd-ef1234567890";
         for (body, expected) in [
             (json!({ "id": id, "options": { "inner": [{ "limit": 10 }] }, "inputs": { "a": "b" } }), vec![]),
@@ -211,13 +211,13 @@ mod tests {
             ),
             (json!({ "id": id, "inputs": { "a": null } }), vec![r#"["inputs","a"] Expected string, received null"#]),
         ] {
-            assert_eq!(findings(body.clone()), expected, "{body}");
+            assert_eq!(issues(body.clone()), expected, "{body}");
         }
     }
 
     #[test]
-    fn what_is_not_json_is_a_bad_request() {
-        let failure = read(b"{\"id\": oops", &SHAPE).unwrap_err();
+    fn a_body_that_is_not_json_is_a_bad_request() {
+        let failure = parse(b"{\"id\": oops", &SHAPE).unwrap_err();
         assert_eq!((failure.status, failure.code.as_deref()), (400, Some("bad_request")));
     }
 }

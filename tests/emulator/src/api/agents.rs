@@ -1,19 +1,19 @@
-//! Agents: launching, asking, stopping and deleting them, and reading what they made.
+//! Agents: launching, following up, stopping and deleting them, and reading their output.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::api::{Answer, Call, analytics};
+use crate::api::{ApiResponse, Call, analytics};
 use crate::failure::{Failure, Issue};
-use crate::pages::{Items, Window};
+use crate::pages::{Items, PageRequest};
 use crate::seed::{self, WORKFLOWS, Workflow};
 use crate::state::lock;
 use crate::store::agents::{Agent, Outcome, Run, State};
+use crate::store::audit_log::Entity;
 use crate::store::library::Version;
-use crate::store::tasks::{Eventually, Fate, guarded};
-use crate::store::trail::Party;
+use crate::store::tasks::{JobFault, Promise, catch_panic};
 use crate::validate::{self, Shape, list as list_of, open_object, optional, required};
 use crate::work;
 
@@ -28,20 +28,20 @@ static IMAGE: Shape = open_object(&[
 static PROMPT: &[validate::Field] = &[optional("text", Shape::Text), optional("images", list_of(&IMAGE))];
 static TEXTS: Shape = list_of(&Shape::Text);
 
-/// Open, although the contract closes it: the real service was seen to ignore what it does not know.
+/// Unknown fields are ignored, as the real service has been observed to do, although its documentation forbids them.
 static LAUNCH: Shape = open_object(&[
     optional("prompt", open_object(PROMPT)),
     optional("workflowId", Shape::Uuid),
     optional("projectId", Shape::Uuid),
     optional("fileIds", list_of(&Shape::Uuid)),
     optional("inputs", Shape::Map(&TEXTS)),
-    // A real client sends its files here.
+    // Some clients send file ids here.
     optional("source", open_object(&[optional("fileIds", list_of(&Shape::Uuid))])),
 ]);
 static FOLLOW_UP: Shape = open_object(&[required("prompt", open_object(PROMPT))]);
 
-pub(crate) fn launch(call: &Call) -> Result<Answer, Failure> {
-    let body = validate::read(&call.body, &LAUNCH)?;
+pub(crate) fn launch(call: &Call) -> Result<ApiResponse, Failure> {
+    let body = validate::parse(&call.body, &LAUNCH)?;
     let over_limit = lock(&call.world.accounts).user(call.user).is_some_and(analytics::is_over_limit);
     if over_limit {
         return Err(Failure::new(429, "rate_limited", "Spend limit reached"));
@@ -72,26 +72,26 @@ pub(crate) fn launch(call: &Call) -> Result<Answer, Failure> {
         artifacts: Vec::new(),
         summary: None,
         state: State::Running(Run {
-            started: call.begins(),
+            started: call.job_start(),
             awaits_tool: workflow.is_some_and(|workflow| workflow.awaits_tool),
-            fate: call.twist.fate.clone(),
+            job_fault: call.overrides.job_fault.clone(),
             outcome,
         }),
     };
-    agent.say("user_message", &prompt, call.world.fresh_id());
-    let answer = Answer::created(json!({ "data": agent.json_with_status("waiting") }));
+    agent.add_message("user_message", &prompt, call.world.fresh_id());
+    let response = ApiResponse::created(json!({ "data": agent.json_with_status("waiting") }));
     lock(&call.world.agents).add(agent);
     let metadata = json!({ "workflowId": body.get("workflowId"), "projectId": body.get("projectId") });
-    call.record("agent.launched", vec![Party { id, kind: "agent", name: None }], metadata);
-    Ok(answer)
+    call.record("agent.launched", vec![Entity { id, kind: "agent", name: None }], metadata);
+    Ok(response)
 }
 
-/// The words of the prompt, if there is one; its images must be what they say.
+/// The text of the prompt, if there is one. Its images must be valid base64.
 fn prompt_of(body: &Value) -> Result<Option<String>, Failure> {
     let images = body["prompt"]["images"].as_array().into_iter().flatten().enumerate();
-    for (place, image) in images {
+    for (index, image) in images {
         if !image["data"].as_str().is_none_or(is_base64) {
-            let path = vec!["prompt".into(), "images".into(), place.into(), "data".into()];
+            let path = vec!["prompt".into(), "images".into(), index.into(), "data".into()];
             return Err(Failure::invalid(vec![Issue { path, message: "Invalid base64".to_owned() }]));
         }
     }
@@ -114,7 +114,7 @@ fn find_workflow(id: &str) -> Result<&'static Workflow, Failure> {
     WORKFLOWS.iter().find(|workflow| workflow.id() == id).ok_or_else(|| Failure::not_found("Workflow"))
 }
 
-/// What may stand together in a launch, and what may not.
+/// Checks which fields of a launch may be combined.
 fn check_combination(body: &Value, has_prompt: bool, workflow: Option<&Workflow>) -> Result<(), Failure> {
     let inputs = body["inputs"].as_object();
     let has_files = body.get("fileIds").is_some() || body["source"].get("fileIds").is_some();
@@ -122,16 +122,16 @@ fn check_combination(body: &Value, has_prompt: bool, workflow: Option<&Workflow>
         return if !has_prompt {
             Err(Failure::issue(["prompt", "text"], "Either prompt.text or workflowId is required"))
         } else if inputs.is_some() {
-            Err(Failure::issue(["inputs"], "inputs go with a workflow only"))
+            Err(Failure::issue(["inputs"], "inputs require a workflowId"))
         } else {
             Ok(())
         };
     };
     if has_files {
-        return Err(Failure::issue(["fileIds"], "fileIds go with a simple agent only"));
+        return Err(Failure::issue(["fileIds"], "fileIds cannot be combined with a workflowId"));
     }
     if has_prompt && !workflow.inputs.is_empty() {
-        return Err(Failure::issue(["prompt"], "A workflow with file inputs takes no prompt"));
+        return Err(Failure::issue(["prompt"], "A prompt cannot be combined with a workflow that has file inputs"));
     }
     let given = |name: &str| inputs.is_some_and(|inputs| inputs.contains_key(name));
     let unknown = inputs.into_iter().flatten().find(|(name, _)| !workflow.inputs.contains(&name.as_str()));
@@ -153,7 +153,7 @@ fn file_ids(body: &Value) -> Vec<&str> {
 
 type Files = Vec<(String, String)>;
 
-/// The files that the ids stand for, folders opened, each once; and the versions of them that can be read.
+/// The files with these ids, and those in the folders with these ids, without duplicates; and their uploaded versions.
 fn gather_files(call: &Call, ids: &[&str]) -> Result<(Files, Vec<Version>), Failure> {
     let library = lock(&call.world.library);
     let mut seen = HashSet::new();
@@ -168,81 +168,81 @@ fn gather_files(call: &Call, ids: &[&str]) -> Result<(Files, Vec<Version>), Fail
     Ok((files, versions))
 }
 
-/// Has an agent's work done elsewhere. Files that cannot be read are left out, as a person would.
+/// Starts the work of an agent in the background. Files that cannot be parsed are ignored.
 fn start_work(call: &Call, prompt: String, versions: Vec<Version>, earlier: Vec<(&'static str, String)>) -> Outcome {
-    let outcome = Eventually::new();
-    if call.twist.fate == Fate::Ordinary {
+    let outcome = Promise::new();
+    if call.overrides.job_fault == JobFault::None {
         let outcome = Arc::clone(&outcome);
         call.world.workers.run(move || {
             let read = |version: Version| Some((version.id.clone(), version.name.clone(), version.document().ok()?));
             let documents: Vec<_> = versions.into_iter().filter_map(read).collect();
-            outcome.put(guarded(|| Arc::new(work::write(&prompt, &documents, &earlier))));
+            outcome.set(catch_panic(|| Arc::new(work::write(&prompt, &documents, &earlier))));
         });
     }
     outcome
 }
 
-pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
-    let window = Window::read(call, 20, Some(100))?;
+pub(crate) fn list(call: &Call) -> Result<ApiResponse, Failure> {
+    let page = PageRequest::read(call, 20, Some(100))?;
     let (now, job_time) = (call.now, call.world.job_time);
     let mut agents = lock(&call.world.agents);
     let mut items: Items = Vec::new();
     let mut total = 0;
     for (number, agent) in agents.iter_mut().rev() {
-        agent.settle(now, job_time, &call.world.ids);
+        agent.update(now, job_time, &call.world.ids);
         let status = call.query("status").is_none_or(|word| agent.status(now, job_time).eq_ignore_ascii_case(word));
         let workflow = call.query("workflowId").is_none_or(|id| agent.workflow.as_deref() == Some(id));
         if !(status && workflow) {
             continue;
         }
         total += 1;
-        if window.from.is_none_or(|from| number < from) && items.len() <= window.limit {
+        if page.after.is_none_or(|after| number < after) && items.len() <= page.limit {
             items.push((number, agent.json(now, job_time)));
         }
     }
-    Ok(window.page(call, items, Some(total)))
+    Ok(page.response(call, items, Some(total)))
 }
 
-/// Does something with the agent in the path, as it stands now.
+/// Calls a function with the up-to-date agent of the path.
 fn with_agent<T>(call: &Call, act: impl FnOnce(&mut Agent) -> Result<T, Failure>) -> Result<T, Failure> {
     let missing = || Failure::not_found("Agent");
-    let late = {
+    let due = {
         let mut agents = lock(&call.world.agents);
         match &agents.get_mut(call.value(0)).ok_or_else(missing)?.state {
-            State::Running(run) if run.fate == Fate::Ordinary && call.now >= run.started + call.world.job_time => {
+            State::Running(run) if run.job_fault == JobFault::None && call.now >= run.started + call.world.job_time => {
                 Some(Arc::clone(&run.outcome))
             }
             _ => None,
         }
     };
-    if let Some(outcome) = late {
+    if let Some(outcome) = due {
         outcome.wait();
     }
     let mut agents = lock(&call.world.agents);
     let agent = agents.get_mut(call.value(0)).ok_or_else(missing)?;
-    agent.settle(call.now, call.world.job_time, &call.world.ids);
+    agent.update(call.now, call.world.job_time, &call.world.ids);
     act(agent)
 }
 
-fn party(call: &Call) -> Party {
-    Party { id: call.value(0).to_owned(), kind: "agent", name: None }
+fn entity(call: &Call) -> Entity {
+    Entity { id: call.value(0).to_owned(), kind: "agent", name: None }
 }
 
-pub(crate) fn get(call: &Call) -> Result<Answer, Failure> {
+pub(crate) fn get(call: &Call) -> Result<ApiResponse, Failure> {
     let data = with_agent(call, |agent| Ok(agent.json(call.now, call.world.job_time)))?;
-    Ok(Answer::ok(json!({ "data": data })))
+    Ok(ApiResponse::ok(json!({ "data": data })))
 }
 
-pub(crate) fn delete(call: &Call) -> Result<Answer, Failure> {
+pub(crate) fn delete(call: &Call) -> Result<ApiResponse, Failure> {
     let agent = lock(&call.world.agents).remove(call.value(0)).ok_or_else(|| Failure::not_found("Agent"))?;
-    call.record("agent.deleted", vec![party(call)], json!({}));
-    Ok(Answer::ok(json!({ "id": agent.id })))
+    call.record("agent.deleted", vec![entity(call)], json!({}));
+    Ok(ApiResponse::ok(json!({ "id": agent.id })))
 }
 
-pub(crate) fn follow_up(call: &Call) -> Result<Answer, Failure> {
-    // Whether there is such an agent comes before what is asked of it.
+pub(crate) fn follow_up(call: &Call) -> Result<ApiResponse, Failure> {
+    // An unknown agent is a 404 even if the body is invalid.
     let files = with_agent(call, |agent| Ok(agent.files.clone()))?;
-    let body = validate::read(&call.body, &FOLLOW_UP)?;
+    let body = validate::parse(&call.body, &FOLLOW_UP)?;
     let prompt = prompt_of(&body)?.ok_or_else(|| Failure::issue(["prompt", "text"], "Required"))?;
     let versions = {
         let library = lock(&call.world.library);
@@ -256,20 +256,20 @@ pub(crate) fn follow_up(call: &Call) -> Result<Answer, Failure> {
         }
         let earlier = agent.messages.iter().map(|message| (message.kind, message.text.clone())).collect();
         agent.state = State::Running(Run {
-            started: call.begins(),
+            started: call.job_start(),
             awaits_tool: false,
-            fate: call.twist.fate.clone(),
+            job_fault: call.overrides.job_fault.clone(),
             outcome: start_work(call, prompt.clone(), versions, earlier),
         });
-        agent.say("user_message", &prompt, message);
+        agent.add_message("user_message", &prompt, message);
         agent.updated = call.now;
         Ok(json!({ "data": agent.json_with_status("running") }))
     })?;
-    call.record("agent.followed_up", vec![party(call)], json!({}));
-    Ok(Answer::ok(body))
+    call.record("agent.followed_up", vec![entity(call)], json!({}));
+    Ok(ApiResponse::ok(body))
 }
 
-pub(crate) fn stop(call: &Call) -> Result<Answer, Failure> {
+pub(crate) fn stop(call: &Call) -> Result<ApiResponse, Failure> {
     let data = with_agent(call, |agent| {
         if !agent.is_running() {
             return Err(Failure::conflict("Agent has already ended"));
@@ -278,31 +278,31 @@ pub(crate) fn stop(call: &Call) -> Result<Answer, Failure> {
         agent.updated = call.now;
         Ok(agent.json_with_status("stopped"))
     })?;
-    call.record("agent.stopped", vec![party(call)], json!({}));
-    Ok(Answer::ok(json!({ "data": data })))
+    call.record("agent.stopped", vec![entity(call)], json!({}));
+    Ok(ApiResponse::ok(json!({ "data": data })))
 }
 
-pub(crate) fn conversation(call: &Call) -> Result<Answer, Failure> {
+pub(crate) fn conversation(call: &Call) -> Result<ApiResponse, Failure> {
     with_agent(call, |agent| {
         let messages = agent.messages.iter();
         let messages: Vec<Value> =
             messages.map(|message| json!({ "id": message.id, "type": message.kind, "text": message.text })).collect();
-        Ok(Answer::ok(json!({ "messages": messages })))
+        Ok(ApiResponse::ok(json!({ "messages": messages })))
     })
 }
 
-pub(crate) fn artifacts(call: &Call) -> Result<Answer, Failure> {
+pub(crate) fn artifacts(call: &Call) -> Result<ApiResponse, Failure> {
     with_agent(call, |agent| {
-        let data: Vec<Value> = agent.artifacts.iter().map(|artifact| artifact.brief()).collect();
-        Ok(Answer::ok(json!({ "data": data, "nextCursor": null })))
+        let data: Vec<Value> = agent.artifacts.iter().map(|artifact| artifact.summary()).collect();
+        Ok(ApiResponse::ok(json!({ "data": data, "nextCursor": null })))
     })
 }
 
-pub(crate) fn artifact(call: &Call) -> Result<Answer, Failure> {
+pub(crate) fn artifact(call: &Call) -> Result<ApiResponse, Failure> {
     with_agent(call, |agent| {
         let artifact = agent.artifacts.iter().find(|artifact| artifact.id == call.value(1));
         let artifact = artifact.ok_or_else(|| Failure::not_found("Artifact"))?;
-        Ok(Answer::ok(json!({ "data": artifact.full() })))
+        Ok(ApiResponse::ok(json!({ "data": artifact.full() })))
     })
 }
 
@@ -311,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_told_from_other_text() {
+    fn base64_is_recognized() {
         for text in ["", "aGk=", "aGkh", "+/+/", "aA=="] {
             assert!(is_base64(text), "{text}");
         }

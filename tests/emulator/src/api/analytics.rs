@@ -1,28 +1,28 @@
-//! Analytics: what each user has used.
+//! Analytics: the usage of each user.
 
 use serde_json::{Value, json};
 
-use crate::api::{Answer, Call, users};
+use crate::api::{ApiResponse, Call, users};
 use crate::clock::rfc3339;
 use crate::failure::Failure;
-use crate::pages::Window;
+use crate::pages::PageRequest;
 use crate::state::lock;
 use crate::store::accounts::User;
 
-/// What a user without a cap of their own may spend.
+/// The spend limit of users that do not have their own.
 const DEFAULT_CAP_CENTS: u64 = 5000;
 
-pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
-    let window = Window::read(call, 100, Some(1000))?;
+pub(crate) fn list(call: &Call) -> Result<ApiResponse, Failure> {
+    let page = PageRequest::read(call, 100, Some(1000))?;
     let accounts = lock(&call.world.accounts);
-    let (items, total) = users::select(&accounts, &window, call.query("email"), render);
-    let mut answer = window.page(call, items, Some(total));
-    answer.body["spendLimitsEnabled"] = json!(true);
-    answer.body["defaultSpendCapCents"] = json!(DEFAULT_CAP_CENTS);
-    Ok(answer)
+    let (items, total) = users::select(&accounts, &page, call.query("email"), render);
+    let mut response = page.response(call, items, Some(total));
+    response.body["spendLimitsEnabled"] = json!(true);
+    response.body["defaultSpendCapCents"] = json!(DEFAULT_CAP_CENTS);
+    Ok(response)
 }
 
-/// Whether a user has spent all that they may.
+/// Whether a user has reached the spend limit.
 pub(super) fn is_over_limit(user: &User) -> bool {
     user.usage_cents >= user.cap_cents.unwrap_or(DEFAULT_CAP_CENTS)
 }

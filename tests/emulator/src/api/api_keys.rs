@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::api::{Answer, Call};
+use crate::api::{ApiResponse, Call};
 use crate::clock::rfc3339;
 use crate::failure::Failure;
-use crate::pages::Window;
+use crate::pages::PageRequest;
 use crate::state::lock;
 use crate::store::accounts::{Accounts, ApiKey};
-use crate::store::trail::Party;
+use crate::store::audit_log::Entity;
 
-pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
+pub(crate) fn list(call: &Call) -> Result<ApiResponse, Failure> {
     let with_revoked = match call.query("includeRevoked") {
         None | Some("false") => false,
         Some("true") => true,
@@ -19,34 +19,34 @@ pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
             return Err(Failure::issue(["includeRevoked"], message));
         }
     };
-    let window = Window::read(call, 50, None)?;
+    let page = PageRequest::read(call, 50, None)?;
     let accounts = lock(&call.world.accounts);
     // A user who does not exist has no keys.
     let owner = call.query("userId").map(|id| accounts.find_user(id));
     let wanted =
         |key: &ApiKey| (with_revoked || key.revoked.is_none()) && owner.is_none_or(|owner| owner == Some(key.owner));
     let keys = accounts.keys();
-    let items = keys.iter().enumerate().skip(window.first()).filter(|(_, key)| wanted(key)).take(window.limit + 1);
-    let items = items.map(|(place, key)| (place as u64, render(key, &accounts))).collect();
+    let items = keys.iter().enumerate().skip(page.first()).filter(|(_, key)| wanted(key)).take(page.limit + 1);
+    let items = items.map(|(index, key)| (index as u64, render(key, &accounts))).collect();
     let total = keys.iter().filter(|key| wanted(key)).count();
-    Ok(window.page(call, items, Some(total as u64)))
+    Ok(page.response(call, items, Some(total as u64)))
 }
 
-pub(crate) fn revoke(call: &Call) -> Result<Answer, Failure> {
-    let (party, (since, is_new)) = {
+pub(crate) fn revoke(call: &Call) -> Result<ApiResponse, Failure> {
+    let (entity, (since, is_new)) = {
         let mut accounts = lock(&call.world.accounts);
-        let place = accounts.find_key(call.value(0));
-        let revoked = place.and_then(|place| {
-            let revoked = accounts.revoke(place, call.now)?;
-            let key = accounts.keys().get(place)?;
-            Some((Party { id: key.id.clone(), kind: "api_key", name: Some(key.name.clone()) }, revoked))
+        let index = accounts.find_key(call.value(0));
+        let revoked = index.and_then(|index| {
+            let revoked = accounts.revoke(index, call.now)?;
+            let key = accounts.keys().get(index)?;
+            Some((Entity { id: key.id.clone(), kind: "api_key", name: Some(key.name.clone()) }, revoked))
         });
         revoked.ok_or_else(|| Failure::not_found("API key"))?
     };
     if is_new {
-        call.record("api_key.revoked", vec![party.clone()], json!({}));
+        call.record("api_key.revoked", vec![entity.clone()], json!({}));
     }
-    Ok(Answer::ok(json!({ "id": party.id, "revokedAt": rfc3339(since) })))
+    Ok(ApiResponse::ok(json!({ "id": entity.id, "revokedAt": rfc3339(since) })))
 }
 
 fn render(key: &ApiKey, accounts: &Accounts) -> Value {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::api::{Answer, Call};
+use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
 use crate::validate::{self, Shape, list, object, optional, required};
 
@@ -28,7 +28,7 @@ struct Section {
     code: usize,
     page: u64,
     text: &'static str,
-    /// Whether the file is known that it stands in.
+    /// Whether the response says which file the section is in.
     has_file: bool,
 }
 
@@ -68,8 +68,8 @@ const SECTIONS: [Section; 14] = [
     Section { code: 0, page: 7, text: "Errata sheet - Corrections to the egress and sprinkler tables, published apart from the code.", has_file: false },
 ];
 
-pub(crate) fn search(call: &Call) -> Result<Answer, Failure> {
-    let body = validate::read(&call.body, &BODY)?;
+pub(crate) fn search(call: &Call) -> Result<ApiResponse, Failure> {
+    let body = validate::parse(&call.body, &BODY)?;
     let text = |name: &str| body[name].as_str().unwrap_or_default();
     let jurisdiction = JURISDICTIONS.iter().find(|(slug, ..)| slug.eq_ignore_ascii_case(text("jurisdiction")));
     let jurisdiction = jurisdiction.ok_or_else(|| Failure::unprocessable("Unknown jurisdiction"))?;
@@ -86,27 +86,27 @@ pub(crate) fn search(call: &Call) -> Result<Answer, Failure> {
             known.intersection(&discipline).next().is_some()
                 && body["year"].as_i64().is_none_or(|year| year == code.year)
         })
-        .map(|(place, section)| {
+        .map(|(index, section)| {
             let held = words(section.text);
-            // A keyword was chosen with care; a word of the query may be there by chance.
-            (held.intersection(&query).count() + 2 * held.intersection(&keywords).count(), place)
+            // Keywords count twice.
+            (held.intersection(&query).count() + 2 * held.intersection(&keywords).count(), index)
         })
         .filter(|(score, _)| *score > 0)
         .collect();
-    // Stable: of equals, the one that stands first in the codes comes first.
+    // The sort is stable: sections with the same score stay in the order of the codes.
     scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     let limit = body["limit"].as_u64().unwrap_or(10) as usize;
-    let results = scored.iter().take(limit).map(|(_, place)| render(*place, jurisdiction));
-    Ok(Answer::ok(json!({ "results": results.collect::<Vec<_>>() })))
+    let results = scored.iter().take(limit).map(|(_, index)| render(*index, jurisdiction));
+    Ok(ApiResponse::ok(json!({ "results": results.collect::<Vec<_>>() })))
 }
 
-/// The words of a text that carry meaning, in lower case, without their plural.
+/// The words of a text in lower case and singular, without stop words.
 fn words(text: &str) -> HashSet<String> {
-    const EMPTY: [&str; 13] = ["a", "an", "and", "are", "at", "by", "for", "in", "is", "of", "on", "the", "to"];
+    const STOP_WORDS: [&str; 13] = ["a", "an", "and", "are", "at", "by", "for", "in", "is", "of", "on", "the", "to"];
     let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '.');
     let words = words.map(|word| word.trim_matches('.').to_lowercase());
     words
-        .filter(|word| !word.is_empty() && !EMPTY.contains(&word.as_str()))
+        .filter(|word| !word.is_empty() && !STOP_WORDS.contains(&word.as_str()))
         .map(|word| match word.strip_suffix('s') {
             Some(stem) if stem.len() > 3 => stem.to_owned(),
             _ => word,
@@ -114,10 +114,10 @@ fn words(text: &str) -> HashSet<String> {
         .collect()
 }
 
-fn render(place: usize, (slug, jurisdiction, effective): &(&str, &str, &str)) -> Value {
-    let section = &SECTIONS[place];
+fn render(index: usize, (slug, jurisdiction, effective): &(&str, &str, &str)) -> Value {
+    let section = &SECTIONS[index];
     let code = &CODES[section.code];
-    let id = format!("chunk-{slug}-{place}");
+    let id = format!("chunk-{slug}-{index}");
     let citation = format!("c-{id}");
     let file = section.has_file.then(|| {
         json!({

@@ -1,11 +1,11 @@
-//! Extract: the values that a schema asks for, found in documents.
+//! Extract jobs: values from documents, as a JSON Schema describes them.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::api::tasks::{self, readable_version};
-use crate::api::{Answer, Call};
+use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
 use crate::schema;
 use crate::store::tasks::Finished;
@@ -18,10 +18,10 @@ static BODY: Shape = object(&[
     optional("enableCitations", Shape::Boolean),
 ]);
 
-pub(crate) fn submit(call: &Call) -> Result<Answer, Failure> {
-    let mut body = validate::read(&call.body, &BODY)?;
-    if let Some(complaint) = schema::complaint(&body["schema"]) {
-        return Err(Failure::unprocessable(complaint));
+pub(crate) fn submit(call: &Call) -> Result<ApiResponse, Failure> {
+    let mut body = validate::parse(&call.body, &BODY)?;
+    if let Some(error) = schema::error(&body["schema"]) {
+        return Err(Failure::unprocessable(error));
     }
     let ids = body["fileVersionIds"].as_array().into_iter().flatten();
     let versions =
@@ -34,6 +34,6 @@ pub(crate) fn submit(call: &Call) -> Result<Answer, Failure> {
     }))
 }
 
-pub(crate) fn get(call: &Call) -> Result<Answer, Failure> {
+pub(crate) fn get(call: &Call) -> Result<ApiResponse, Failure> {
     tasks::get(call)
 }

@@ -1,20 +1,20 @@
-//! Files: searching them. Uploading stands in `upload.rs`, since it reads from the socket.
+//! Files: searching them. For uploads, see `upload.rs`.
 
 use serde_json::json;
 
-use crate::api::{Answer, Call};
+use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
-use crate::pages::{Items, Window};
+use crate::pages::{Items, PageRequest};
 use crate::state::lock;
 
-pub(crate) fn search(call: &Call) -> Result<Answer, Failure> {
+pub(crate) fn search(call: &Call) -> Result<ApiResponse, Failure> {
     let query = call.query("query").ok_or_else(|| Failure::issue(["query"], "Required"))?.to_lowercase();
-    let window = Window::read(call, 10, Some(50))?;
+    let page = PageRequest::read(call, 10, Some(50))?;
     let library = lock(&call.world.library);
-    let hits = library.search(&query, call.query("integrationId"), window.first());
+    let hits = library.search(&query, call.query("integrationId"), page.first());
     let items: Items = hits
-        .take(window.limit + 1)
-        .map(|(place, file)| {
+        .take(page.limit + 1)
+        .map(|(index, file)| {
             let hit = json!({
                 "id": file.id,
                 "name": file.name,
@@ -22,8 +22,8 @@ pub(crate) fn search(call: &Call) -> Result<Answer, Failure> {
                 "parentId": file.folder,
                 "path": library.path(file),
             });
-            (place as u64, hit)
+            (index as u64, hit)
         })
         .collect();
-    Ok(window.page(call, items, None))
+    Ok(page.response(call, items, None))
 }

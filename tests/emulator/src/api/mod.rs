@@ -1,4 +1,4 @@
-//! The operations, one area a file, and what they have in common.
+//! The handlers of the operations, one area per file.
 
 pub(crate) mod agents;
 pub(crate) mod analytics;
@@ -21,81 +21,81 @@ use crate::clock::Moment;
 use crate::failure::Failure;
 use crate::operations::Operation;
 use crate::state::{World, lock};
-use crate::store::tasks::Fate;
-use crate::store::trail::Party;
+use crate::store::audit_log::Entity;
+use crate::store::tasks::JobFault;
 
-/// How an operation is executed.
+/// The handler of an operation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Handler {
-    /// With the whole body at hand.
-    Plain(fn(&Call) -> Result<Answer, Failure>),
-    /// With the body still on its way.
+    /// Called with the whole body.
+    Plain(fn(&Call) -> Result<ApiResponse, Failure>),
+    /// Reads the body itself.
     Upload,
 }
 
-/// A request that may be executed: its sender is known and has the scope and the quota for it.
+/// A request that is authorized and within the rate limit.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) world: &'a Arc<World>,
     pub(crate) operation: &'static Operation,
-    /// The values in the path, decoded.
+    /// The decoded values of the path parameters.
     pub(crate) values: Vec<String>,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// The place of the user whose key it is.
+    /// The index of the key's owner.
     pub(crate) user: usize,
     pub(crate) user_agent: Option<String>,
     pub(crate) now: Moment,
-    pub(crate) twist: Twist,
+    pub(crate) overrides: Overrides,
 }
 
-/// What a fault changes in how a request is executed.
+/// How a fault changes the execution of a request.
 #[derive(Debug, Default)]
-pub(crate) struct Twist {
-    pub(crate) fate: Fate,
+pub(crate) struct Overrides {
+    pub(crate) job_fault: JobFault,
     pub(crate) empty_page: bool,
     pub(crate) cursor_cycle: bool,
 }
 
-/// The answer to a request that was executed.
+/// The response to an executed request.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     pub(crate) status: u16,
     pub(crate) body: Value,
 }
 
-impl Answer {
-    pub(crate) fn ok(body: Value) -> Answer {
-        Answer { status: 200, body }
+impl ApiResponse {
+    pub(crate) fn ok(body: Value) -> ApiResponse {
+        ApiResponse { status: 200, body }
     }
 
-    pub(crate) fn created(body: Value) -> Answer {
-        Answer { status: 201, body }
+    pub(crate) fn created(body: Value) -> ApiResponse {
+        ApiResponse { status: 201, body }
     }
 }
 
 impl Call<'_> {
-    /// The value at this place of the path.
-    pub(crate) fn value(&self, place: usize) -> &str {
-        self.values.get(place).map_or("", String::as_str)
+    /// The path parameter with this index.
+    pub(crate) fn value(&self, index: usize) -> &str {
+        self.values.get(index).map_or("", String::as_str)
     }
 
-    /// A parameter of the query.
+    /// The query parameter with this name.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Writes into the audit trail what this request did.
-    pub(crate) fn record(&self, action: &'static str, targets: Vec<Party>, metadata: Value) {
+    /// Records in the audit log what the request did.
+    pub(crate) fn record(&self, action: &'static str, targets: Vec<Entity>, metadata: Value) {
         self.world.record(self.user, action, targets, self.user_agent.clone(), metadata);
     }
 
-    /// When a job begins that is submitted now.
-    pub(crate) fn begins(&self) -> Moment {
+    /// When a job starts that is submitted now.
+    pub(crate) fn job_start(&self) -> Moment {
         lock(&self.world.schedule).take(self.now, self.world.job_time)
     }
 
-    /// Remembers the first cursor of a run through a list.
+    /// Records the first cursor of an iteration of a list.
     pub(crate) fn note_cursor(&self, list: u64, next: &str) {
         let mut cursors = lock(&self.world.first_cursors);
         let first = cursors.entry((self.user, list));
@@ -106,10 +106,10 @@ impl Call<'_> {
         }
     }
 
-    /// A cursor that was handed out earlier in this run through a list.
+    /// A cursor from earlier in this iteration of a list.
     pub(crate) fn earlier_cursor(&self, list: u64) -> Option<String> {
-        let present = self.query("cursor")?;
+        let current = self.query("cursor")?;
         let first = lock(&self.world.first_cursors).get(&(self.user, list)).cloned();
-        Some(first.unwrap_or_else(|| present.to_owned()))
+        Some(first.unwrap_or_else(|| current.to_owned()))
     }
 }

@@ -1,11 +1,11 @@
-//! Parse: the text of a document, in chunks and blocks.
+//! Parse jobs: the text of a document, in chunks and blocks.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::api::tasks::{self, readable_version};
-use crate::api::{Answer, Call};
+use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
 use crate::store::tasks::Finished;
 use crate::validate::{self, Shape, object, optional, required};
@@ -17,7 +17,7 @@ static BODY: Shape = object(&[
     optional(
         "options",
         object(&[
-            optional("ocrLanguage", Shape::Word(&["en", "latin", "zh_ja_en"])),
+            optional("ocrLanguage", Shape::Enum(&["en", "latin", "zh_ja_en"])),
             optional("figureSummary", Shape::Object { fields: ENABLED, open: true }),
             optional("tableSummary", Shape::Object { fields: ENABLED, open: true }),
             optional("summaryWordLimit", Shape::Integer { minimum: 10, maximum: 100 }),
@@ -26,8 +26,8 @@ static BODY: Shape = object(&[
     ),
 ]);
 
-pub(crate) fn submit(call: &Call) -> Result<Answer, Failure> {
-    let body = validate::read(&call.body, &BODY)?;
+pub(crate) fn submit(call: &Call) -> Result<ApiResponse, Failure> {
+    let body = validate::parse(&call.body, &BODY)?;
     let version = readable_version(call, body["fileVersionId"].as_str().unwrap_or_default())?;
     let options = body.get("options").cloned().unwrap_or_else(|| json!({}));
     Ok(tasks::submit(call, "parse.submitted", "get_parse", vec![version], move |sources| {
@@ -36,6 +36,6 @@ pub(crate) fn submit(call: &Call) -> Result<Answer, Failure> {
     }))
 }
 
-pub(crate) fn get(call: &Call) -> Result<Answer, Failure> {
+pub(crate) fn get(call: &Call) -> Result<ApiResponse, Failure> {
     tasks::get(call)
 }

@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use crate::api::{Answer, Call};
+use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
-use crate::pages::Window;
+use crate::pages::PageRequest;
 use crate::seed;
 
-pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
-    let window = Window::read(call, 20, None)?;
-    let workflows = (0..).zip(&seed::WORKFLOWS).skip(window.first()).take(window.limit + 1);
+pub(crate) fn list(call: &Call) -> Result<ApiResponse, Failure> {
+    let page = PageRequest::read(call, 20, None)?;
+    let workflows = (0..).zip(&seed::WORKFLOWS).skip(page.first()).take(page.limit + 1);
     let items = workflows
-        .map(|(place, workflow)| {
+        .map(|(index, workflow)| {
             let inputs: Vec<_> = workflow.inputs.iter().map(|name| json!({ "name": name })).collect();
             let item = json!({
                 "id": workflow.id(),
@@ -19,8 +19,8 @@ pub(crate) fn list(call: &Call) -> Result<Answer, Failure> {
                 "description": workflow.description,
                 "inputs": inputs,
             });
-            (place, item)
+            (index, item)
         })
         .collect();
-    Ok(window.page(call, items, None))
+    Ok(page.response(call, items, None))
 }

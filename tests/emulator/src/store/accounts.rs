@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::clock::Moment;
 use crate::seed;
 
-/// A person of the organization.
+/// A user of the organization.
 #[derive(Debug, Clone)]
 pub(crate) struct User {
     pub(crate) id: String,
@@ -21,7 +21,7 @@ pub(crate) struct User {
     pub(crate) cap_cents: Option<u64>,
 }
 
-/// A key; its secret stands in the index alone.
+/// An API key. Its secret is only in the index.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiKey {
     pub(crate) id: String,
@@ -35,16 +35,16 @@ pub(crate) struct ApiKey {
     pub(crate) revoked: Option<Moment>,
 }
 
-/// Why a key opens nothing.
+/// Why a key is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum KeyError {
     Unknown,
     Revoked,
     Expired,
     OwnerDisabled,
 }
 
-/// All users and keys, each known by its place.
+/// All users and API keys, identified by their index.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     users: Vec<User>,
@@ -75,8 +75,8 @@ impl Accounts {
         &self.keys
     }
 
-    pub(crate) fn user(&self, place: usize) -> Option<&User> {
-        self.users.get(place)
+    pub(crate) fn user(&self, index: usize) -> Option<&User> {
+        self.users.get(index)
     }
 
     pub(crate) fn find_user(&self, id: &str) -> Option<usize> {
@@ -87,8 +87,8 @@ impl Accounts {
         self.key_by_id.get(id).copied()
     }
 
-    /// The live keys of a user.
-    pub(crate) fn live_keys(&self, owner: usize) -> usize {
+    /// The number of keys of a user that are not revoked.
+    pub(crate) fn active_keys(&self, owner: usize) -> usize {
         let keys = self.keys.iter();
         keys.filter(|key| key.owner == owner && key.revoked.is_none()).count()
     }
@@ -100,51 +100,51 @@ impl Accounts {
         self.keys.push(key);
     }
 
-    /// The place of the key with this secret, live or not.
+    /// The index of the key with this secret, valid or not.
     pub(crate) fn find_secret(&self, secret: &str) -> Option<usize> {
         self.key_by_secret.get(secret).copied()
     }
 
-    /// The key that this secret opens, and notes its use.
-    pub(crate) fn open(&mut self, secret: &str, now: Moment) -> Result<&ApiKey, Refusal> {
-        let place = self.find_secret(secret).ok_or(Refusal::Unknown)?;
-        let key = self.keys.get_mut(place).ok_or(Refusal::Unknown)?;
-        let owner = self.users.get_mut(key.owner).ok_or(Refusal::Unknown)?;
+    /// Returns the valid key with this secret, and records its use.
+    pub(crate) fn authenticate(&mut self, secret: &str, now: Moment) -> Result<&ApiKey, KeyError> {
+        let index = self.find_secret(secret).ok_or(KeyError::Unknown)?;
+        let key = self.keys.get_mut(index).ok_or(KeyError::Unknown)?;
+        let owner = self.users.get_mut(key.owner).ok_or(KeyError::Unknown)?;
         if owner.disabled.is_some() {
-            return Err(Refusal::OwnerDisabled);
+            return Err(KeyError::OwnerDisabled);
         }
         if key.revoked.is_some() {
-            return Err(Refusal::Revoked);
+            return Err(KeyError::Revoked);
         }
         if key.expires.is_some_and(|expires| expires <= now) {
-            return Err(Refusal::Expired);
+            return Err(KeyError::Expired);
         }
         key.last_used = Some(now);
         owner.last_active = Some(now);
         Ok(key)
     }
 
-    /// Revokes a key. Gives when it was revoked and whether that was now.
-    pub(crate) fn revoke(&mut self, place: usize, now: Moment) -> Option<(Moment, bool)> {
-        let key = self.keys.get_mut(place)?;
+    /// Revokes a key. Returns when it was revoked, and whether it was not revoked before.
+    pub(crate) fn revoke(&mut self, index: usize, now: Moment) -> Option<(Moment, bool)> {
+        let key = self.keys.get_mut(index)?;
         let before = key.revoked;
         Some((*key.revoked.get_or_insert(now), before.is_none()))
     }
 
-    /// Disables a user and revokes all their keys. Gives how many those were; None when the user was disabled already.
-    pub(crate) fn disable(&mut self, place: usize, now: Moment) -> Option<usize> {
-        let user = self.users.get_mut(place).filter(|user| user.disabled.is_none())?;
+    /// Disables a user and revokes all their keys. Returns their number, or None if the user was already disabled.
+    pub(crate) fn disable(&mut self, index: usize, now: Moment) -> Option<usize> {
+        let user = self.users.get_mut(index).filter(|user| user.disabled.is_none())?;
         user.disabled = Some(now);
         user.updated = now;
         user.sessions = 0;
         let keys = self.keys.iter_mut();
-        let live = keys.filter(|key| key.owner == place && key.revoked.is_none());
-        Some(live.map(|key| key.revoked = Some(now)).count())
+        let active = keys.filter(|key| key.owner == index && key.revoked.is_none());
+        Some(active.map(|key| key.revoked = Some(now)).count())
     }
 
-    /// Enables a user again; the keys stay revoked. Whether anything changed.
-    pub(crate) fn enable(&mut self, place: usize, now: Moment) -> bool {
-        let user = self.users.get_mut(place).filter(|user| user.disabled.is_some());
+    /// Enables a user. The keys stay revoked. Returns whether the user was disabled.
+    pub(crate) fn enable(&mut self, index: usize, now: Moment) -> bool {
+        let user = self.users.get_mut(index).filter(|user| user.disabled.is_some());
         if let Some(user) = user {
             user.disabled = None;
             user.updated = now;

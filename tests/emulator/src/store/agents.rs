@@ -1,4 +1,4 @@
-//! Agents: what they were asked, how they stand, and what they made.
+//! Agents: their conversation, state and artifacts.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::clock::{self, Moment};
 use crate::ids::Ids;
-use crate::store::tasks::{Eventually, Fate};
+use crate::store::tasks::{JobFault, Promise};
 use crate::work::Written;
 
-/// One message of a conversation.
+/// A message of a conversation.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) id: String,
@@ -19,7 +19,7 @@ pub(crate) struct Message {
     pub(crate) text: String,
 }
 
-/// Something that an agent made.
+/// A document that an agent has made.
 #[derive(Debug, Clone)]
 pub(crate) struct Artifact {
     pub(crate) id: String,
@@ -29,8 +29,8 @@ pub(crate) struct Artifact {
 }
 
 impl Artifact {
-    /// As it stands in lists: without its content.
-    pub(crate) fn brief(&self) -> Value {
+    /// The artifact without its content, as in lists.
+    pub(crate) fn summary(&self) -> Value {
         json!({ "id": self.id, "type": self.kind, "title": self.title })
     }
 
@@ -39,22 +39,22 @@ impl Artifact {
     }
 }
 
-/// What an agent is doing since it was last asked something.
+/// The work on the last prompt.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     pub(crate) started: Moment,
     pub(crate) awaits_tool: bool,
-    pub(crate) fate: Fate,
+    pub(crate) job_fault: JobFault,
     pub(crate) outcome: Outcome,
 }
 
-/// What an agent will have written.
-pub(crate) type Outcome = Arc<Eventually<Result<Arc<Written>, String>>>;
+/// What an agent will write.
+pub(crate) type Outcome = Arc<Promise<Result<Arc<Written>, String>>>;
 
 #[derive(Debug, Clone)]
 pub(crate) enum State {
     Running(Run),
-    /// Ended, with the status word.
+    /// Ended, with this status.
     Ended(&'static str),
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Agent {
     pub(crate) id: String,
     pub(crate) workflow: Option<String>,
     pub(crate) project: Option<String>,
-    /// Id and name of each file that it was given.
+    /// The id and name of each file.
     pub(crate) files: Vec<(String, String)>,
     pub(crate) created: Moment,
     pub(crate) updated: Moment,
@@ -74,7 +74,7 @@ pub(crate) struct Agent {
 }
 
 impl Run {
-    /// The status word, when a run takes so long.
+    /// The status of the run, given the time that it takes.
     fn status(&self, now: Moment, job_time: Duration) -> &'static str {
         let passed = now.saturating_sub(self.started);
         let tenth = job_time / 10;
@@ -102,17 +102,17 @@ impl Agent {
         matches!(self.state, State::Running(_))
     }
 
-    /// Ends the run when its time is up and its work is there.
-    pub(crate) fn settle(&mut self, now: Moment, job_time: Duration, ids: &Ids) {
+    /// Ends the run if its time has passed and its work is done.
+    pub(crate) fn update(&mut self, now: Moment, job_time: Duration, ids: &Ids) {
         let State::Running(run) = &self.state else { return };
         let end = run.started + job_time;
         if now < end {
             return;
         }
-        let outcome = match &run.fate {
-            Fate::NeverEnds => return,
-            Fate::Fails(error) => Err(error.clone()),
-            Fate::Ordinary => match run.outcome.get() {
+        let outcome = match &run.job_fault {
+            JobFault::NeverEnds => return,
+            JobFault::Fails(error) => Err(error.clone()),
+            JobFault::None => match run.outcome.get() {
                 None => return,
                 Some(outcome) => outcome,
             },
@@ -121,22 +121,22 @@ impl Agent {
         match outcome {
             Ok(written) => {
                 self.state = State::Ended("finished");
-                self.take_over(&written, end, ids);
+                self.add_output(&written, end, ids);
             }
             Err(error) => {
                 self.state = State::Ended("failed");
-                self.say("error", &error, ids.fresh(end));
+                self.add_message("error", &error, ids.fresh(end));
                 self.summary = Some(error);
             }
         }
     }
 
-    pub(crate) fn say(&mut self, kind: &'static str, text: &str, id: String) {
+    pub(crate) fn add_message(&mut self, kind: &'static str, text: &str, id: String) {
         self.messages.push(Message { id, kind, text: text.to_owned() });
     }
 
-    fn take_over(&mut self, written: &Written, now: Moment, ids: &Ids) {
-        self.say("assistant_message", &written.answer, ids.fresh(now));
+    fn add_output(&mut self, written: &Written, now: Moment, ids: &Ids) {
+        self.add_message("assistant_message", &written.answer, ids.fresh(now));
         self.summary = Some(written.summary.clone());
         self.artifacts.push(Artifact {
             id: ids.fresh(now),
@@ -163,7 +163,7 @@ impl Agent {
             "status": status,
             "workflowId": self.workflow,
             "projectId": self.project,
-            "artifacts": self.artifacts.iter().map(Artifact::brief).collect::<Vec<_>>(),
+            "artifacts": self.artifacts.iter().map(Artifact::summary).collect::<Vec<_>>(),
             "files": files.collect::<Vec<_>>(),
             "summary": self.summary,
             "url": format!("https://nomic.example/agents/{}", self.id),
@@ -202,7 +202,7 @@ impl Agents {
         self.by_number.remove(&self.number_by_id.remove(id)?)
     }
 
-    /// All agents, each with its number, oldest first.
+    /// Iterates over all agents and their numbers, oldest first.
     pub(crate) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (u64, &mut Agent)> {
         self.by_number.iter_mut().map(|(number, agent)| (*number, agent))
     }
@@ -219,7 +219,7 @@ mod tests {
             (false, ["waiting", "running", "running", "running", "running"]),
             (true, ["waiting", "running", "awaiting_tool", "running", "running"]),
         ] {
-            let run = Run { started: start, awaits_tool, fate: Fate::Ordinary, outcome: Eventually::new() };
+            let run = Run { started: start, awaits_tool, job_fault: JobFault::None, outcome: Promise::new() };
             let at = [0, 30, 50, 80, 200].map(Duration::from_millis);
             assert_eq!(at.map(|passed| run.status(start + passed, Duration::from_millis(100))), expected);
         }

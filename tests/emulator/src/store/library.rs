@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 
 use crate::http::percent_encode;
 use crate::seed;
-use crate::store::tasks::guarded;
+use crate::store::tasks::catch_panic;
 use crate::work::{self, Document, Unreadable};
 
-/// A file, by its newest version.
+/// A file, with its latest version.
 #[derive(Debug, Clone)]
 pub(crate) struct File {
     pub(crate) id: String,
@@ -17,11 +17,11 @@ pub(crate) struct File {
     pub(crate) mime_type: String,
     pub(crate) folder: Option<String>,
     pub(crate) version: String,
-    /// The integration that it comes from, if it was not uploaded.
+    /// The integration that the file comes from. None if it was uploaded.
     pub(crate) integration: Option<String>,
 }
 
-/// What was uploaded as one version of a file.
+/// An uploaded version of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Version {
     pub(crate) id: String,
@@ -37,11 +37,11 @@ struct Folder {
     parent: Option<String>,
 }
 
-/// Where an upload is to go.
+/// The path of an upload.
 #[derive(Debug, Default)]
 pub(crate) struct Target {
     pub(crate) parent: Option<String>,
-    /// Names of folders below the parent; those that are missing are made.
+    /// The names of folders below the parent. Missing ones are created.
     pub(crate) folders: Vec<String>,
     pub(crate) name: String,
 }
@@ -69,9 +69,9 @@ impl Library {
             versions: HashMap::new(),
             seeded_versions: HashMap::new(),
         };
-        for (place, file) in library.files.iter().enumerate() {
-            library.file_by_id.insert(file.id.clone(), place);
-            library.seeded_versions.insert(file.version.clone(), place);
+        for (index, file) in library.files.iter().enumerate() {
+            library.file_by_id.insert(file.id.clone(), index);
+            library.seeded_versions.insert(file.version.clone(), index);
         }
         library
     }
@@ -81,19 +81,19 @@ impl Library {
     }
 
     pub(crate) fn file(&self, id: &str) -> Option<&File> {
-        self.file_by_id.get(id).and_then(|place| self.files.get(*place))
+        self.file_by_id.get(id).and_then(|index| self.files.get(*index))
     }
 
     pub(crate) fn version(&self, id: &str) -> Option<&Version> {
         self.versions.get(id)
     }
 
-    /// Whether the version belongs to a file that came through an integration.
+    /// Whether the version belongs to a file from an integration.
     pub(crate) fn is_of_integration(&self, version: &str) -> bool {
         self.seeded_versions.contains_key(version)
     }
 
-    /// The files after this place whose names hold the text (which is in lower case), each with its place.
+    /// The files from this index on whose names contain a lower-case text, with their index.
     pub(crate) fn search<'l>(
         &'l self,
         text: &'l str,
@@ -107,7 +107,7 @@ impl Library {
         })
     }
 
-    /// The path of a file from the root, each segment URL-encoded.
+    /// The path of a file from the root folder, with percent-encoded segments.
     pub(crate) fn path(&self, file: &File) -> String {
         let mut segments = vec![percent_encode(&file.name)];
         let mut parent = file.folder.as_deref();
@@ -119,7 +119,7 @@ impl Library {
         segments.join("/")
     }
 
-    /// The files that an id stands for: a file itself, or all in a folder and below it.
+    /// The file with this id, or all files below the folder with this id.
     pub(crate) fn under(&self, id: &str) -> Option<Vec<&File>> {
         if let Some(file) = self.file(id) {
             return Some(vec![file]);
@@ -138,8 +138,8 @@ impl Library {
         Some(self.files.iter().filter(within).collect())
     }
 
-    /// What on the target's way is a file although it should be a folder, or a folder although it should be a file.
-    pub(crate) fn obstacle(&self, target: &Target) -> Option<String> {
+    /// Describes why the path cannot be stored to, if it leads through a file or to a folder.
+    pub(crate) fn conflict(&self, target: &Target) -> Option<String> {
         let mut folder = target.parent.clone();
         for name in &target.folders {
             let key = (folder, name.clone());
@@ -152,13 +152,13 @@ impl Library {
         self.folder_by_name.contains_key(&(folder, name.clone())).then(|| format!("'{name}' is a folder"))
     }
 
-    /// Files an upload: under the same path again it becomes a new version of the same file.
+    /// Adds a file, or a new version of the file that exists at this path.
     pub(crate) fn add(
         &mut self,
         target: Target,
         mime_type: &str,
         stored: PathBuf,
-        mut fresh: impl FnMut() -> String,
+        mut new_id: impl FnMut() -> String,
     ) -> File {
         let mut folder = target.parent;
         for name in target.folders {
@@ -166,7 +166,7 @@ impl Library {
             let id = match self.folder_by_name.get(&key) {
                 Some(id) => id.clone(),
                 None => {
-                    let id = fresh();
+                    let id = new_id();
                     self.folders.insert(id.clone(), Folder { name: key.1.clone(), parent: folder });
                     self.folder_by_name.insert(key, id.clone());
                     id
@@ -175,14 +175,14 @@ impl Library {
             folder = Some(id);
         }
         let version = Version {
-            id: fresh(),
+            id: new_id(),
             name: target.name.clone(),
             mime_type: mime_type.to_owned(),
             stored,
             document: Arc::default(),
         };
         let key = (folder.clone(), target.name);
-        let known = self.file_by_name.get(&key).and_then(|place| self.files.get_mut(*place));
+        let known = self.file_by_name.get(&key).and_then(|index| self.files.get_mut(*index));
         let file = match known {
             Some(file) => {
                 file.version = version.id.clone();
@@ -191,7 +191,7 @@ impl Library {
             }
             None => {
                 let file = File {
-                    id: fresh(),
+                    id: new_id(),
                     name: key.1.clone(),
                     mime_type: mime_type.to_owned(),
                     folder,
@@ -210,11 +210,11 @@ impl Library {
 }
 
 impl Version {
-    /// The document in this version; it is read once. Slow: not to be called with a lock held.
+    /// The document in this version. It is parsed once, which is slow: do not call this with a lock held.
     pub(crate) fn document(&self) -> Result<Arc<Document>, Unreadable> {
         let read = || {
-            // Readers of PDF have been known to panic on damaged files.
-            guarded(|| work::read(&self.stored, &self.name, &self.mime_type))
+            // Malformed PDFs are known to make parsers panic.
+            catch_panic(|| work::read(&self.stored, &self.name, &self.mime_type))
                 .unwrap_or_else(|_| Err(Unreadable::Corrupt("the file is damaged".to_owned())))
                 .map(Arc::new)
         };
@@ -222,8 +222,8 @@ impl Version {
     }
 }
 
-/// Why a document could not be read, in words.
-pub(crate) fn complaint(name: &str, reason: &Unreadable) -> String {
+/// The error message for a document that cannot be read.
+pub(crate) fn describe_error(name: &str, reason: &Unreadable) -> String {
     match reason {
         Unreadable::UnsupportedType(kind) => format!("Cannot read {name}: unsupported file type {kind}"),
         Unreadable::Corrupt(what) => format!("Cannot read {name}: {what}"),

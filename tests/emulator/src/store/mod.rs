@@ -1,7 +1,7 @@
-//! What the emulator remembers, one kind of thing a file; each knows nothing of HTTP.
+//! The data of the emulator, independent of HTTP.
 
 pub(crate) mod accounts;
 pub(crate) mod agents;
 pub(crate) mod library;
 pub(crate) mod tasks;
-pub(crate) mod trail;
+pub(crate) mod audit_log;

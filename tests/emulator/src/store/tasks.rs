@@ -1,4 +1,4 @@
-//! Work that takes its time: results that come later, and the jobs of parse and extract.
+//! Background work: promises, and the parse and extract jobs.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,71 +9,71 @@ use serde_json::Value;
 
 use crate::clock::Moment;
 
-/// A value that another thread will put here.
+/// A value that another thread will set.
 #[derive(Debug)]
-pub(crate) struct Eventually<T> {
+pub(crate) struct Promise<T> {
     value: Mutex<Option<T>>,
     arrived: Condvar,
 }
 
-impl<T> Eventually<T> {
-    pub(crate) fn new() -> Arc<Eventually<T>> {
-        Arc::new(Eventually { value: Mutex::new(None), arrived: Condvar::new() })
+impl<T> Promise<T> {
+    pub(crate) fn new() -> Arc<Promise<T>> {
+        Arc::new(Promise { value: Mutex::new(None), arrived: Condvar::new() })
     }
 
-    pub(crate) fn put(&self, value: T) {
+    pub(crate) fn set(&self, value: T) {
         *self.value.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         self.arrived.notify_all();
     }
 
-    /// Waits a moment for what should be there by now, so that an answer need not say that it is still to come.
+    /// Waits a moment for a value that should be set by now, so that a client need not poll again.
     pub(crate) fn wait(&self) {
-        const PATIENCE: Duration = Duration::from_secs(1);
+        const TIMEOUT: Duration = Duration::from_secs(1);
         let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.arrived.wait_timeout_while(value, PATIENCE, |value| value.is_none());
+        let waited = self.arrived.wait_timeout_while(value, TIMEOUT, |value| value.is_none());
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-impl<T: Clone> Eventually<T> {
+impl<T: Clone> Promise<T> {
     pub(crate) fn get(&self) -> Option<T> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Runs work on documents such that its panic is its failure, and not the end of the thread.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+/// Turns a panic into an error. A malformed document must not end the worker thread.
+pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| "Internal error".to_owned())
 }
 
-/// How a job is to end, if a fault has a say in it.
+/// The fault that is injected into a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum JobFault {
     #[default]
-    Ordinary,
+    None,
     NeverEnds,
     Fails(String),
 }
 
-/// What a finished task gives.
+/// The result of a task.
 #[derive(Debug, Clone)]
 pub(crate) struct Finished {
     pub(crate) result: Arc<Value>,
     pub(crate) citations: Option<Arc<Value>>,
 }
 
-/// A job of parse or extract.
+/// A parse or extract job.
 #[derive(Debug, Clone)]
 pub(crate) struct Task {
     pub(crate) operation: &'static str,
     pub(crate) begins: Moment,
-    pub(crate) fate: Fate,
-    pub(crate) outcome: Arc<Eventually<Result<Finished, String>>>,
+    pub(crate) job_fault: JobFault,
+    pub(crate) outcome: Arc<Promise<Result<Finished, String>>>,
 }
 
-/// How a task stands.
+/// The status of a task.
 #[derive(Debug, Clone)]
-pub(crate) enum Standing {
+pub(crate) enum TaskStatus {
     Waiting,
     Building,
     Completed(Finished),
@@ -81,21 +81,21 @@ pub(crate) enum Standing {
 }
 
 impl Task {
-    /// How it stands when a task takes so long.
-    pub(crate) fn standing(&self, now: Moment, job_time: Duration) -> Standing {
+    /// The status of the task, given the time that it takes.
+    pub(crate) fn status(&self, now: Moment, job_time: Duration) -> TaskStatus {
         let passed = now.saturating_sub(self.begins);
         if passed < job_time {
-            return if passed < job_time / 4 { Standing::Waiting } else { Standing::Building };
+            return if passed < job_time / 4 { TaskStatus::Waiting } else { TaskStatus::Building };
         }
-        match &self.fate {
-            Fate::NeverEnds => Standing::Building,
-            Fate::Fails(error) => Standing::Failed(error.clone()),
-            Fate::Ordinary => {
+        match &self.job_fault {
+            JobFault::NeverEnds => TaskStatus::Building,
+            JobFault::Fails(error) => TaskStatus::Failed(error.clone()),
+            JobFault::None => {
                 self.outcome.wait();
                 match self.outcome.get() {
-                    None => Standing::Building,
-                    Some(Ok(finished)) => Standing::Completed(finished),
-                    Some(Err(error)) => Standing::Failed(error),
+                    None => TaskStatus::Building,
+                    Some(Ok(finished)) => TaskStatus::Completed(finished),
+                    Some(Err(error)) => TaskStatus::Failed(error),
                 }
             }
         }
@@ -130,18 +130,18 @@ pub(crate) type Tasks = HashMap<String, Task>;
 mod tests {
     use super::*;
 
-    fn words(fate: Fate, outcome: Option<Result<Finished, String>>) -> Vec<String> {
+    fn statuses(job_fault: JobFault, outcome: Option<Result<Finished, String>>) -> Vec<String> {
         let start = Duration::from_secs(1000);
-        let task = Task { operation: "get_parse", begins: start, fate, outcome: Eventually::new() };
+        let task = Task { operation: "get_parse", begins: start, job_fault, outcome: Promise::new() };
         if let Some(outcome) = outcome {
-            task.outcome.put(outcome);
+            task.outcome.set(outcome);
         }
         let at = [0, 99, 100, 399, 400, 100_000];
-        at.map(|millis| match task.standing(start + Duration::from_millis(millis), Duration::from_millis(400)) {
-            Standing::Waiting => "waiting".to_owned(),
-            Standing::Building => "building".to_owned(),
-            Standing::Completed(finished) => finished.result.to_string(),
-            Standing::Failed(error) => error,
+        at.map(|millis| match task.status(start + Duration::from_millis(millis), Duration::from_millis(400)) {
+            TaskStatus::Waiting => "waiting".to_owned(),
+            TaskStatus::Building => "building".to_owned(),
+            TaskStatus::Completed(finished) => finished.result.to_string(),
+            TaskStatus::Failed(error) => error,
         })
         .to_vec()
     }
@@ -157,11 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn a_task_goes_its_way_along_the_job_time() {
+    fn a_task_passes_through_its_states() {
         let done = Finished { result: Arc::new(Value::from(7)), citations: None };
-        assert_eq!(words(Fate::Ordinary, Some(Ok(done))), ["waiting", "waiting", "building", "building", "7", "7"]);
-        assert_eq!(words(Fate::Ordinary, Some(Err("damaged".into())))[3..], ["building", "damaged", "damaged"]);
-        assert_eq!(words(Fate::NeverEnds, None)[3..], ["building", "building", "building"]);
-        assert_eq!(words(Fate::Fails("no".into()), None)[3..], ["building", "no", "no"]);
+        assert_eq!(statuses(JobFault::None, Some(Ok(done))), ["waiting", "waiting", "building", "building", "7", "7"]);
+        assert_eq!(statuses(JobFault::None, Some(Err("damaged".into())))[3..], ["building", "damaged", "damaged"]);
+        assert_eq!(statuses(JobFault::NeverEnds, None)[3..], ["building", "building", "building"]);
+        assert_eq!(statuses(JobFault::Fails("no".into()), None)[3..], ["building", "no", "no"]);
     }
 }
