@@ -1,4 +1,4 @@
-//! Pages on particular subjects.
+//! Guides.
 
 #[doc = include_str!("guide/testing.md")]
 pub mod testing {}
