@@ -196,8 +196,8 @@ impl Builder {
     }
 
     /// The root certificates to trust, in PEM; no others are trusted. Defaults to Mozilla's, or with the feature
-    /// `platform-verifier` or `native-tls` to the system's. On Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` override the
-    /// system's if they are set.
+    /// `platform-verifier` or `native-tls` to the system's, which on Linux are those in `SSL_CERT_FILE` and `SSL_CERT_DIR` if
+    /// they are set.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.roots = Some(pem.into());
         self

@@ -92,7 +92,7 @@ impl Nomic {
             if uses_budget && !self.budget().take() {
                 return Err(error);
             }
-            // The rate limiter waits for a delay that it knows, in order with all other calls.
+            // If the rate limiter has the delay, `acquire` waits for it, in order with all other calls.
             let in_limiter =
                 limiter.is_some() && info.throttled && info.retry_after.is_some_and(|asked| asked <= blocked);
             if !in_limiter {
