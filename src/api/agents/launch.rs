@@ -131,12 +131,12 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Launches an agent with a prompt.
+    /// Creates a launch with a prompt.
     pub fn prompt(prompt: impl Into<Prompt>) -> Self {
         Self { prompt: Some(prompt.into()), ..Self::default() }
     }
 
-    /// Launches an agent with a workflow.
+    /// Creates a launch with a workflow.
     pub fn workflow(workflow_id: impl Into<WorkflowId>) -> Self {
         Self { workflow_id: Some(workflow_id.into()), ..Self::default() }
     }
