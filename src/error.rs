@@ -450,7 +450,7 @@ impl Error {
         self.0.effect
     }
 
-    /// The HTTP status of the response, if there is one. For the error of a wait, the status of the failed poll.
+    /// The HTTP status of the response, if there is one. After a wait, that of the last poll, if it failed.
     pub fn status(&self) -> Option<u16> {
         self.0.status.or_else(|| self.poll_error()?.status())
     }

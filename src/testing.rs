@@ -22,7 +22,7 @@ use crate::response;
 impl Error {
     /// The error that the client returns for a response with this status and body: [`ErrorKind::Api`] if the body is an error
     /// of the API, such as `{"error": "…", "code": "…"}`, or else [`ErrorKind::UnexpectedResponse`]. With a success status
-    /// (2xx), JSON becomes the [`ErrorKind::Decode`] of a response that cannot be decoded.
+    /// (2xx), it is [`ErrorKind::Decode`], unless the body cannot be JSON at all, such as a page of HTML.
     ///
     /// ```
     /// use nomic_client::{Error, operations};
