@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::lenient;
 
-/// A position on a page, in fractions of the page from its upper left corner (0 to 1). In a spreadsheet it is column and
-/// row, and how many of them: above 1. An edge that the service left out reads as 0.
+/// A position on a page, in fractions of the page (0 to 1) from its upper left corner. In a spreadsheet, `left` and `top` are
+/// a column and a row, and `width` and `height` numbers of columns and rows: they may exceed 1. Values that the service left
+/// out are 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]

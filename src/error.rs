@@ -1,4 +1,4 @@
-//! The one error type: what failed, in which operation, whether it was executed, and what the server said.
+//! The error type: what failed, in which operation, whether it was executed, and what the server said.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,23 +13,23 @@ use crate::lenient;
 use crate::open_enum::open_enum;
 use crate::text::{HumanDuration, excerpt, one_line, truncate};
 
-/// What every fallible call of this crate returns.
+/// The result of a fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The name of an operation, as in [`operations`](crate::operations).
 pub(crate) type Name = Cow<'static, str>;
 
-/// 1 KiB: how much of a response body an error keeps, in bytes ([`UnexpectedResponse`], [`DecodeError`]).
+/// Maximum size of the body excerpt in an error ([`UnexpectedResponse`], [`DecodeError`]), in bytes: 1 KiB.
 pub const MAX_BODY_EXCERPT: usize = 1024;
 
 /// Why a call failed.
 ///
-/// `Display` is one line of bounded length: the operation, the HTTP status if there is one, and the cause in the
-/// server's words. `Debug` is the same line, so that a `main` that returns the error prints something readable; `{:#?}`
-/// shows everything. [`source`](std::error::Error::source) is the cause: a [`std::io::Error`], a `serde_json::Error`, or
-/// the error of an earlier attempt. The API key is in none of them.
+/// `Display` prints one line of bounded length: the operation, the HTTP status if there is one, and the cause, including the
+/// server's message. `Debug` prints the same line, so that the error is readable if `main` returns it; `{:#?}` shows all
+/// fields. [`source`](std::error::Error::source) is the cause: a [`std::io::Error`], a `serde_json::Error`, or the error of
+/// an earlier attempt or poll. None of them contains the API key.
 ///
-/// Methods answer what a program wants to know:
+/// Use the methods to decide what to do:
 ///
 /// ```
 /// # fn example(error: nomic_client::Error) -> String {
@@ -45,10 +45,10 @@ pub const MAX_BODY_EXCERPT: usize = 1024;
 /// # }
 /// ```
 ///
-/// [`kind`](Self::kind) has the particulars.
+/// [`kind`](Self::kind) has the details.
 pub struct Error(Box<Inner>);
 
-/// What every failure has.
+/// The properties of all errors.
 #[derive(Debug)]
 pub(crate) struct Inner {
     operation: Option<Name>,
@@ -60,29 +60,29 @@ pub(crate) struct Inner {
     pub(crate) request_id: Option<String>,
 }
 
-/// The kind of a failure, with its particulars.
+/// The kind of an error, with its details.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The client cannot be built with these settings. Nothing was sent.
+    /// The settings of the client are invalid. Nothing was sent.
     #[error("cannot build the client: {0}")]
     Config(String),
-    /// The request is not valid and was not sent.
+    /// The request is invalid. It was not sent.
     #[error("not sent: {0}")]
     InvalidRequest(String),
-    /// The API answered with an error.
+    /// The API returned an error.
     #[error(transparent)]
     Api(ApiError),
-    /// The response is not the API's: a proxy's page, a redirect, another server.
+    /// The response is not from the API: a page of a proxy, a redirect, or another server.
     #[error(transparent)]
     UnexpectedResponse(UnexpectedResponse),
-    /// There is no response, or not all of it.
+    /// There is no response, or only a part of it.
     #[error(transparent)]
     Transport(TransportError),
     /// The call's deadline passed.
     #[error(transparent)]
     Deadline(DeadlineError),
-    /// A successful response cannot be decoded, or an extracted value is not of the wanted type.
+    /// A successful response, or an extracted value, cannot be decoded.
     #[error(transparent)]
     Decode(DecodeError),
     /// The response is larger than [`Builder::response_limit`](crate::Builder::response_limit).
@@ -98,28 +98,29 @@ pub enum ErrorKind {
     Document {
         /// Its path or name.
         name: String,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// The program cancelled the upload: [`Upload::on_progress`](crate::files::Upload::on_progress). Nothing was stored.
+    /// The progress function cancelled the upload ([`Upload::on_progress`](crate::files::Upload::on_progress)). Nothing was
+    /// stored.
     #[error("cancelled before the upload completed; nothing was stored")]
     Cancelled,
-    /// The server of a list sent the same cursor twice: the list would never end.
+    /// The server sent the same cursor of a list twice, so the list would never end.
     #[error("the server sent the cursor {:?} twice; the list would never end", truncate(cursor))]
     #[non_exhaustive]
     RepeatedCursor {
         /// The cursor.
         cursor: String,
     },
-    /// The wait for a job ended without a result. [`Error::job`] is the job.
+    /// The wait for a job ended without a result. [`Error::job`] has the job.
     #[error(transparent)]
     Job(JobError),
 }
 
 open_enum! {
-    /// The API's machine-readable code of an error.
+    /// The API's machine-readable error code.
     ///
-    /// Nomic's API pages document the field, not its values: `not_found` and `rate_limited` are in their examples.
+    /// Nomic's API pages document the field but not its values; `not_found` and `rate_limited` are in their examples.
     pub enum ErrorCode {
         /// The object does not exist, or is not visible to this key.
         NotFound = "not_found",
@@ -130,15 +131,15 @@ open_enum! {
     }
 }
 
-/// One failed validation: where in the request, and why.
+/// A failed validation of the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Issue {
-    /// Field names and list indexes from the outside in, e.g. `options`, `pages`, 2.
+    /// The path of the invalid value, as field names and list indexes, e.g. `options`, `pages`, 2.
     #[serde(deserialize_with = "lenient::or_default")]
     pub path: Vec<Value>,
-    /// What is wrong there.
+    /// What is wrong with it, e.g. `Required`.
     #[serde(deserialize_with = "lenient::or_default")]
     pub message: String,
     /// Fields that this version does not know.
@@ -163,19 +164,19 @@ impl fmt::Display for Issue {
     }
 }
 
-/// An error in the API's own words: `{error, code, issues}`.
+/// An error of the API: `{error, code, issues}`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct ApiError {
-    /// The API's sentence (`error`).
+    /// The API's message (`error`).
     pub message: String,
-    /// The API's code (`code`); the older form of the body has none.
+    /// The API's code (`code`), which older versions of the API do not send.
     pub code: Option<ErrorCode>,
-    /// Each failed validation; empty if there is none.
+    /// The failed validations; may be empty.
     pub issues: Vec<Issue>,
-    /// The scope that the operation needs, on a 403.
+    /// The scope that the operation needs, if the status is 403.
     pub scope: Option<&'static str>,
-    /// The whole body as it came, but without the key.
+    /// The whole body, with the key redacted.
     pub body: Value,
 }
 
@@ -196,15 +197,15 @@ impl fmt::Display for ApiError {
     }
 }
 
-/// A response that is not the API's: the beginning of what it says.
+/// A response that is not from the API.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct UnexpectedResponse {
-    /// Its media type, if it names one.
+    /// Its media type, if it has one.
     pub content_type: Option<String>,
-    /// Where a redirect points. It is not followed, since the key would go there.
+    /// The target of a redirect. It is not followed, because the key would be sent there.
     pub location: Option<String>,
-    /// The first 1 KiB ([`MAX_BODY_EXCERPT`]) of the body as text, without the key.
+    /// The first 1 KiB ([`MAX_BODY_EXCERPT`]) of the body as text, with the key redacted.
     pub body: String,
 }
 
@@ -222,19 +223,19 @@ impl fmt::Display for UnexpectedResponse {
     }
 }
 
-/// How far an exchange came.
+/// The phase in which a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportPhase {
-    /// There was no connection: the request was not sent.
+    /// Connecting failed: the request was not sent.
     Connect,
-    /// The request was sent, at least in part, and no response came.
+    /// The request was sent, at least in part, but there was no response.
     Request,
-    /// A response began and did not end.
+    /// The response is incomplete.
     Response,
 }
 
-/// There is no response, or not all of it.
+/// There is no response, or only a part of it.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{} {host}: {message}{}",
@@ -247,19 +248,19 @@ pub enum TransportPhase {
 )]
 #[non_exhaustive]
 pub struct TransportError {
-    /// The host, e.g. `acme.nomic.ai`, and the proxy on the way if there is one.
+    /// The host, e.g. `acme.nomic.ai`, and the proxy if there is one.
     pub host: String,
-    /// How far it came.
+    /// The phase in which the request failed.
     pub phase: TransportPhase,
     /// What happened.
     pub message: String,
-    /// Whether a time limit passed: nothing moved for too long, or no connection was made in time.
+    /// Whether a timeout passed: the connection was not made in time, the response did not start in time, or a body stalled.
     pub timed_out: bool,
-    /// Whether trying again cannot help: a certificate that is not trusted, a server that does not speak HTTP.
+    /// Whether a retry cannot help, e.g. if the certificate is not trusted, or the server does not speak HTTP.
     pub permanent: bool,
-    /// How often the request was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// The cause, if the system reported one.
+    /// The cause, if there is an I/O error.
     pub source: Option<io::Error>,
 }
 
@@ -268,28 +269,28 @@ pub struct TransportError {
 #[error("{message}")]
 #[non_exhaustive]
 pub struct DeadlineError {
-    /// How long the call took.
+    /// The duration of the call.
     pub elapsed: Duration,
     /// What it was waiting for, e.g. `timed out after 5.0 s, waiting for a response`.
     pub message: String,
-    /// Whether there was no connection yet.
+    /// Whether the call was still connecting.
     pub connecting: bool,
-    /// The error of an earlier attempt of the same call.
+    /// The error of the attempt before, if there was one.
     pub source: Option<Error>,
 }
 
-/// A successful response that cannot be decoded, or an extracted value that is not of the wanted type.
+/// A successful response, or an extracted value, that cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot decode the response at {}: {}", one_line(path), excerpt(&source.to_string()))]
 #[non_exhaustive]
 pub struct DecodeError {
-    /// Where in the response, e.g. `data[2].status`; `$` is the whole.
+    /// The JSON path of the mismatch, e.g. `data[2].status`; `$` is the whole response.
     pub path: String,
-    /// Whether the response is not JSON, rather than JSON of another shape.
+    /// Whether the response is not valid JSON, rather than JSON of another shape.
     pub malformed: bool,
-    /// The first 1 KiB ([`MAX_BODY_EXCERPT`]) of the body as text, without the key; empty for an extracted value.
+    /// The first 1 KiB ([`MAX_BODY_EXCERPT`]) of the body as text, with the key redacted; empty for an extracted value.
     pub body: String,
-    /// What is wrong there: [`std::error::Error::source`] gives it.
+    /// The cause, which [`std::error::Error::source`] returns.
     pub(crate) source: serde_json::Error,
 }
 
@@ -299,13 +300,13 @@ pub struct DecodeError {
 pub struct JobError {
     /// Why the wait ended.
     pub failure: JobFailure,
-    /// The last status that was seen, e.g. `BUILDING`; `None` if no poll was answered.
+    /// The last known status, e.g. `BUILDING`; `None` if no poll succeeded.
     pub status: Option<String>,
-    /// The server's message about a failed job; empty if it gave none.
+    /// The server's message about a failed job; empty if there is none.
     pub message: String,
-    /// How long the wait took.
+    /// The duration of the wait.
     pub elapsed: Duration,
-    /// How often the job was polled.
+    /// The number of polls.
     pub polls: u32,
     /// The error of the last poll, if it failed.
     pub source: Option<Error>,
@@ -315,12 +316,12 @@ pub struct JobError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JobFailure {
-    /// The wait's timeout passed, or the server asked not to be polled for longer than that. The job continues.
+    /// The wait timed out, or the server asked for a delay that exceeds the timeout. The job is still running.
     TimedOut,
-    /// The server says that the job failed.
+    /// The job failed on the server.
     Failed,
-    /// Polling again cannot help: the key was rejected (401), the job is not known (404), the response cannot be decoded,
-    /// or the server was never reached within [`UNREACHABLE_TIMEOUT`](crate::job::UNREACHABLE_TIMEOUT).
+    /// A poll failed with a permanent error (the key was rejected: 401; the job is unknown: 404; the response cannot be
+    /// decoded), or the server was never reached within [`UNREACHABLE_TIMEOUT`](crate::job::UNREACHABLE_TIMEOUT).
     PollFailed,
 }
 
@@ -343,15 +344,15 @@ impl fmt::Display for JobError {
     }
 }
 
-/// What is known of the effect of a failed request on the server.
+/// What is known about the effect of a failed request on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Effect {
-    /// The server provably did not execute the request, or it only reads: sending it again does nothing twice.
+    /// The server provably did not execute the request, or the request only reads. Sending it again is safe.
     None,
-    /// The server may have executed it. Check before you send it again; this crate did not.
+    /// The server may have executed the request. Check before you send it again. This crate does not retry it.
     Unknown,
-    /// The server executed it; only its response is lost or cannot be decoded.
+    /// The server executed the request, but its response cannot be decoded.
     Executed,
 }
 
@@ -403,7 +404,7 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
-    /// An error that nothing was sent for.
+    /// An error of a request that was not sent.
     pub(crate) fn new(operation: impl Into<Option<Name>>, kind: ErrorKind) -> Self {
         Self(Box::new(Inner {
             operation: operation.into(),
@@ -428,75 +429,75 @@ impl Error {
         Self::new(operation.into(), ErrorKind::Document { name: name.into(), source })
     }
 
-    /// The same error, with what else is known.
+    /// Sets further properties.
     pub(crate) fn with(mut self, set: impl FnOnce(&mut Inner)) -> Self {
         set(&mut self.0);
         self
     }
 
-    /// The kind of the failure, with its particulars.
+    /// The kind of the error, with its details.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// The operation that failed, as in [`operations`](crate::operations); `None` if there is no client yet.
+    /// The operation that failed, as in [`operations`](crate::operations); `None` if building the client failed.
     pub fn operation(&self) -> Option<&str> {
         self.0.operation.as_deref()
     }
 
-    /// What is known of the effect of the request on the server. Always [`Effect::None`] for a GET.
+    /// What is known about the effect of the request on the server. Always [`Effect::None`] for a GET.
     pub fn effect(&self) -> Effect {
         self.0.effect
     }
 
-    /// The HTTP status of the response, if there is one; after a wait that of the last poll that failed.
+    /// The HTTP status of the response, if there is one. After a wait, that of the last poll, if it failed.
     pub fn status(&self) -> Option<u16> {
         self.0.status.or_else(|| self.poll_error()?.status())
     }
 
-    /// How long to wait before the next request: what the server asks for, or what the rate limit takes.
+    /// How long to wait before the next request: the `Retry-After` of the server, or the time until the rate limit allows it.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after.or_else(|| self.poll_error()?.retry_after())
     }
 
-    /// The server's id of the request (`x-request-id`), for its support; none is documented.
+    /// The server's id of the request (`x-request-id`), to give to Nomic's support. The header is not documented.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref().or_else(|| self.poll_error()?.request_id())
     }
 
-    /// The job that was waited for, or that a request started whose response cannot be decoded. If
-    /// [`is_timeout`](Self::is_timeout) it continues: store it, and wait for it again later.
+    /// The job of a wait that ended without a result, or the job that was started if the response to a submit cannot be
+    /// decoded. If [`is_timeout`](Self::is_timeout) is true, the job is still running: store it, and wait for it again later.
     pub fn job(&self) -> Option<&JobRef> {
         self.0.job.as_ref()
     }
 
-    /// The API's machine-readable code, if it gave one.
+    /// The API's machine-readable error code, if there is one.
     pub fn code(&self) -> Option<&ErrorCode> {
         self.api()?.code.as_ref()
     }
 
-    /// Each failed validation; empty if there is none.
+    /// The failed validations of the request; may be empty.
     pub fn issues(&self) -> &[Issue] {
         self.api().map_or(&[], |api| &api.issues)
     }
 
-    /// Whether the API says that the object does not exist, or is not visible to this key (404).
+    /// Whether the object does not exist, or is not visible to this key (a 404 of the API).
     pub fn is_not_found(&self) -> bool {
         self.is_api_status(404)
     }
 
-    /// Whether the API rejects the key (401).
+    /// Whether the key was rejected (a 401 of the API).
     pub fn is_unauthorized(&self) -> bool {
         self.is_api_status(401)
     }
 
-    /// Whether the API says that the key lacks a scope (403).
+    /// Whether the key lacks a scope (a 403 of the API).
     pub fn is_forbidden(&self) -> bool {
         self.is_api_status(403)
     }
 
-    /// Whether the rate limit is the reason (429, or a deadline that passes before the rate limit allows the request), or
-    /// a user's spend limit (429).
+    /// Whether the cause is the rate limit (a 429, or a deadline that would pass before the rate limit allows the request) or
+    /// the user's spend limit (a 429).
     pub fn is_rate_limited(&self) -> bool {
         match self.root().kind() {
             ErrorKind::Deadline(_) => self.retry_after().is_some(),
@@ -504,8 +505,8 @@ impl Error {
         }
     }
 
-    /// Whether a time limit passed: the call's deadline, a connection or response that did not come in time or stalled,
-    /// or the timeout of a wait.
+    /// Whether a deadline or timeout passed: the call's deadline, the connect, response or stall timeout, or the timeout of a
+    /// wait.
     pub fn is_timeout(&self) -> bool {
         match self.kind() {
             ErrorKind::Job(JobError { failure: JobFailure::TimedOut, .. }) => true,
@@ -517,7 +518,7 @@ impl Error {
         }
     }
 
-    /// Whether there was no connection to the server.
+    /// Whether connecting to the server failed or timed out.
     pub fn is_unreachable(&self) -> bool {
         match self.root().kind() {
             ErrorKind::Transport(error) => error.phase == TransportPhase::Connect,
@@ -526,13 +527,13 @@ impl Error {
         }
     }
 
-    /// Whether a job failed on the server, so that waiting again cannot help.
+    /// Whether the job failed on the server. Waiting again does not help.
     pub fn is_job_failed(&self) -> bool {
         matches!(self.kind(), ErrorKind::Job(JobError { failure: JobFailure::Failed, .. }))
     }
 
-    /// Whether the same call may succeed later: the server or the way to it had a problem, or the rate limit was reached.
-    /// Look at [`effect`](Self::effect) before you repeat anything that writes.
+    /// Whether the same call may succeed later: the server or the network had a problem, or the rate limit was reached. Check
+    /// [`effect`](Self::effect) before you repeat a write.
     pub fn is_transient(&self) -> bool {
         match self.kind() {
             ErrorKind::Transport(error) => !error.permanent,
@@ -562,7 +563,7 @@ impl Error {
         }
     }
 
-    /// The error itself, or that of the poll that ended a wait.
+    /// The error itself, or the error of the poll that ended a wait.
     fn root(&self) -> &Self {
         self.poll_error().unwrap_or(self)
     }

@@ -1,4 +1,4 @@
-//! Pages on particular subjects.
+//! Guides.
 
 /// A program with the main job, a list, a branch for errors, and a unit test of that branch.
 #[doc = concat!("```no_run\n", include_str!("guide/first_program.rs"), "```")]

@@ -1,4 +1,4 @@
-//! Waiting for a job whose kind is known at run time only.
+//! Waiting for a job whose kind is only known at run time.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::nomic::Nomic;
 use crate::waiting::sealed::{ListPoll, Pollable};
 use crate::waiting::{Job, Poll};
 
-/// The result of a [`JobRef`].
+/// The result of a job of any kind, from waiting for a [`JobRef`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum JobOutput {
-    /// Of a parse job.
+    /// The result of a parse job.
     Parsed(Parsed),
-    /// Of an extract job.
+    /// The result of an extract job.
     Extracted(Extracted),
-    /// Of an agent that has finished, or was stopped.
+    /// An agent that has finished or was stopped.
     Agent(Agent),
 }
 

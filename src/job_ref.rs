@@ -1,4 +1,4 @@
-//! A job of any kind, as a program stores it.
+//! A reference to a job of any kind, to store it.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::ids::{AgentId, TaskId};
 use crate::operations::{GET_AGENT, GET_EXTRACT, GET_PARSE, Operation};
 use crate::text::excerpt;
 
-/// The kind and the id of a job: what to store, to wait for the job later or in another program. In JSON e.g.
+/// The kind and the id of a job. Store it to wait for the job later or in another process. In JSON, it is e.g.
 /// `{"parse":"019abc12"}`.
 ///
-/// Any job turns into one, and it is a [`Job`](crate::job::Job) itself: alone or together with others of any kind, it can
-/// be waited for. The result says of which kind it is.
+/// Any job converts to a `JobRef`, which is also a [`Job`](crate::job::Job): wait for it alone, or together with jobs of
+/// other kinds. The result is a [`JobOutput`](crate::job::JobOutput).
 ///
 /// ```no_run
 /// use nomic_client::Nomic;

@@ -4,17 +4,17 @@
 
 // The layers, from the ground up. A module imports from lower layers, and never from another area of `api`.
 //
-//   0  ids  open_enum  lenient  json  text  timestamp  bbox  image               values and how they are read
+//   0  ids  open_enum  lenient  json  text  timestamp  bbox  image               values and how they are decoded
 //   1  operations  job_ref  error  endpoint  rate_limit  retry  multipart         decisions; time is an argument
-//      http                                                                      one exchange; only here is ureq known
-//   2  call  response                                                            a request as a value, and its outcome
-//   3  testing                                                                   errors for the tests of programs
+//      http                                                                      one exchange; the only module that uses ureq
+//   2  call  response                                                            requests as values, and their outcome
+//   3  testing                                                                   errors for unit tests of programs
 //      nomic                                                                     the client, and its one `send`
-//   4  listing  waiting                                                             iteration and waiting
+//   4  listing  waiting                                                          iteration and waiting
 //   5  api  guide                                                                the areas of the API
 //   6  job_output                                                                jobs of any kind
 
-// In this order rustdoc shows the methods of `Nomic`.
+// Rustdoc shows the methods of `Nomic` in this order.
 mod nomic;
 mod api;
 mod waiting;
@@ -70,7 +70,7 @@ pub mod job {
     };
 }
 
-/// The examples of the README are tests.
+/// Runs the examples of the README as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! Lists, fetched lazily page by page: they continue past empty pages, end at an error, and can be resumed.
+//! Lists, fetched lazily page by page: they continue past empty pages, end after an error, and can be resumed.
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
@@ -20,13 +20,13 @@ use crate::nomic::Nomic;
 #[serde(rename_all = "camelCase", bound(deserialize = "T: Deserialize<'de>"))]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// The items, in the server's order. May be empty although more pages follow.
+    /// The items, in the server's order. May be empty even if more pages follow.
     #[serde(deserialize_with = "lenient::list")]
     pub data: Vec<T>,
-    /// The cursor of the next page; `None` on the last one. Opaque: pass it to [`Listing::starting_at`] as it is.
+    /// The cursor of the next page; `None` on the last page. It is opaque: pass it unchanged to [`Listing::starting_at`].
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub next_cursor: Option<String>,
-    /// How many items the whole list has, where the service counts them.
+    /// The number of items in the whole list, if the service counts them.
     #[serde(default, deserialize_with = "lenient::integer")]
     pub total_count: Option<u64>,
     /// Fields that this version does not know.
@@ -34,13 +34,13 @@ pub struct Page<T> {
     pub extra: Map<String, Value>,
 }
 
-/// The items of a list, fetched a page at a time as they are needed.
+/// An iterator over the items of a list, which fetches pages as they are needed.
 ///
-/// Nothing is sent before the first item (or page) is requested. An error is yielded once and ends the iteration;
-/// [`cursor`](Self::cursor) then still points at the page that failed, so that [`starting_at`](Self::starting_at)
-/// continues there. In addition to the errors of any call it may be
-/// [`RepeatedCursor`](crate::ErrorKind::RepeatedCursor), or [`InvalidRequest`](crate::ErrorKind::InvalidRequest) for a
-/// page size that is out of bounds.
+/// Nothing is sent before the first item or page is requested. An error is yielded once and ends the iteration;
+/// [`cursor`](Self::cursor) then returns the cursor of the page that failed, so that you can resume there with
+/// [`starting_at`](Self::starting_at). In addition to the errors of any call, it may be
+/// [`RepeatedCursor`](crate::ErrorKind::RepeatedCursor), or [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if the page
+/// size is out of bounds.
 ///
 /// ```no_run
 /// use nomic_client::{Nomic, Result};
@@ -55,29 +55,29 @@ pub struct Page<T> {
 ///         Err(error) => eprintln!("{error}"), // the last item
 ///     }
 /// }
-/// println!("continue at {:?}", agents.cursor()); // `None` if there was no error
+/// println!("resume at {:?}", agents.cursor()); // `None` if there was no error
 /// # Ok::<(), nomic_client::Error>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "a listing is lazy: nothing is sent until it is iterated"]
 pub struct Listing<T>(Pages<T>);
 
-/// The pages of a list; made by [`Listing::pages`].
+/// An iterator over the pages of a list, created by [`Listing::pages`].
 #[derive(Debug)]
 #[must_use = "pages are lazy: nothing is sent until they are iterated"]
 pub struct Pages<T> {
     nomic: Nomic,
-    /// The request without cursor and limit, or the error to yield first; `None` at the end.
+    /// The request without cursor and limit, or the first error; `None` at the end.
     call: Option<Result<Call<'static>>>,
     page_size: Option<u32>,
     largest_page: Option<u32>,
     /// The cursor of the next page.
     cursor: Option<String>,
-    /// What is left of the page that a listing yields item by item.
+    /// The remaining items of the current page of a `Listing`.
     items: IntoIter<T>,
     /// The cursor of that page.
     items_cursor: Option<String>,
-    /// Hashes of the cursors that were requested. Two collide once in 2^64 pairs.
+    /// Hashes of the cursors that were requested. Two of them collide with a probability of 2^-64.
     seen: HashSet<u64>,
 }
 
@@ -95,33 +95,33 @@ impl<T: DeserializeOwned> Listing<T> {
         })
     }
 
-    /// Sets the number of items on a page. Without it the server decides. A size that the API does not allow is an error
-    /// before anything is sent.
+    /// Sets the number of items on a page. Defaults to the server's choice. If the API does not allow the size, nothing is
+    /// sent, and the first item is an error.
     pub fn page_size(mut self, items: u32) -> Self {
         self.0.page_size = Some(items);
         self
     }
 
-    /// Starts at a cursor of an earlier listing or page of the same request.
+    /// Starts at a cursor from an earlier [`Listing`] or [`Page`] of the same list.
     pub fn starting_at(mut self, cursor: impl Into<String>) -> Self {
         self.0.cursor = Some(cursor.into());
         self
     }
 
-    /// The list page by page, for `total_count`, or to store a cursor with every page. The rest of a page that was partly
-    /// iterated comes first, as a page of its own.
+    /// Iterates page by page, to get the `total_count` or to store the cursor of every page. If a page was partly iterated,
+    /// its remaining items come first, as a separate page.
     pub fn pages(self) -> Pages<T> {
         self.0
     }
 
-    /// Whether everything was yielded, or an error ended the listing. [`cursor`](Self::cursor) is `None` after the
-    /// end as at the beginning; this tells them apart.
+    /// Whether all items were yielded, or an error ended the list. [`cursor`](Self::cursor) alone cannot tell the end from
+    /// the beginning, because it is `None` at both.
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
     }
 
-    /// Where to resume after a crash: the page of the next item. Items of that page that were already yielded come again.
-    /// `None` at the beginning, and after the end.
+    /// The cursor of the page with the next item, to resume after a crash. Items of that page that were already yielded are
+    /// yielded again. `None` at the beginning and after the end.
     pub fn cursor(&self) -> Option<&str> {
         self.0.cursor()
     }
@@ -148,12 +148,12 @@ impl<T: DeserializeOwned> Iterator for Listing<T> {
 impl<T: DeserializeOwned> FusedIterator for Listing<T> {}
 
 impl<T> Pages<T> {
-    /// The cursor of the next page: the one that failed, after an error. `None` at the beginning, and after the end.
+    /// The cursor of the next page, or after an error of the page that failed. `None` at the beginning and after the end.
     pub fn cursor(&self) -> Option<&str> {
         if self.items.len() > 0 { self.items_cursor.as_deref() } else { self.cursor.as_deref() }
     }
 
-    /// Whether the last page was yielded, or an error ended the pages.
+    /// Whether the last page was yielded, or an error ended the list.
     pub fn is_finished(&self) -> bool {
         self.items.len() == 0 && self.call.is_none()
     }
@@ -166,7 +166,7 @@ impl<T> Pages<T> {
 
 impl<T: DeserializeOwned> Pages<T> {
     fn fetch(&mut self, call: Call<'static>) -> Result<Page<T>> {
-        // A server that goes in a circle of any length is noticed before it gets another request.
+        // Detects a cycle of any length before another request is sent.
         if let Some(cursor) = &self.cursor {
             let hash = self.seen.hasher().hash_one(cursor);
             if !self.seen.insert(hash) {

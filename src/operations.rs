@@ -1,8 +1,7 @@
 //! The table of all operations of the API: name, method, path, rate-limit tier, scope and evidence.
 //!
-//! For programs that show or check what a call needs: the scopes to give a key, the quota that a loop draws on, how well
-//! an operation is known, the operation that [`Error::operation`](crate::Error::operation) names. No call needs the
-//! table.
+//! Use it to look up what a call needs, such as the scopes for a key, or the rate-limit tier of an operation that
+//! [`Error::operation`](crate::Error::operation) names. You do not need it to make calls.
 //!
 //! ```
 //! use nomic_client::operations::{self, Tier};
@@ -14,7 +13,7 @@
 
 use std::fmt;
 
-/// An HTTP method. Only a `GET` is retried when the effect of the attempt before is unknown.
+/// An HTTP method. Only a `GET` is retried if the effect of the previous attempt is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {
@@ -30,7 +29,7 @@ pub enum Method {
     Delete,
 }
 
-/// A rate-limit tier: operations of one tier share one quota of the key's owner.
+/// A rate-limit tier. The operations of a tier share a quota, which belongs to the owner of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Tier {
@@ -40,17 +39,17 @@ pub enum Tier {
     Write,
     /// 30 requests a minute: uploads, parse and extract jobs, launches and follow-ups of agents.
     Heavy,
-    /// 60 requests a minute: searches of codes.
+    /// 60 requests a minute: searches in building codes.
     Search,
     /// 30 requests a minute: analytics.
     Analytics,
 }
 
 impl Tier {
-    /// Every tier.
+    /// All tiers.
     pub const ALL: &'static [Self] = &[Self::Standard, Self::Write, Self::Heavy, Self::Search, Self::Analytics];
 
-    /// Requests a minute, as Nomic's API pages say. What the server says in its answers counts, not this.
+    /// Requests per minute, according to Nomic's API pages. The server's rate-limit headers take precedence.
     pub const fn per_minute(self) -> u32 {
         match self {
             Self::Standard => 300,
@@ -66,9 +65,9 @@ impl Tier {
 pub enum Evidence {
     /// Nomic's API pages show its method, path, parameters and shapes.
     Documented,
-    /// Seen on the wire of a real client of the service.
+    /// Observed in the requests of a real client of the service.
     Observed,
-    /// Documented to exist; path, body or answer are a reasoned guess.
+    /// Documented to exist, but its path, body or response is an educated guess.
     Inferred,
 }
 
@@ -102,21 +101,21 @@ names! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Operation {
-    /// The service's name for it, e.g. `launch_agent`; errors and log records carry it.
+    /// Its name, e.g. `launch_agent`, which errors and log records contain.
     pub name: &'static str,
-    /// Its method.
+    /// Its HTTP method.
     pub method: Method,
     /// Its path below the base URL, with `{…}` for ids.
     pub path: &'static str,
-    /// The quota that it draws on.
+    /// Its rate-limit tier.
     pub tier: Tier,
-    /// The granular scope that a key needs; the broad `developer` and `admin` cover them.
+    /// The granular scope that a key needs. The broad scopes `developer` and `admin` include the granular ones.
     pub scope: &'static str,
     /// How well it is known.
     pub evidence: Evidence,
 }
 
-/// Writes each operation once: as a constant, and as a row of the table.
+/// Generates a constant and a row of the table for each operation.
 macro_rules! operations {
     ($($constant:ident = $name:literal $method:ident $path:literal $tier:ident $scope:literal $evidence:ident;)*) => {
         $(

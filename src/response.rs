@@ -1,4 +1,4 @@
-//! What a response means: an error, its effect, what it says of the rate limit.
+//! Interprets responses: errors, their effect, and rate-limit headers.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,8 +15,8 @@ use crate::rate_limit::RateLimitInfo;
 use crate::retry::{self, Attempt};
 use crate::text::truncate;
 
-/// Refuses a 2xx that cannot be the API's: JSON begins with one of these characters. A login page with status 200 must not
-/// pass for the success of a write.
+/// Rejects a 2xx response that does not start like JSON, and so is not from the API. Otherwise a login page with status 200
+/// would count as the success of a write.
 pub(crate) fn check_success(call: &Call<'_>, response: &HttpResponse, key: &Key) -> Result<()> {
     let first = response.body.iter().find(|byte| !byte.is_ascii_whitespace());
     if first.is_none_or(|byte| matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')) {
@@ -28,7 +28,7 @@ pub(crate) fn check_success(call: &Call<'_>, response: &HttpResponse, key: &Key)
     }))
 }
 
-/// A response that is not a success, and what it means for a retry.
+/// The error of a response that is not a success, and how the attempt failed.
 pub(crate) fn error(
     call: &Call<'_>,
     response: &HttpResponse,
@@ -56,7 +56,7 @@ pub(crate) fn error(
         (error.status, error.retry_after, error.request_id) = (Some(status), retry_after, request_id);
         error.effect = match status {
             503 if not_configured => Effect::None,
-            // A server may also redirect to what it has made.
+            // A server may also redirect to the object it created.
             101 | 302 | 303 | 408 | 500 | 502.. => effect(call, Effect::Unknown),
             _ => Effect::None,
         };
@@ -77,10 +77,10 @@ fn request_id(response: &HttpResponse, key: &Key) -> Option<String> {
     response.headers.get("x-request-id").map(|id| key.redact(id))
 }
 
-/// A successful response that cannot be decoded.
+/// The error of a successful response that cannot be decoded.
 pub(crate) fn decode_error(call: &Call<'_>, response: &HttpResponse, failure: DecodeFailure, key: &Key) -> Error {
     let DecodeFailure { path, malformed, source } = failure;
-    // A message of serde may quote the response.
+    // Messages of serde may quote the response.
     let words = source.to_string();
     let source = match key.redact(&words) {
         redacted if redacted == words => source,
@@ -90,12 +90,12 @@ pub(crate) fn decode_error(call: &Call<'_>, response: &HttpResponse, failure: De
     let kind = ErrorKind::Decode(DecodeError { path: truncate(&key.redact(&path)), malformed, body, source });
     Error::new(call.operation.clone(), kind).with(|error| {
         (error.status, error.request_id) = (Some(response.status), request_id(response, key));
-        // JSON of another shape is the API's all the same; malformed it may be anybody's.
+        // JSON of another shape is still from the API; a malformed response may be from anything in between.
         error.effect = effect(call, if malformed { Effect::Unknown } else { Effect::Executed });
     })
 }
 
-/// A read has no effect, whatever became of it.
+/// The effect of a request: always `None` for a read.
 pub(crate) fn effect(call: &Call<'_>, of_a_write: Effect) -> Effect {
     if call.method == Method::Get { Effect::None } else { of_a_write }
 }
@@ -105,7 +105,7 @@ fn field<'a>(body: &'a Value, name: &str) -> Option<&'a Value> {
     body.get(name).filter(|value| !value.is_null())
 }
 
-/// What a response says about the rate limit.
+/// The rate-limit information of a response.
 pub(crate) fn rate_limit_info(response: &HttpResponse) -> RateLimitInfo {
     let number = |name: &str| response.headers.get(name)?.parse::<f64>().ok().map(|number| number as u32);
     let retry_after = response.headers.get("retry-after").filter(|_| response.status >= 300);
@@ -118,7 +118,7 @@ pub(crate) fn rate_limit_info(response: &HttpResponse) -> RateLimitInfo {
     }
 }
 
-/// Issues in the shape of the contract; others are kept as text.
+/// Reads the issues. Those of another shape than in the contract are kept as text.
 fn issues(value: Option<&Value>) -> Vec<Issue> {
     let as_text = |item: &Value| Issue { message: item.to_string(), ..Issue::default() };
     let read = |item: &Value| Issue::deserialize(item).unwrap_or_else(|_| as_text(item));

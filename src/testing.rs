@@ -1,4 +1,4 @@
-//! Errors for the unit tests of programs that use this crate.
+//! Errors for unit tests of programs that use this crate.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use crate::json::{self, DecodeFailure};
 use crate::operations::Operation;
 use crate::response;
 
-/// # Making errors
+/// # Creating errors in tests
 ///
-/// For the unit tests of your program: errors as the client returns them, without a server. See
-/// [Testing your program](crate::guide::testing). For the kinds that are not here there is [`From<ErrorKind>`](ErrorKind).
+/// These constructors create errors as the client returns them, without a server, for unit tests of your program: see
+/// [Testing your program](crate::guide::testing). For other kinds, convert an [`ErrorKind`].
 impl Error {
-    /// The error that the client makes of a response with this status and body: [`ErrorKind::Api`] if the body is an error
-    /// of the API like `{"error": "…", "code": "…"}`, else [`ErrorKind::UnexpectedResponse`]. A success (2xx) is one that
-    /// cannot be decoded: [`ErrorKind::Decode`].
+    /// The error that the client returns for a response with this status and body: [`ErrorKind::Api`] if the body is an error
+    /// of the API, such as `{"error": "…", "code": "…"}`, or else [`ErrorKind::UnexpectedResponse`]. With a success status
+    /// (2xx), it is [`ErrorKind::Decode`], unless the body cannot be JSON at all, such as a page of HTML.
     ///
     /// ```
     /// use nomic_client::{Error, operations};
@@ -61,7 +61,7 @@ impl Error {
         Self::sent(operation, kind)
     }
 
-    /// The error of a call that found no connection to the server. Nothing was sent.
+    /// The error of a call that could not connect to the server. Nothing was sent.
     ///
     /// ```
     /// use nomic_client::{Effect, Error, operations};
@@ -98,12 +98,12 @@ impl Error {
         Self::waited(job.into(), JobFailure::Failed, message.into(), None)
     }
 
-    /// The error of a wait whose timeout passed while the job was running.
+    /// The error of a wait that timed out while the job was still running.
     pub fn wait_timed_out(job: impl Into<JobRef>) -> Self {
         Self::waited(job.into(), JobFailure::TimedOut, String::new(), None)
     }
 
-    /// The error of a wait that ended because polling again cannot help: `source` is the error of the last poll.
+    /// The error of a wait that ended because a poll failed permanently. `source` is the error of that poll.
     ///
     /// ```
     /// use nomic_client::{AgentId, Error, operations};
@@ -116,13 +116,13 @@ impl Error {
         Self::waited(job.into(), JobFailure::PollFailed, String::new(), Some(source))
     }
 
-    /// The same error, with a delay that the server asks for.
+    /// Sets the delay that the server asks for ([`retry_after`](Self::retry_after)).
     #[must_use]
     pub fn with_retry_after(self, delay: Duration) -> Self {
         self.with(|error| error.retry_after = Some(delay))
     }
 
-    /// The same error, with another effect of the request.
+    /// Sets the effect of the request ([`effect`](Self::effect)).
     #[must_use]
     pub fn with_effect(self, effect: Effect) -> Self {
         self.with(|error| error.effect = effect)
@@ -141,7 +141,7 @@ impl Error {
 }
 
 impl From<ErrorKind> for Error {
-    /// An error of this kind, of which nothing else is known.
+    /// Creates an error of this kind, with no further details.
     fn from(kind: ErrorKind) -> Self {
         Self::new(None, kind)
     }

@@ -1,4 +1,4 @@
-//! Points in time: strings as the service sent them, with a way to a `SystemTime` and back.
+//! Timestamps: strings as the service sent them, which convert to and from `SystemTime`.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// A point in time as the service sent it, e.g. `2026-04-05T12:00:00.000Z`. Nothing is checked before
-/// [`system_time`](Self::system_time) reads it. Compared as text; use `system_time` to compare times.
+/// A timestamp as the service sent it, e.g. `2026-04-05T12:00:00.000Z`. It is not validated until
+/// [`system_time`](Self::system_time) parses it. `==` compares the text; to compare times, use `system_time`.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -23,7 +23,7 @@ use serde_json::Value;
 #[serde(transparent)]
 pub struct Timestamp(#[serde(deserialize_with = "text_or_number")] String);
 
-/// A number is kept as its text: [`system_time`](Timestamp::system_time) then says that it is not a timestamp.
+/// A number is kept as text, for which [`system_time`](Timestamp::system_time) returns an error.
 fn text_or_number<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     match Value::deserialize(from)? {
         Value::String(text) => Ok(text),
@@ -68,12 +68,12 @@ impl From<String> for Timestamp {
 impl From<SystemTime> for Timestamp {
     /// In UTC, to the millisecond, as the service writes it.
     fn from(time: SystemTime) -> Self {
-        // No duration has more than 2^64 seconds, which is far from what an i128 cannot hold.
+        // A duration has less than 2^64 seconds, so its milliseconds fit into an i128.
         let millis = match time.duration_since(UNIX_EPOCH) {
             Ok(after) => after.as_millis() as i128,
             Err(before) => -(before.duration().as_nanos().div_ceil(1_000_000) as i128),
         };
-        // Years of four digits, as RFC 3339 has them.
+        // RFC 3339 has years of four digits.
         let millis = millis.clamp(days(0, 1, 1) as i128 * DAY_MILLIS, days(10_000, 1, 1) as i128 * DAY_MILLIS - 1);
         let (day, millis) = (millis.div_euclid(DAY_MILLIS) as i64, millis.rem_euclid(DAY_MILLIS));
         let (year, month, day) = date(day);
@@ -117,7 +117,7 @@ pub(crate) fn unix_seconds([year, month, day]: [i64; 3], [hour, minute, second]:
     exists.then_some(days * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
-/// Reads numbers of so many decimal digits each, between separators.
+/// Reads numbers with these numbers of decimal digits, between separators.
 pub(crate) fn numbers<const N: usize>(text: &str, separator: char, widths: [usize; N]) -> Option<[i64; N]> {
     let mut parts = text.split(separator);
     let mut numbers = [0; N];
@@ -128,7 +128,7 @@ pub(crate) fn numbers<const N: usize>(text: &str, separator: char, widths: [usiz
     parts.next().is_none().then_some(numbers)
 }
 
-/// Whether a text is nothing but decimal digits.
+/// Whether a text consists of decimal digits.
 pub(crate) fn is_decimal(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -146,7 +146,7 @@ fn rfc3339(text: &str) -> Option<SystemTime> {
     let [hours, minutes] = numbers(offset, ':', [2, 2]).filter(|[hours, minutes]| *hours < 24 && *minutes < 60)?;
     let local = unix_seconds(numbers(date, '-', [4, 2, 2])?, numbers(time, ':', [2, 2, 2])?)?;
     let seconds = local - sign * (hours * 3_600 + minutes * 60);
-    // Nine digits, padded or cut.
+    // Padded or truncated to nine digits.
     let nanos = Some(fraction).filter(|fraction| is_decimal(fraction)).map(|fraction| format!("{fraction:0<9.9}"))?;
     let whole = Duration::from_secs(seconds.unsigned_abs());
     let base = if seconds < 0 { UNIX_EPOCH.checked_sub(whole)? } else { UNIX_EPOCH.checked_add(whole)? };

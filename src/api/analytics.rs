@@ -1,4 +1,4 @@
-//! Analytics: what each user uses and may spend.
+//! Analytics: the usage and the spend limit of each user.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,25 +12,25 @@ use crate::open_enum::open_enum;
 use crate::operations::LIST_USER_ANALYTICS;
 use crate::timestamp::Timestamp;
 
-/// 1000: the largest page, in users. If none is asked for, the service gives 100.
+/// Maximum page size: 1000 users. The service's default is 100.
 pub const MAX_PAGE: u32 = 1000;
 
 open_enum! {
-    /// How a user's costs compare with the spend cap. The one value is the example in Nomic's API pages; expect others.
+    /// How a user's costs compare with the spend cap. The value is an example in Nomic's API pages; expect others.
     pub enum SpendStatus {
         /// Below the cap.
         WithinLimit = "within_limit",
     }
 }
 
-/// A user's figures.
+/// The usage of a user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct UserAnalytics {
     /// The user's id.
     pub id: UserId,
-    /// The user's address, e.g. `alice@example.com`.
+    /// The user's email address, e.g. `alice@example.com`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub email: String,
     /// The user's name, e.g. `Alice Johnson`.
@@ -48,13 +48,13 @@ pub struct UserAnalytics {
     /// When the user was last active; `None` if never.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub last_active_at: Option<Timestamp>,
-    /// What the user's use of AI has cost, in cents, e.g. 1200. The currency and the period are not documented.
+    /// The cost of the user's AI usage, in cents, e.g. 1200. The currency and the period are not documented.
     #[serde(default, deserialize_with = "lenient::integer")]
     pub ai_usage_cents: Option<i64>,
-    /// What it may cost, in cents as above, e.g. 2000; `None` if the user has no own cap.
+    /// The user's spend cap, in the same cents, e.g. 2000; `None` if the user has no separate cap.
     #[serde(default, deserialize_with = "lenient::integer")]
     pub spend_cap_cents: Option<i64>,
-    /// How cost and cap compare, e.g. `within_limit`.
+    /// How the cost compares with the cap, e.g. `within_limit`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub spend_status: Option<SpendStatus>,
     /// Fields that this version does not know.
@@ -62,39 +62,39 @@ pub struct UserAnalytics {
     pub extra: Map<String, Value>,
 }
 
-/// Narrows a list of users.
+/// A filter for a list of users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Filter {
-    /// Only users with this in their address, e.g. `@example.com`.
+    /// Only users whose email address contains this, e.g. `@example.com`.
     pub email: Option<String>,
 }
 
 impl Filter {
-    /// Only users with this in their address, e.g. `@example.com`.
+    /// Only users whose email address contains this, e.g. `@example.com`.
     #[must_use]
     pub fn email(self, part: impl Into<String>) -> Self {
         Self { email: Some(part.into()) }
     }
 }
 
-/// What a page says of the organization.
+/// Settings of the organization.
 impl Page<UserAnalytics> {
-    /// Whether the organization limits what users spend; `None` if the page does not say.
+    /// Whether the organization has spend limits; `None` if the response does not include it.
     pub fn spend_limits_enabled(&self) -> Option<bool> {
         self.extra.get("spendLimitsEnabled")?.as_bool()
     }
 
-    /// What a user without an own cap may spend, in cents of an undocumented currency and period, e.g. 5000; `None` for no
-    /// cap, or if the page does not say.
+    /// The spend cap of users without a separate cap, in cents of an undocumented currency and period, e.g. 5000. `None` if
+    /// there is no cap, or if the response does not include it.
     pub fn default_spend_cap_cents(&self) -> Option<i64> {
         self.extra.get("defaultSpendCapCents")?.as_i64()
     }
 }
 
 impl Nomic {
-    /// Lists what each user uses and may spend. A page has at most 1000 users ([`MAX_PAGE`]), and two values of the
-    /// organization: [`spend_limits_enabled`](Page::spend_limits_enabled) and
+    /// Lists the usage and the spend limit of each user. A page has at most 1000 users ([`MAX_PAGE`]), and two settings of
+    /// the organization: [`spend_limits_enabled`](Page::spend_limits_enabled) and
     /// [`default_spend_cap_cents`](Page::default_spend_cap_cents).
     ///
     /// `GET /analytics/users` · scope `admin:analytics:read` · analytics tier

@@ -1,4 +1,4 @@
-//! Any other request, through the same authentication, rate limit, retries and errors.
+//! Any other request, with the same authentication, rate limits, retries and errors.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::nomic::Nomic;
 use crate::operations::{Method, Tier};
 use crate::text::excerpt;
 
-/// A request of your own, below the base URL.
+/// A request to any path of the API, sent with [`Nomic::call`] or [`Nomic::list`].
 ///
 /// ```no_run
 /// use nomic_client::{Nomic, Request, operations::Tier};
@@ -30,13 +30,14 @@ use crate::text::excerpt;
 #[must_use = "a request does nothing until it is given to `Nomic::call`"]
 pub struct Request {
     call: Call<'static>,
-    /// The first reason why it cannot be sent.
+    /// The first reason why the request is invalid.
     error: Option<String>,
 }
 
 impl Request {
-    /// A request of any method: a GET in the standard tier, any other in the write tier. The path is relative to the base
-    /// URL, e.g. `/agents/019a/runs`, and is percent-encoded. A `?` or `#` in it is an error: see [`query`](Self::query).
+    /// Creates a request with any method: a GET in the standard tier, any other in the write tier. The path is relative to
+    /// the base URL, e.g. `/agents/019a/runs`, and is percent-encoded. A `?` or `#` in it is an error: add parameters with
+    /// [`query`](Self::query).
     pub fn new(method: Method, path: impl Into<String>) -> Self {
         let path = path.into();
         let tier = if method == Method::Get { Tier::Standard } else { Tier::Write };
@@ -58,17 +59,17 @@ impl Request {
         request
     }
 
-    /// A GET in the standard tier. Retried after a transient failure.
+    /// Creates a GET in the standard tier. It is retried after a transient failure.
     pub fn get(path: impl Into<String>) -> Self {
         Self::new(Method::Get, path)
     }
 
-    /// A POST in the write tier. Never retried if its effect is unknown.
+    /// Creates a POST in the write tier. It is never retried if its effect is unknown.
     pub fn post(path: impl Into<String>) -> Self {
         Self::new(Method::Post, path)
     }
 
-    /// A DELETE in the write tier. Never retried if its effect is unknown.
+    /// Creates a DELETE in the write tier. It is never retried if its effect is unknown.
     pub fn delete(path: impl Into<String>) -> Self {
         Self::new(Method::Delete, path)
     }
@@ -88,8 +89,8 @@ impl Request {
         self
     }
 
-    /// Sets a JSON body. A value that cannot be encoded (a map whose keys are not strings) is an error of
-    /// [`Nomic::call`].
+    /// Sets a JSON body. If the value cannot be encoded (e.g. a map whose keys are not strings), [`Nomic::call`] returns an
+    /// error.
     pub fn json(mut self, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
             Ok(bytes) => self.call.body = Body::Json(bytes),
@@ -98,7 +99,7 @@ impl Request {
         self
     }
 
-    /// Sets the rate-limit tier that it counts in.
+    /// Sets the rate-limit tier that the request counts towards.
     pub fn tier(mut self, tier: Tier) -> Self {
         self.call.tier = tier;
         self
@@ -119,25 +120,27 @@ impl Request {
 }
 
 impl Nomic {
-    /// Sends a request of your own, and decodes the response as any type. A response without a body reads as `null`: use
-    /// `Option<T>` or a [`Value`](serde_json::Value) where there may be none, and [`IgnoredAny`](serde::de::IgnoredAny)
-    /// where it does not matter. With `()` a response that has a body is a
-    /// [`Decode`](crate::ErrorKind::Decode) error. In a `Value` an integer beyond 64 bits becomes a float.
+    /// Sends any request, and deserializes the response.
+    ///
+    /// An empty response is read as `null`: use `Option<T>` or a [`Value`](serde_json::Value) if the response may be empty,
+    /// and [`IgnoredAny`](serde::de::IgnoredAny) to ignore it. With `()`, a response with a body is a
+    /// [`Decode`](crate::ErrorKind::Decode) error. In a `Value`, an integer beyond 64 bits becomes a float.
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if the path is empty, leads elsewhere (`..`, a URL), or contains
-    /// a query or control characters.
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if the path is empty, leaves the base URL (`..`, another URL), or
+    /// contains a query or control characters.
     pub fn call<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
         self.fetch_or_null(request.checked()?)
     }
 
-    /// Lists the items of any other list as any type, with the same cursors and as lazily as the others. The page size is
-    /// that of [`Listing::page_size`]; a query parameter `limit` or `cursor` is an error.
+    /// Lists the items of any list, and deserializes them. Pages are fetched lazily, as in the other lists. Set the page size
+    /// with [`Listing::page_size`] and the cursor with [`Listing::starting_at`]: a query parameter `limit` or `cursor` is an
+    /// error.
     ///
     /// # Errors
     ///
-    /// The first item is the error if the request cannot be sent as it is: see [`call`](Self::call).
+    /// If the request is invalid, as in [`call`](Self::call), the first item is an error.
     pub fn list<T: DeserializeOwned>(&self, request: &Request) -> Listing<T> {
         let mut request = request.clone();
         for (name, instead) in [("limit=", "Listing::page_size"), ("cursor=", "Listing::starting_at")] {

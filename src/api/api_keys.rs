@@ -1,4 +1,4 @@
-//! API keys: listing and revoking them. The service never shows a full key.
+//! API keys: listing and revoking them. The service never returns a whole key.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,22 +19,22 @@ use crate::timestamp::Timestamp;
 pub struct ApiKey {
     /// The record's id.
     pub id: ApiKeyId,
-    /// How the key begins, e.g. `npk_abc12`.
+    /// The first characters of the key, e.g. `npk_abc12`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub key_prefix: String,
     /// Its name, e.g. `CI/CD Pipeline`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub name: Option<String>,
-    /// What it may do, e.g. `developer:parse`.
+    /// Its scopes, e.g. `developer:parse`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub scopes: Vec<String>,
-    /// When it was made, e.g. `2026-02-01T10:00:00.000Z`.
+    /// When it was created, e.g. `2026-02-01T10:00:00.000Z`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub created_at: Option<Timestamp>,
     /// When it was last used; `None` if never.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub last_used_at: Option<Timestamp>,
-    /// When it ends by itself; `None` if never.
+    /// When it expires; `None` if never.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub expires_at: Option<Timestamp>,
     /// When it was revoked; `None` if it was not.
@@ -56,7 +56,7 @@ pub struct KeyOwner {
     /// The user's id.
     #[serde(deserialize_with = "lenient::or_default")]
     pub id: Option<UserId>,
-    /// The user's address, e.g. `alice@example.com`.
+    /// The user's email address, e.g. `alice@example.com`.
     #[serde(deserialize_with = "lenient::or_default")]
     pub email: Option<String>,
     /// Fields that this version does not know.
@@ -64,13 +64,13 @@ pub struct KeyOwner {
     pub extra: Map<String, Value>,
 }
 
-/// Narrows or widens a list of API keys.
+/// A filter for a list of API keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Filter {
     /// Only keys of this user.
     pub user_id: Option<UserId>,
-    /// Whether revoked keys are listed too.
+    /// Whether to include revoked keys.
     pub include_revoked: bool,
 }
 
@@ -81,7 +81,7 @@ impl Filter {
         Self { user_id: Some(id.into()), ..self }
     }
 
-    /// Whether revoked keys are listed too. Defaults to false.
+    /// Whether to include revoked keys. Defaults to `false`.
     #[must_use]
     pub fn include_revoked(self, include_revoked: bool) -> Self {
         Self { include_revoked, ..self }
@@ -115,9 +115,10 @@ impl Nomic {
         Listing::new(self, call, None)
     }
 
-    /// Revokes an API key. **Destructive**: it stops working at once, and cannot be brought back; its record stays
-    /// listed. 404 if the key is not known. Documented to exist; path and response are inferred. Never retried if its
-    /// effect is unknown. `None` if the service only acknowledges it.
+    /// Revokes an API key. **Destructive**: the key stops working immediately, and cannot be restored. Its record remains, and
+    /// [`Filter::include_revoked`] lists it. 404 if the key is unknown. Returns `None` if the response does not contain the
+    /// record. Never retried if its effect is unknown. The operation is documented to exist; its path and response are
+    /// inferred.
     ///
     /// `POST /api-keys/{id}/revoke` · scope `admin:api-keys:write` · write tier · inferred
     pub fn revoke_api_key(&self, id: impl Into<ApiKeyId>) -> Result<Option<ApiKey>> {

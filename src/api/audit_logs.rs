@@ -12,11 +12,11 @@ use crate::open_enum::open_enum;
 use crate::operations::LIST_AUDIT_LOGS;
 use crate::timestamp::Timestamp;
 
-/// 1000: the largest page, in entries. If none is asked for, the service gives 100.
+/// Maximum page size: 1000 entries. The service's default is 100.
 pub const MAX_PAGE: u32 = 1000;
 
 open_enum! {
-    /// What was done. The three words are examples in Nomic's API pages; others are to be expected.
+    /// The type of an action. The three values are examples in Nomic's API pages; expect others.
     pub enum Action {
         /// A user was disabled.
         UserDisabled = "user.disabled",
@@ -27,7 +27,7 @@ open_enum! {
     }
 }
 
-/// One entry.
+/// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -44,13 +44,13 @@ pub struct AuditEntry {
     /// Who did it, e.g. the user Alice Johnson.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub actor: Option<Party>,
-    /// To whom or what it was done, e.g. the user Bob Smith.
+    /// The targets of the action, e.g. the user Bob Smith.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub targets: Vec<Party>,
-    /// The way by which it was done, e.g. through the API.
+    /// How it was done, e.g. through the API.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub context: Option<Context>,
-    /// What belongs to the action, e.g. `reason` and `revokedApiKeys` when a user was disabled.
+    /// Details of the action, e.g. `reason` and `revokedApiKeys` if a user was disabled.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub metadata: Map<String, Value>,
     /// Fields that this version does not know.
@@ -58,7 +58,7 @@ pub struct AuditEntry {
     pub extra: Map<String, Value>,
 }
 
-/// Who acted, or a target of the action.
+/// The actor or a target of an action.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -66,13 +66,13 @@ pub struct Party {
     /// Its id.
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
-    /// What it is, e.g. `user`.
+    /// Its type, e.g. `user`.
     #[serde(rename = "type", default, deserialize_with = "lenient::or_default")]
     pub kind: String,
     /// Its name, e.g. `Alice Johnson`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub name: Option<String>,
-    /// More about it, by field name.
+    /// Further fields, by name.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub metadata: Map<String, Value>,
     /// Fields that this version does not know.
@@ -80,12 +80,12 @@ pub struct Party {
     pub extra: Map<String, Value>,
 }
 
-/// The way by which something was done.
+/// How an action was done.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Context {
-    /// The service's word for the way, e.g. `api`.
+    /// The interface that was used, e.g. `api`.
     #[serde(deserialize_with = "lenient::or_default")]
     pub location: Option<String>,
     /// The program that was used, e.g. `curl/8.5.0`.
@@ -96,13 +96,13 @@ pub struct Context {
     pub extra: Map<String, Value>,
 }
 
-/// Narrows the audit log.
+/// A filter for the audit log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Filter {
     /// Only this action, e.g. [`Action::UserDisabled`].
     pub action: Option<Action>,
-    /// Only what was done after this: a `SystemTime`, or RFC 3339 text, e.g. `2026-04-05T12:00:00Z`.
+    /// Only actions after this time: a `SystemTime`, or RFC 3339 text, e.g. `2026-04-05T12:00:00Z`.
     pub since: Option<Timestamp>,
 }
 
@@ -113,8 +113,8 @@ impl Filter {
         Self { action: Some(action.into()), ..self }
     }
 
-    /// Only what was done after this: a `SystemTime`, or RFC 3339 text, e.g. `2026-04-05T12:00:00Z`. If it is not a
-    /// timestamp, the first item of the list is an error, and nothing is sent.
+    /// Only actions after this time: a `SystemTime`, or RFC 3339 text, e.g. `2026-04-05T12:00:00Z`. If the text is not a
+    /// timestamp, nothing is sent, and the first item of the list is an error.
     #[must_use]
     pub fn since(self, since: impl Into<Timestamp>) -> Self {
         Self { since: Some(since.into()), ..self }

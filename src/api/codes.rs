@@ -1,7 +1,7 @@
 //! Building codes: sections that answer a question.
 //!
-//! A jurisdiction is a slug, e.g. `texas`; a code type is the name of a code discipline. Nomic's API pages list neither.
-//! `building` here is a guess.
+//! A jurisdiction is a slug, e.g. `texas`; a code type is the name of a code discipline. Nomic's API pages list the values
+//! of neither: `building` in the examples is a guess.
 //!
 //! ```no_run
 //! use nomic_client::{Nomic, codes::Search};
@@ -23,10 +23,10 @@ use crate::lenient;
 use crate::nomic::Nomic;
 use crate::operations::SEARCH_CODES;
 
-/// 50: the most sections that one search gives.
+/// Maximum number of sections that a search returns: 50.
 pub const MAX_RESULTS: u32 = 50;
 
-/// What to search for, and where. The service requires a jurisdiction and a code type.
+/// A search in building codes. The service requires a jurisdiction and a code type.
 ///
 /// ```
 /// use nomic_client::codes::Search;
@@ -55,7 +55,7 @@ pub struct Search {
 }
 
 impl Search {
-    /// A search for sections that answer this question.
+    /// Creates a search for sections that answer this question.
     pub fn new(query: impl Into<String>) -> Self {
         Self { query: query.into(), ..Self::default() }
     }
@@ -100,7 +100,7 @@ pub struct CodeSection {
     /// Its id.
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
-    /// What to cite it by, e.g. `c-chunk-uuid`.
+    /// Its citation id, e.g. `c-chunk-uuid`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub citation_id: Option<String>,
     /// The page that it is on, e.g. 42.
@@ -109,7 +109,7 @@ pub struct CodeSection {
     /// Its passages.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub content: Vec<Passage>,
-    /// The document that it is in; the service does not always say.
+    /// The document that it is in; the service does not always include it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub file: Option<CodeFile>,
     /// Fields that this version does not know.
@@ -118,7 +118,7 @@ pub struct CodeSection {
 }
 
 impl CodeSection {
-    /// The passages' text, a passage a line.
+    /// The text of the passages, separated by line breaks.
     pub fn text(&self) -> String {
         self.content.iter().map(|passage| passage.text.as_str()).collect::<Vec<_>>().join("\n")
     }
@@ -129,10 +129,10 @@ impl CodeSection {
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Passage {
-    /// What to cite it by, e.g. `c-chunk-uuid/1`.
+    /// Its citation id, e.g. `c-chunk-uuid/1`.
     #[serde(deserialize_with = "lenient::or_default")]
     pub citation_id: Option<String>,
-    /// The words, e.g. `Section 903.2.1 - Automatic sprinkler systems shall be provided`.
+    /// The text, e.g. `Section 903.2.1 - Automatic sprinkler systems shall be provided`.
     #[serde(deserialize_with = "lenient::or_default")]
     pub text: String,
     /// Fields that this version does not know.
@@ -157,13 +157,13 @@ pub struct CodeFile {
     /// The id of its version.
     #[serde(deserialize_with = "lenient::or_default")]
     pub version_id: Option<String>,
-    /// The code that it holds.
+    /// The code that it contains.
     #[serde(deserialize_with = "lenient::or_default")]
     pub code: Option<Code>,
     /// Where it applies.
     #[serde(deserialize_with = "lenient::or_default")]
     pub jurisdiction: Option<Jurisdiction>,
-    /// Since when it applies there, and whether it was changed.
+    /// The code's adoption by the jurisdiction: since when it applies, and whether it was amended.
     #[serde(deserialize_with = "lenient::or_default")]
     pub adoption: Option<Adoption>,
     /// The document's title, e.g. `2021 International Building Code`.
@@ -195,7 +195,7 @@ pub struct Code {
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Jurisdiction {
-    /// Its slug, e.g. `texas`: what a search takes.
+    /// Its slug, e.g. `texas`, for [`Search::jurisdiction`].
     #[serde(deserialize_with = "lenient::or_default")]
     pub slug: Option<String>,
     /// Its name, e.g. `Texas`.
@@ -211,10 +211,10 @@ pub struct Jurisdiction {
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Adoption {
-    /// The day since which the code applies, e.g. `2023-01-01`.
+    /// The date on which the code took effect, e.g. `2023-01-01`.
     #[serde(deserialize_with = "lenient::or_default")]
     pub effective_date: Option<String>,
-    /// Whether the jurisdiction changed it.
+    /// Whether the jurisdiction amended the code.
     #[serde(deserialize_with = "lenient::or_default")]
     pub amendments: Option<bool>,
     /// Fields that this version does not know.
@@ -230,15 +230,15 @@ struct Found {
 }
 
 impl Nomic {
-    /// Searches the codes of a jurisdiction, best first, without pages. It only reads, but is a POST on the wire and treated
-    /// as one: it is not retried if its effect is unknown.
+    /// Searches the codes of a jurisdiction. Returns at most 50 sections ([`MAX_RESULTS`]), the best match first; there are
+    /// no pages. The request only reads, but is a POST: it is not retried if its effect is unknown.
     ///
     /// `POST /codes/search` · scope `developer:agent` · search tier
     ///
     /// # Errors
     ///
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if the jurisdiction or the code type is missing, or the limit is
-    /// out of its documented bounds. 422 if the jurisdiction or the code type is not known.
+    /// out of bounds. 422 if the jurisdiction or the code type is unknown.
     pub fn search_codes(&self, search: &Search) -> Result<Vec<CodeSection>> {
         let call = Call::to(&SEARCH_CODES, &[])?;
         for (value, what) in [

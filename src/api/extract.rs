@@ -1,4 +1,4 @@
-//! Extraction: documents and a JSON Schema become a value that matches the schema.
+//! Extraction: getting a value that matches a JSON Schema from documents.
 //!
 //! ```no_run
 //! use nomic_client::{Nomic, extract};
@@ -45,16 +45,16 @@ use crate::operations::{GET_EXTRACT, SUBMIT_EXTRACT};
 use crate::waiting::task::Task;
 use crate::waiting::{Job, Poll, sealed};
 
-/// How to extract.
+/// Options for extracting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
-    /// Whether to get the position of each value in its document: [`Extracted::citations_of`].
+    /// Whether to include the position of each value in its document: [`Extracted::citations_of`].
     pub citations: bool,
 }
 
 impl Options {
-    /// Whether to get the position of each value in its document: [`Extracted::citations_of`]. Defaults to false.
+    /// Whether to include the position of each value in its document: [`Extracted::citations_of`]. Defaults to `false`.
     #[must_use]
     pub fn citations(self, citations: bool) -> Self {
         Self { citations }
@@ -75,11 +75,11 @@ pub struct ExtractJob {
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Extracted {
-    /// The value, in the shape of the schema; what the documents lack is absent or empty. An integer beyond 64 bits becomes
-    /// a float.
+    /// The value, which matches the schema. Properties that the documents do not contain are absent or empty. An integer
+    /// beyond 64 bits becomes a float.
     #[serde(rename = "result")]
     pub value: Value,
-    /// The position of each value, as the service sent it; [`Extracted::citations_of`] reads it.
+    /// The positions of the values, as the service sent them; [`Extracted::citations_of`] reads them.
     pub citations: Option<Value>,
     /// Fields that this version does not know.
     #[serde(flatten)]
@@ -106,22 +106,22 @@ pub struct Citation {
 }
 
 impl Extracted {
-    /// The value as a type of your own.
+    /// Deserializes the value to any type.
     ///
     /// # Errors
     ///
-    /// [`Decode`](ErrorKind::Decode) names the JSON path that does not fit.
+    /// [`Decode`](ErrorKind::Decode) with the JSON path of the mismatch.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T> {
         json::decode_value(&self.value).map_err(|failure| {
-            // The value is the caller's own: nothing of it is copied.
+            // The caller has the value: the error does not need a copy of it.
             let body = String::new();
             let error = DecodeError { path: failure.path, malformed: false, body, source: failure.source };
             Error::new(Name::from(GET_EXTRACT.name), ErrorKind::Decode(error))
         })
     }
 
-    /// The positions of the value of a property (`permitNumber`, or `contractor.name` for a nested one); empty if citations
-    /// were not requested, or the value is absent.
+    /// The positions of the value of a property, e.g. `permitNumber`, or `contractor.name` for a nested one. Empty if
+    /// citations were not requested, or the value is absent.
     pub fn citations_of(&self, property: &str) -> Vec<Citation> {
         let read = |value: &Value| Citation::deserialize(value).ok();
         let steps = |citations| property.split('.').try_fold(citations, |value: &Value, step| value.get(step));
@@ -135,14 +135,14 @@ impl Extracted {
 }
 
 impl Nomic {
-    /// Starts an extract job: values from one or more file versions, in the shape of a JSON Schema.
+    /// Starts an extract job, which gets a value that matches a JSON Schema from one or more file versions.
     ///
     /// `POST /extract` · scope `developer:parse` · heavy tier
     ///
     /// # Errors
     ///
     /// [`InvalidRequest`](ErrorKind::InvalidRequest) if there are no files, or the schema is not a JSON object. 404 if a
-    /// version is not known, 422 if a file or the schema cannot be used, 501 if this instance cannot extract.
+    /// version is unknown, 422 if a file or the schema cannot be used, 501 if the instance does not support extraction.
     #[doc(alias = "submit_extract")]
     pub fn extract(
         &self,
@@ -179,9 +179,9 @@ impl Nomic {
         self.submit(&Call::to(&SUBMIT_EXTRACT, &[])?.json(&body), "taskId", |id| JobRef::Extract(id.into()))
     }
 
-    /// An extract job that was started earlier, by this program or another; nothing is sent.
+    /// Returns an extract job that was started earlier, by this or another program. Sends nothing.
     ///
-    /// [`wait`](Self::wait) and [`poll`](Self::poll) poll it:
+    /// The request of [`wait`](Self::wait) and [`poll`](Self::poll):
     /// `GET /extract/{taskId}` · scope `developer:parse` · standard tier · inferred
     #[doc(alias = "get_extract")]
     pub fn extract_job(&self, task_id: impl Into<TaskId>) -> ExtractJob {

@@ -1,7 +1,8 @@
 //! Files: uploading documents, and searching for stored files.
 //!
-//! An upload is streamed: memory does not grow with the document. It always has a length, and is never sent twice if the
-//! server may have stored it. A file or bytes are read again for every attempt; a reader can be read only once.
+//! Uploads are streamed: memory use does not grow with the document. They always have a `Content-Length`, and are never
+//! retried if the server may have stored the document. A file or bytes are read again for every attempt; a reader can be
+//! read only once.
 //!
 //! ```no_run
 //! use nomic_client::{Nomic, files::Upload};
@@ -41,12 +42,12 @@ use crate::operations::{SEARCH_FILES, UPLOAD_FILE};
 use crate::text::{excerpt, truncate};
 use crate::timestamp::Timestamp;
 
-/// 500 MiB: the largest document that is sent, in bytes. Nomic's API pages say "500 MB"; if that means 500,000,000 bytes,
-/// the service refuses a document between the two.
+/// Maximum size of a document, in bytes: 500 MiB. Nomic's API pages say "500 MB"; if that means 500,000,000 bytes, the
+/// service rejects documents between the two sizes.
 pub const MAX_UPLOAD: u64 = 500 * 1024 * 1024;
-/// 16 MiB: the most that a reader of unknown length may give, in bytes. It is buffered in memory.
+/// Maximum size of a document from a reader of unknown length, in bytes: 16 MiB. It is buffered in memory.
 pub const MAX_BUFFERED: u64 = 16 * 1024 * 1024;
-/// 50: the largest page of a search, in files.
+/// Maximum page size of a search: 50 files.
 pub const MAX_SEARCH_PAGE: u32 = 50;
 
 /// A document to upload, from a path, bytes or a reader.
@@ -60,7 +61,7 @@ pub const MAX_SEARCH_PAGE: u32 = 50;
 #[must_use = "an upload does nothing until it is given to `Nomic::upload`"]
 pub struct Upload<'a> {
     source: Source<'a>,
-    /// `None` if only reading tells.
+    /// `None` if it is unknown until the document is read.
     length: Option<u64>,
     name: Option<String>,
     destination: Option<String>,
@@ -74,63 +75,63 @@ impl<'a> Upload<'a> {
         Self { source, length, name, destination: None, parent_id: None, content_type: None, progress: None }
     }
 
-    /// A file on disk, with its own name. It is opened again for every attempt.
+    /// A file on disk, uploaded under its own name. It is opened again for every attempt.
     pub fn from_path(path: impl Into<PathBuf>) -> Self {
         Self::new(Source::Path(path.into()), None, None)
     }
 
-    /// Bytes in memory, with a file name that has an extension.
+    /// Bytes in memory. The name should have an extension, e.g. `note.md`.
     pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         let length = bytes.len() as u64;
         Self::new(Source::Bytes(bytes), Some(length), Some(name.into()))
     }
 
-    /// A reader of `length` bytes; what it may give beyond them is not read. It can be read only once: an upload that was
-    /// throttled (429) after it began is not retried.
+    /// A reader of `length` bytes; any further bytes are not read. It can be read only once: once reading has begun, the
+    /// upload is not retried, even if it was throttled (429).
     ///
-    /// The upload's [deadline](crate::Builder::upload_deadline) does not bound a reader that blocks: set a time
-    /// limit on it, e.g. with `TcpStream::set_read_timeout`.
+    /// The upload's [deadline](crate::Builder::upload_deadline) does not interrupt a reader that blocks: set a time limit on
+    /// the reader, e.g. with `TcpStream::set_read_timeout`.
     pub fn from_reader(name: impl Into<String>, reader: impl Read + Send + 'a, length: u64) -> Self {
         // Reading a socket beyond its length would block.
         Self::new(Source::reader(reader.take(length)), Some(length), Some(name.into()))
     }
 
-    /// A reader of unknown length. It is buffered in memory first, up to 16 MiB ([`MAX_BUFFERED`]); more is an error before
-    /// a connection is opened. Write a larger one to a file. As with [`from_reader`](Self::from_reader), no deadline bounds
-    /// it.
+    /// A reader of unknown length. It is first buffered in memory; if it has more than 16 MiB ([`MAX_BUFFERED`]), the upload
+    /// fails before a connection is opened. Write larger documents to a file first. As with
+    /// [`from_reader`](Self::from_reader), the deadline does not interrupt a reader that blocks.
     pub fn from_reader_buffered(name: impl Into<String>, reader: impl Read + Send + 'a) -> Self {
         Self::new(Source::reader(reader), None, Some(name.into()))
     }
 
-    /// The file name, instead of the path's own. `"` and control characters in it are sent as `%22`, `%0D` and the like.
+    /// The file name, in place of the one in the path. `"` and control characters are percent-encoded, e.g. as `%22`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// The path on the service: folders and file name, e.g. `reports/2026/quarterly.pdf`. Folders are created; the last
-    /// segment is the file's name.
+    /// The path on the service, e.g. `reports/2026/quarterly.pdf`. Missing folders are created; the last segment is the file
+    /// name.
     pub fn destination(mut self, path: impl Into<String>) -> Self {
         let path = path.into();
         self.destination = Some(path.strip_prefix('/').map(str::to_owned).unwrap_or(path));
         self
     }
 
-    /// The folder to store it in; [`destination`](Self::destination) is relative to it.
+    /// The folder to store the file in; [`destination`](Self::destination) is relative to it.
     pub fn parent(mut self, folder: impl Into<FileId>) -> Self {
         self.parent_id = Some(folder.into());
         self
     }
 
-    /// The media type, e.g. `application/pdf`. Without it, it is guessed from the name.
+    /// The media type, e.g. `application/pdf`. Defaults to a guess from the file extension.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
         self
     }
 
-    /// Called after each piece, on the thread that uploads, with the bytes of the document that were sent so far and its
-    /// length. A retry starts over.
+    /// A function that is called after each piece, on the thread that uploads, with the number of bytes sent so far and the
+    /// length of the document. A retry starts again from zero.
     pub fn progress(self, mut progress: impl FnMut(u64, u64) + Send + 'a) -> Self {
         self.on_progress(move |sent, total| {
             progress(sent, total);
@@ -138,8 +139,8 @@ impl<'a> Upload<'a> {
         })
     }
 
-    /// As [`progress`](Self::progress), with a function that may cancel the upload: after [`ControlFlow::Break`] it ends
-    /// with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), and nothing is stored.
+    /// Like [`progress`](Self::progress), with a function that can cancel the upload: if it returns [`ControlFlow::Break`],
+    /// the upload ends with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), and nothing is stored.
     pub fn on_progress(mut self, on_progress: impl FnMut(u64, u64) -> ControlFlow<()> + Send + 'a) -> Self {
         self.progress = Some(Box::new(on_progress));
         self
@@ -220,7 +221,7 @@ impl fmt::Debug for Upload<'_> {
     }
 }
 
-/// 128 random bits, which occur in no document.
+/// A boundary of 128 random bits, so that it does not occur in the document.
 fn boundary() -> String {
     let bits = || RandomState::new().hash_one(0_u8);
     format!("nomic-{:016x}{:016x}", bits(), bits())
@@ -263,12 +264,12 @@ fn media_type(name: &str) -> &'static str {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct UploadedFile {
-    /// The file's id, whatever its version: what agents take.
+    /// The file's id, the same for all versions; pass it to [agents](crate::agents::Launch::files).
     pub id: FileId,
     /// Its name on the service, e.g. `quarterly.pdf`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub name: String,
-    /// The id of this version: what [`parse`](Nomic::parse) and [`extract`](Nomic::extract) take.
+    /// The id of this version; pass it to [`parse`](Nomic::parse) and [`extract`](Nomic::extract).
     pub file_version_id: FileVersionId,
     /// Its media type, e.g. `application/pdf`.
     #[serde(default, deserialize_with = "lenient::or_default")]
@@ -276,7 +277,7 @@ pub struct UploadedFile {
     /// Its size in bytes.
     #[serde(default, deserialize_with = "lenient::integer")]
     pub size: Option<u64>,
-    /// Always `DOCUMENT` today.
+    /// Its type; currently always `DOCUMENT`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub file_type: Option<String>,
     /// The folder that it is in.
@@ -315,14 +316,14 @@ pub struct FileHit {
 }
 
 impl FileHit {
-    /// The path in plain text, e.g. `Project Alpha/reports/quarterly.pdf`. A slash within a name looks like one
-    /// between names.
+    /// The path without URL encoding, e.g. `Project Alpha/reports/quarterly.pdf`. A slash within a name cannot be told from
+    /// one between names.
     pub fn decoded_path(&self) -> Option<String> {
         self.path.as_ref().map(|path| percent_decode_str(path).decode_utf8_lossy().into_owned())
     }
 }
 
-/// Narrows a search.
+/// A filter for a search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Filter {
@@ -345,15 +346,15 @@ impl Nomic {
     ///
     /// # Errors
     ///
-    /// Before a connection is opened: [`Document`](crate::ErrorKind::Document) if the file cannot be read,
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if it is empty or larger than 500 MiB ([`MAX_UPLOAD`]). While it
-    /// is sent: [`Document`](crate::ErrorKind::Document) if its size changes. If the response is lost, the
-    /// [effect](Error::effect) is unknown.
+    /// [`Document`](crate::ErrorKind::Document) if the file cannot be read, or its size changes while it is sent.
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest), before a connection is opened, if it is empty or larger than
+    /// 500 MiB ([`MAX_UPLOAD`]). If the response is lost, the [effect](Error::effect) is unknown.
     pub fn upload_file(&self, path: impl AsRef<Path>) -> Result<UploadedFile> {
         self.upload(Upload::from_path(path.as_ref()))
     }
 
-    /// Uploads a document from a path, bytes or a reader, with a destination, a media type, and progress.
+    /// Uploads a document from a path, bytes or a reader. [`Upload`] can also set a destination, a media type and a progress
+    /// function.
     ///
     /// `POST /files/upload` · scope `developer:files` · heavy tier
     ///
@@ -364,8 +365,8 @@ impl Nomic {
         self.fetch_data(&Call::to(&UPLOAD_FILE, &[])?.form(upload.describe()?))
     }
 
-    /// Searches for files by a part of their name, in any letter case. A page has at most 50 files ([`MAX_SEARCH_PAGE`]);
-    /// the service does not count them.
+    /// Searches for files whose name contains `query`, ignoring case. A page has at most 50 files ([`MAX_SEARCH_PAGE`]) and
+    /// no [`total_count`](crate::Page::total_count).
     ///
     /// `GET /files/search` · scope `developer:files` · standard tier
     pub fn search_files(&self, query: &str) -> Listing<FileHit> {

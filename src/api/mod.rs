@@ -1,4 +1,4 @@
-//! The areas of the API, one module each; none of them imports another.
+//! The areas of the API, one module each. They do not import each other.
 
 pub mod files;
 pub mod parse;

@@ -1,4 +1,4 @@
-//! Parsing: a file version becomes chunks of blocks, each with its position on a page.
+//! Parsing: getting the text of a file version, in chunks of blocks with their positions on the pages.
 //!
 //! ```no_run
 //! use nomic_client::Nomic;
@@ -34,17 +34,17 @@ use crate::operations::{GET_PARSE, SUBMIT_PARSE};
 use crate::waiting::task::Task;
 use crate::waiting::{Job, Poll, sealed};
 
-/// 10: the smallest word limit of a summary.
+/// Minimum word limit of a summary: 10.
 pub const MIN_SUMMARY_WORDS: u32 = 10;
-/// 100: the largest word limit of a summary, and the service's default.
+/// Maximum word limit of a summary, and the service's default: 100.
 pub const MAX_SUMMARY_WORDS: u32 = 100;
 
 open_enum! {
-    /// The script that text in images is read as.
+    /// The script of text in images.
     pub enum OcrLanguage {
         /// English, the service's default.
         English = "en",
-        /// Languages in Latin letters.
+        /// Languages in Latin script.
         Latin = "latin",
         /// Chinese, Japanese and English.
         ChineseJapaneseEnglish = "zh_ja_en",
@@ -52,7 +52,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// The type of a block (inferred: of the API only `Section Header` and `Figure` are known).
+    /// The type of a block (inferred: only `Section Header` and `Figure` are known from the API).
     pub enum BlockKind {
         /// A page header.
         Header = "Header",
@@ -66,7 +66,7 @@ open_enum! {
         PageNumber = "Page Number",
         /// Body text.
         Text = "Text",
-        /// An item of a list.
+        /// A list item.
         ListItem = "List Item",
         /// A table; its content is the table as text.
         Table = "Table",
@@ -81,9 +81,9 @@ open_enum! {
     }
 }
 
-/// How to parse. The service decides on what is not set.
+/// Options for parsing. The service applies its defaults to options that are not set.
 ///
-/// Where summaries appear in the result is not documented: look for them in the `content` and `extra` of
+/// The API pages do not document where summaries appear in the result: look in the `content` and `extra` of
 /// [chunks](Chunk) and [blocks](Block).
 ///
 /// ```
@@ -138,7 +138,7 @@ impl Options {
         Self { embed_chunks: Some(enabled), ..self }
     }
 
-    /// As the service reads them; `null` if it decides on all.
+    /// The options in JSON; `null` if none is set.
     fn body(&self) -> Value {
         let enabled = |enabled: Option<bool>| enabled.map_or(Value::Null, |enabled| json!({ "enabled": enabled }));
         let options = json::object([
@@ -152,7 +152,7 @@ impl Options {
     }
 }
 
-/// A parse job. Store it, and wait for it again after a restart. In JSON e.g. `{"taskId":"019abc12"}`.
+/// A parse job. Store it, and wait for it again after a restart. In JSON, it is e.g. `{"taskId":"019abc12"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -161,7 +161,7 @@ pub struct ParseJob {
     pub task_id: TaskId,
 }
 
-/// A parsed document (inferred: the shape of the vendor's v1 API).
+/// A parsed document (inferred from the vendor's v1 API).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
@@ -169,7 +169,7 @@ pub struct Parsed {
     /// The chunks, in reading order.
     #[serde(deserialize_with = "lenient::objects")]
     pub chunks: Vec<Chunk>,
-    /// The blocks of the whole document, if the service sends them beside the chunks; [`Parsed::blocks`] finds them in
+    /// The blocks of the whole document, if the service sends them outside the chunks. [`Parsed::blocks`] finds them in
     /// either place.
     #[serde(rename = "blocks", deserialize_with = "lenient::objects")]
     pub top_level_blocks: Vec<Block>,
@@ -178,7 +178,7 @@ pub struct Parsed {
     pub extra: Map<String, Value>,
 }
 
-/// A part of the text that belongs together, made of blocks.
+/// A coherent part of the text, made of blocks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
@@ -208,7 +208,7 @@ pub struct Block {
     /// Its position on a page.
     #[serde(deserialize_with = "lenient::object")]
     pub bbox: Option<Bbox>,
-    /// Its text; may be empty for a figure.
+    /// Its text, which may be empty for a figure.
     #[serde(deserialize_with = "lenient::or_default")]
     pub content: String,
     /// Fields that this version does not know.
@@ -217,7 +217,7 @@ pub struct Block {
 }
 
 impl Chunk {
-    /// The content, or that of the blocks if the chunk itself has none.
+    /// The content of the chunk, or of its blocks if it is empty.
     fn text(&self) -> Cow<'_, str> {
         match self.content.as_str() {
             "" => join(self.blocks.iter().map(|block| block.content.as_str()), "\n").into(),
@@ -260,19 +260,19 @@ impl Parsed {
         self.blocks().filter(|block| matches!(block.kind, Some(BlockKind::Title | BlockKind::SectionHeader)))
     }
 
-    /// The numbers of the pages that hold a block, ascending.
+    /// The numbers of the pages that have blocks, ascending.
     pub fn pages(&self) -> Vec<u32> {
         let pages: BTreeSet<u32> = self.blocks().filter_map(Block::page).collect();
         pages.into_iter().collect()
     }
 
-    /// The whole text: the chunks, or the blocks if there are no chunks, with an empty line between them.
+    /// The whole text: the chunks, or the blocks if the chunks have no text, separated by empty lines.
     pub fn text(&self) -> String {
         let text = join(self.chunks.iter().map(Chunk::text), "\n\n");
         if text.is_empty() { join(self.blocks().map(|block| block.content.as_str()), "\n\n") } else { text }
     }
 
-    /// The text of one page, counted from 1, a block a line (or more); empty if the page has none.
+    /// The text of the blocks of one page, counted from 1, separated by line breaks. Empty if the page has no blocks.
     pub fn page_text(&self, page: u32) -> String {
         let blocks = self.blocks().filter(|block| block.page() == Some(page));
         join(blocks.map(|block| block.content.as_str()), "\n")
@@ -284,14 +284,14 @@ fn join<T: Borrow<str>>(parts: impl Iterator<Item = T>, separator: &str) -> Stri
 }
 
 impl Nomic {
-    /// Starts a parse job for a file version. Only uploaded files can be parsed; for one of an integration the API answers
+    /// Starts a parse job for a file version. Only uploaded files can be parsed; for files of an integration the API returns
     /// 400.
     ///
     /// `POST /parse` · scope `developer:parse` · heavy tier
     ///
     /// # Errors
     ///
-    /// 404 if the version is not known, 422 if the file cannot be parsed, 501 if this instance has no parser.
+    /// 404 if the version is unknown, 422 if the file cannot be parsed, 501 if the instance does not support parsing.
     #[doc(alias = "submit_parse")]
     pub fn parse(&self, file_version_id: impl Into<FileVersionId>) -> Result<ParseJob> {
         self.parse_with(file_version_id, &Options::default())
@@ -301,8 +301,7 @@ impl Nomic {
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse), and [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if an option is out of its
-    /// documented bounds.
+    /// As [`parse`](Self::parse), and [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if an option is out of bounds.
     pub fn parse_with(&self, file_version_id: impl Into<FileVersionId>, options: &Options) -> Result<ParseJob> {
         let call = Call::to(&SUBMIT_PARSE, &[])?;
         let (words, bounds) = (options.summary_word_limit, MIN_SUMMARY_WORDS..=MAX_SUMMARY_WORDS);
@@ -311,9 +310,9 @@ impl Nomic {
         self.submit(&call.json(&body), "taskId", |id| JobRef::Parse(id.into()))
     }
 
-    /// A parse job that was started earlier, by this program or another; nothing is sent.
+    /// Returns a parse job that was started earlier, by this or another program. Sends nothing.
     ///
-    /// [`wait`](Self::wait) and [`poll`](Self::poll) poll it:
+    /// The request of [`wait`](Self::wait) and [`poll`](Self::poll):
     /// `GET /parse/{taskId}` · scope `developer:parse` · standard tier · inferred
     #[doc(alias = "get_parse")]
     pub fn parse_job(&self, task_id: impl Into<TaskId>) -> ParseJob {
@@ -335,7 +334,7 @@ impl sealed::Pollable<Parsed> for ParseJob {
         let task: Task<Found<Parsed>> = nomic.fetch_data(&call)?;
         Ok(task.poll(|result, mut extra| match result {
             Some(Found::Object(parsed)) => parsed,
-            // The field is inferred: what came instead may be of use.
+            // The field is inferred: keep what came instead.
             Some(Found::Other(other)) => {
                 extra.insert("result".to_owned(), other);
                 Parsed { extra, ..Parsed::default() }

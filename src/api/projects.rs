@@ -1,4 +1,4 @@
-//! Projects: what an agent can be launched in.
+//! Projects, which agents can be launched in.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

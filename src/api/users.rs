@@ -1,4 +1,4 @@
-//! Users of the organization: listing, disabling and enabling them.
+//! Users of the organization: listing, getting, disabling and enabling them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ use crate::timestamp::Timestamp;
 pub struct User {
     /// The user's id.
     pub id: UserId,
-    /// The address that the user signs in with, e.g. `alice@example.com`.
+    /// The user's email address, for signing in, e.g. `alice@example.com`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub email: String,
     /// The user's name, e.g. `Alice Johnson`.
@@ -34,16 +34,16 @@ pub struct User {
     /// When the user was last changed.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub updated_at: Option<Timestamp>,
-    /// When the user was disabled; `None` if the user is enabled. Only [`Nomic::user`] tells it.
+    /// When the user was disabled; `None` if the user is enabled. Only in responses of [`Nomic::user`].
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub disabled_at: Option<Timestamp>,
-    /// How many API keys the user has, e.g. 3. Only [`Nomic::user`] tells it.
+    /// The number of the user's API keys, e.g. 3. Only in responses of [`Nomic::user`].
     #[serde(default, deserialize_with = "lenient::integer")]
     pub api_key_count: Option<u64>,
-    /// How many open sessions the user has, e.g. 1. Only [`Nomic::user`] tells it.
+    /// The number of the user's open sessions, e.g. 1. Only in responses of [`Nomic::user`].
     #[serde(default, deserialize_with = "lenient::integer")]
     pub session_count: Option<u64>,
-    /// How many API keys of the user were revoked, e.g. 2. Only [`Nomic::disable_user`] tells it (inferred).
+    /// The number of the user's API keys that were revoked, e.g. 2. Only in responses of [`Nomic::disable_user`] (inferred).
     #[serde(default, deserialize_with = "lenient::integer")]
     pub revoked_api_keys: Option<u64>,
     /// Fields that this version does not know.
@@ -51,33 +51,33 @@ pub struct User {
     pub extra: Map<String, Value>,
 }
 
-/// Narrows a list of users.
+/// A filter for a list of users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Filter {
-    /// Only users with this in their address, e.g. `@example.com`.
+    /// Only users whose email address contains this, e.g. `@example.com`.
     pub email: Option<String>,
 }
 
 impl Filter {
-    /// Only users with this in their address, e.g. `@example.com`.
+    /// Only users whose email address contains this, e.g. `@example.com`.
     #[must_use]
     pub fn email(self, part: impl Into<String>) -> Self {
         Self { email: Some(part.into()) }
     }
 }
 
-/// How to disable a user.
+/// Options for disabling a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct DisableOptions {
-    /// A reason that the audit log keeps, e.g. `left the company`.
+    /// The reason, which is recorded in the audit log, e.g. `left the company`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 impl DisableOptions {
-    /// A reason that the audit log keeps, e.g. `left the company`.
+    /// Sets the reason, which is recorded in the audit log, e.g. `left the company`.
     #[must_use]
     pub fn reason(self, reason: impl Into<String>) -> Self {
         Self { reason: Some(reason.into()) }
@@ -116,7 +116,7 @@ impl Nomic {
         Listing::new(self, call, None)
     }
 
-    /// Gets a user, with the counts of API keys and sessions. 404 if the user is not known.
+    /// Gets a user, including the numbers of API keys and sessions. 404 if the user is unknown.
     ///
     /// `GET /users/{id}` · scope `admin:users:read` · standard tier
     #[doc(alias = "get_user")]
@@ -125,22 +125,23 @@ impl Nomic {
     }
 
     /// Disables a user. **Destructive**: the user's API keys are revoked, and [`enable_user`](Self::enable_user) does not
-    /// bring them back. 404 if the user is not known. Documented to exist; path, body and response are inferred. Never
-    /// retried if its effect is unknown. `None` if the service only acknowledges it.
+    /// restore them. 404 if the user is unknown. Returns `None` if the response does not contain the user. Never retried if
+    /// its effect is unknown. The operation is documented to exist; its path, body and response are inferred.
     ///
     /// `POST /users/{id}/disable` · scope `admin:users:write` · write tier · inferred
     pub fn disable_user(&self, id: impl Into<UserId>) -> Result<Option<User>> {
         self.disable_user_with(id, &DisableOptions::default())
     }
 
-    /// Disables a user like [`disable_user`](Self::disable_user), for a reason.
+    /// Disables a user like [`disable_user`](Self::disable_user), with options.
     pub fn disable_user_with(&self, id: impl Into<UserId>, options: &DisableOptions) -> Result<Option<User>> {
         let call = Call::to(&DISABLE_USER, &[id.into().as_str()])?;
         self.acknowledge(&if options.reason.is_some() { call.json(options) } else { call })
     }
 
-    /// Enables a user again. Revoked keys stay revoked. 404 if the user is not known. Documented to exist; path and
-    /// response are inferred. Never retried if its effect is unknown. `None` if the service only acknowledges it.
+    /// Enables a user again. Revoked keys stay revoked. 404 if the user is unknown. Returns `None` if the response does not
+    /// contain the user. Never retried if its effect is unknown. The operation is documented to exist; its path and response
+    /// are inferred.
     ///
     /// `POST /users/{id}/enable` · scope `admin:users:write` · write tier · inferred
     pub fn enable_user(&self, id: impl Into<UserId>) -> Result<Option<User>> {

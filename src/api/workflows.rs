@@ -1,7 +1,7 @@
-//! Workflows: what an agent can be launched with instead of a prompt.
+//! Workflows, which agents can run instead of a prompt.
 //!
-//! A workflow names its [`inputs`](Workflow::inputs), the slots for files; a launch
-//! [fills them](crate::agents::Launch::input):
+//! A workflow has [`inputs`](Workflow::inputs), which are slots for files. Fill them with
+//! [`Launch::input`](crate::agents::Launch::input):
 //!
 //! ```no_run
 //! use nomic_client::{Nomic, agents::Launch};
@@ -13,7 +13,7 @@
 //!     if workflow.name.as_deref() == Some("Submittal review") {
 //!         let mut launch = Launch::workflow(&workflow.id);
 //!         for slot in &workflow.inputs {
-//!             launch = launch.input(&slot.name, [&file.id]); // the files that belong into this slot
+//!             launch = launch.input(&slot.name, [&file.id]); // the files for this slot
 //!         }
 //!         let agent = nomic.wait(&nomic.launch_agent(&launch)?)?;
 //!         println!("{}", agent.status);
@@ -43,10 +43,10 @@ pub struct Workflow {
     /// Its name, e.g. `Submittal review`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub name: Option<String>,
-    /// What it does, e.g. `Checks a submittal against the spec.`
+    /// Its description, e.g. `Checks a submittal against the spec.`
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub description: Option<String>,
-    /// The slots for files that it has; [`Launch::input`](crate::agents::Launch::input) fills them.
+    /// Its slots for files; fill them with [`Launch::input`](crate::agents::Launch::input).
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub inputs: Vec<Input>,
     /// Fields that this version does not know.

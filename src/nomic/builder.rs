@@ -17,11 +17,11 @@ use crate::text::truncate;
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Default time without any progress in a request or response body: 60 seconds. [`Builder::stall_timeout`] changes it.
 pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Default time limit of a call, with waiting and retries: 10 minutes. [`Builder::deadline`] changes it.
+/// Default time limit of a call, including rate-limit waits and retries: 10 minutes. [`Builder::deadline`] changes it.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10 * 60);
 /// Default time limit of an upload: 1 hour. [`Builder::upload_deadline`] changes it.
 pub const DEFAULT_UPLOAD_DEADLINE: Duration = Duration::from_secs(60 * 60);
-/// Default number of attempts at a request: 4. [`Builder::attempts`] changes it.
+/// Default maximum number of attempts for a request: 4. [`Builder::attempts`] changes it.
 pub const DEFAULT_ATTEMPTS: u32 = 4;
 /// Default size limit of a response, in bytes: 1 GiB. [`Builder::response_limit`] changes it.
 pub const DEFAULT_RESPONSE_LIMIT: u64 = 1 << 30;
@@ -31,7 +31,7 @@ pub const DEFAULT_RATE_WINDOW: Duration = Duration::from_secs(60);
 /// The name and version of this crate in `User-Agent`.
 const CLIENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
-/// Settings of a [`Nomic`]; made by [`Nomic::builder`].
+/// Settings of a [`Nomic`], created by [`Nomic::builder`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,7 +48,7 @@ const CLIENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSIO
 pub struct Builder {
     base_url: String,
     key: String,
-    /// The environment variables that base URL and key came from, for error messages.
+    /// The environment variables with the base URL and the key, for error messages.
     variables: Option<(&'static str, &'static str)>,
     allow_plain_http: bool,
     pacing: bool,
@@ -89,12 +89,11 @@ impl Builder {
         }
     }
 
-    /// The settings of [`Nomic::from_env`], to change before [`build`](Self::build): the same variables, and a proxy from
-    /// the environment.
+    /// A builder with the settings of [`Nomic::from_env`], including a proxy from the environment.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) names the variable that is missing.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with the variable that is missing.
     ///
     /// # Examples
     ///
@@ -128,8 +127,8 @@ impl Builder {
         self
     }
 
-    /// The time limit for the first byte of a response, from the moment the request is sent. Defaults to none: only the
-    /// deadline limits it, because a server may take minutes to store a large upload.
+    /// The time limit for the first byte of a response, from the moment the request is sent. Defaults to none, because a
+    /// server may take minutes to store a large upload; the deadline still applies.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.http.timeouts.response = Some(timeout);
         self
@@ -142,8 +141,8 @@ impl Builder {
         self
     }
 
-    /// The time limit of a call: waiting for the rate limit, retries and reading the response. Uploads have
-    /// [their own](Self::upload_deadline). Defaults to 10 minutes ([`DEFAULT_DEADLINE`]).
+    /// The time limit of a call, including rate-limit waits, retries and reading the response. Uploads have a
+    /// [separate deadline](Self::upload_deadline). Defaults to 10 minutes ([`DEFAULT_DEADLINE`]).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -156,78 +155,81 @@ impl Builder {
         self
     }
 
-    /// How often a request is sent at most; 1 means no retries at all. A write is retried only if the server provably did
-    /// not execute it. A 429 that says how long to wait does not count: it is retried until the deadline. All clones of a
-    /// client share a retry budget in addition: 50 retries, and one more for every ten calls that succeed, so that an
-    /// outage is not multiplied. Defaults to 4 ([`DEFAULT_ATTEMPTS`]).
+    /// The maximum number of attempts for a request; 1 disables retries. A write is retried only if the server provably
+    /// did not execute it. A 429 with a `Retry-After` does not count as an attempt: it is retried until the deadline.
+    ///
+    /// In addition, all clones of a client share a retry budget, so that retries do not multiply the load during an outage:
+    /// 50 retries, plus one for every ten successful calls. Defaults to 4 ([`DEFAULT_ATTEMPTS`]).
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// The largest response that is read, in bytes after decompression. Decoded, it may take several times as much memory:
-    /// a `serde_json::Value` of `0` takes 32 bytes. Defaults to 1 GiB ([`DEFAULT_RESPONSE_LIMIT`]).
+    /// The maximum size of a response, in bytes after decompression. The decoded response may take several times as much
+    /// memory: `0` is 32 bytes as a `serde_json::Value`. Defaults to 1 GiB ([`DEFAULT_RESPONSE_LIMIT`]).
     pub fn response_limit(mut self, bytes: u64) -> Self {
         self.http.response_limit = bytes;
         self
     }
 
-    /// Your program, e.g. `acme-sync/2.1`: it precedes this crate's name and version in `User-Agent`, and so in the audit
-    /// log. Defaults to those alone.
+    /// The name of your program, e.g. `acme-sync/2.1`. It precedes this crate's name and version in `User-Agent`, which the
+    /// audit log shows. Defaults to the crate's name and version alone.
     pub fn user_agent(mut self, program: impl Into<String>) -> Self {
         self.http.user_agent = format!("{} {CLIENT}", program.into());
         self
     }
 
     /// A proxy, e.g. `http://user:password@proxy.example:3128`; `http` and `https` proxies are used with CONNECT. A plain
-    /// `http://` base URL goes through a proxy on another machine only with [`allow_plain_http`](Self::allow_plain_http).
-    /// Defaults to none: only [`Nomic::from_env`] and [`proxy_from_env`](Self::proxy_from_env) read the environment.
+    /// `http://` base URL with a proxy on another machine requires [`allow_plain_http`](Self::allow_plain_http).
+    /// Defaults to no proxy; only [`Nomic::from_env`], [`Builder::from_env`] and [`proxy_from_env`](Self::proxy_from_env)
+    /// read the environment.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.http.proxy = ProxyChoice::Url(url.into());
         self
     }
 
-    /// The proxy in `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, except for hosts in `NO_PROXY` and for an instance on this
-    /// machine.
+    /// Uses the proxy in `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, except for hosts in `NO_PROXY` and for an instance on
+    /// this machine.
     pub fn proxy_from_env(mut self) -> Self {
         self.http.proxy = ProxyChoice::Environment;
         self
     }
 
-    /// The root certificates to trust, in PEM, and no others. Defaults to Mozilla's; with the feature `platform-verifier`
-    /// or `native-tls` to those of the system, which on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` choose if they are set.
+    /// The root certificates to trust, in PEM; no others are trusted. Defaults to Mozilla's, or with the feature
+    /// `platform-verifier` or `native-tls` to the system's, which on Linux are those in `SSL_CERT_FILE` and `SSL_CERT_DIR` if
+    /// they are set.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.http.roots = Some(pem.into());
         self
     }
 
-    /// Whether requests wait for the rate limit before they are sent. Without it, a 429 is still waited out by the call
-    /// that got it. Defaults to `true`.
+    /// Whether requests wait for the rate limit before they are sent. If `false`, a call that gets a 429 with a
+    /// `Retry-After` still waits and is sent again. Defaults to `true`.
     pub fn pacing(mut self, pacing: bool) -> Self {
         self.pacing = pacing;
         self
     }
 
-    /// The window in which the service counts requests. Only for an instance that differs, or an emulator that runs at
-    /// another speed. Defaults to 60 seconds ([`DEFAULT_RATE_WINDOW`]).
+    /// The window in which the service counts requests. Change it only for an instance with another window, or for an
+    /// emulator with accelerated rate limits. Defaults to 60 seconds ([`DEFAULT_RATE_WINDOW`]).
     pub fn rate_window(mut self, window: Duration) -> Self {
         self.rate_window = window;
         self
     }
 
     /// Allows `http://` to another machine, or through a [`proxy`](Self::proxy) on another machine. The key is then sent
-    /// unencrypted. Loopback addresses need no permission. Defaults to `false`.
+    /// unencrypted. Loopback addresses are always allowed. Defaults to `false`.
     pub fn allow_plain_http(mut self, allow: bool) -> Self {
         self.allow_plain_http = allow;
         self
     }
 
-    /// Checks the settings and makes the client; nothing is sent.
+    /// Checks the settings and creates the client. Sends nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) names the setting that is wrong, and the variable that it came
-    /// from. The key is never shown.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with the invalid setting, and the environment variable it came from
+    /// if there is one. The error never contains the key.
     pub fn build(self) -> Result<Nomic> {
         let (url_variable, key_variable) = self.variables.unzip();
         let in_variable = |variable: Option<&str>, reason: String| match variable {
@@ -257,11 +259,11 @@ impl Builder {
             return Err(Error::config("the user agent contains a character that a header must not contain"));
         }
         if matches!(settings.proxy, ProxyChoice::Environment) && endpoint::is_on_this_machine(&base_url) {
-            // A company's proxy leads to the world, not to this machine.
+            // A company's proxy leads to the internet, not back to this machine.
             settings.proxy = ProxyChoice::None;
         }
         let http = HttpClient::new(&base_url, &settings).map_err(|reason| Error::config(truncate(&reason)))?;
-        // Plain http is safe on this machine, but not where another machine relays it.
+        // Plain http is safe on this machine, but not if another machine relays it.
         let proxy = http.proxy().filter(|_| !self.allow_plain_http && base_url.starts_with("http://"));
         if let Some(proxy) = proxy.filter(|proxy| !endpoint::is_on_this_machine(&proxy.to_ascii_lowercase())) {
             return Err(Error::config(truncate(&format!(
@@ -292,7 +294,7 @@ impl Builder {
 mod tests {
     use super::*;
 
-    /// A base URL that every set of features can connect to.
+    /// A base URL that works with every set of features.
     const LOCAL: &str = "http://127.0.0.1:4010/api/v0";
 
     #[test]

@@ -43,7 +43,7 @@ impl RateLimiter {
         self.lock().bucket.interval()
     }
 
-    /// Waits for a permit. Fails as soon as none can come before the deadline, with the time until one may come.
+    /// Waits for a permit. If none can be available before the deadline, fails immediately with the time until one may be.
     pub(crate) fn acquire(&self, deadline: Instant) -> Result<RatePermit<'_>, Duration> {
         let mut state = self.lock();
         let waiter = state.enqueue();
@@ -69,7 +69,7 @@ impl RateLimiter {
                 self.notify(state);
                 return Err(ready_in.saturating_add(behind));
             }
-            // Only the first waits for the bucket; the others are notified when they become the first.
+            // Only the first waiter waits for the bucket; the others are notified when they become the first.
             let pause = if ahead > 0 { left } else { ready_in };
             state = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -140,7 +140,7 @@ mod tests {
         RateLimitInfo { throttled: true, retry_after, ..RateLimitInfo::default() }
     }
 
-    /// Waits until so many threads are in the queue.
+    /// Waits until this many threads are in the queue.
     fn await_queue(limiter: &RateLimiter, waiters: usize) {
         while limiter.lock().queue.len() != waiters {
             thread::yield_now();

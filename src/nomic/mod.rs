@@ -1,4 +1,4 @@
-//! The client: what it shares between its clones, and how it reads responses.
+//! The client: the state that its clones share, and how it reads responses.
 
 mod builder;
 mod limiter;
@@ -26,10 +26,10 @@ pub use self::builder::{
     DEFAULT_STALL_TIMEOUT, DEFAULT_UPLOAD_DEADLINE,
 };
 
-/// A client of one Nomic instance, with one API key.
+/// A client for one Nomic instance, with one API key.
 ///
-/// Cheap to clone. Clones share connections, rate limit and retry budget: make one, and give clones to your threads. Making
-/// one sends nothing.
+/// Clones are cheap and share connections, rate limits and retry budget: create one client, and give clones to your threads.
+/// Creating a client sends nothing.
 ///
 /// ```
 /// let nomic = nomic_client::Nomic::new("acme", "npk_example")?;
@@ -37,20 +37,19 @@ pub use self::builder::{
 /// # Ok::<(), nomic_client::Error>(())
 /// ```
 ///
-/// The docs of a method say which request it sends, which scope that needs, which rate-limit
-/// [tier](crate::operations::Tier) it counts in, and how well it is known: `inferred` and `observed` are explained at
-/// [`Evidence`](crate::operations::Evidence); without either it is documented.
+/// The docs of each method show its request, the scope it needs, its rate-limit [tier](crate::operations::Tier), and whether
+/// the operation is `inferred` or `observed` rather than documented (see [`Evidence`](crate::operations::Evidence)).
 ///
 /// # Errors
 ///
-/// Any method that sends a request may return any [`ErrorKind`](crate::ErrorKind) except `Config`. The `# Errors` section of
-/// a method lists those particular to it. [`Api`](crate::ErrorKind::Api) comes with the status 401 (the key was rejected),
-/// 403 (the key lacks the scope that the error names), 429 (the rate limit) or 5xx (the service has a problem). Transient
-/// errors were retried before, where nothing can be executed twice: see [`Builder::attempts`].
+/// A method that sends a request may return any [`ErrorKind`](crate::ErrorKind) except `Config`; its `# Errors` section lists
+/// those that are specific to it. [`Api`](crate::ErrorKind::Api) may have the status 401 (the key was rejected), 403 (the
+/// key lacks the scope that the error names), 429 (the rate limit) or 5xx (a problem of the service). Transient errors are
+/// retried first, unless that could execute a write twice: see [`Builder::attempts`].
 #[derive(Clone)]
 pub struct Nomic {
     inner: Arc<Inner>,
-    /// Replaces the deadlines that it was built with.
+    /// Overrides both deadlines of the builder.
     deadline: Option<Duration>,
 }
 
@@ -78,41 +77,41 @@ impl fmt::Debug for Nomic {
 }
 
 impl Nomic {
-    /// A client of the instance at `base_url_or_domain`, with the default settings.
+    /// Creates a client for the instance at `base_url_or_domain`, with the default settings.
     ///
     /// `acme`, `acme.drive`, `acme.nomic.ai`, `https://acme.nomic.ai` and `https://acme.nomic.ai/api/v0/` all name an
-    /// instance of the service; the URL of any other host is taken as it is, path included.
+    /// instance of the service. The URL of any other host is used as it is, including its path.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the domain is not valid or would send the key unencrypted, or if
-    /// the key is empty or contains a character that no key has.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the domain is invalid or would send the key unencrypted, or if the
+    /// key is empty or contains an invalid character.
     pub fn new(base_url_or_domain: impl Into<String>, key: impl Into<String>) -> Result<Self> {
         Self::builder(base_url_or_domain, key).build()
     }
 
-    /// A client of the instance that the environment names: `NOMIC_API_KEY`, and `NOMIC_BASE_URL` or `NOMIC_DOMAIN`. If
-    /// both are set, the URL is used. A proxy comes from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, unless `NO_PROXY`
-    /// names the instance, or it is on this machine.
+    /// Creates a client from the environment: `NOMIC_API_KEY`, and `NOMIC_BASE_URL` or `NOMIC_DOMAIN`. If both are set, the
+    /// URL is used. The proxy is read from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, unless `NO_PROXY` contains the
+    /// instance, or the instance is on this machine.
     ///
-    /// With the default features nothing else reads the environment, except [`Builder::proxy_from_env`]. With
-    /// `platform-verifier` or `native-tls` on Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` also choose which certificates
-    /// are trusted.
+    /// With the default features, only this function, [`Builder::from_env`] and [`Builder::proxy_from_env`] read the
+    /// environment. With `platform-verifier` or `native-tls` on Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` also determine
+    /// which certificates are trusted.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) names the variable that is missing or wrong.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with the variable that is missing or invalid.
     pub fn from_env() -> Result<Self> {
         Builder::from_env()?.build()
     }
 
-    /// A builder for a client with other settings.
+    /// Creates a builder, to set timeouts, a proxy and other options.
     pub fn builder(base_url_or_domain: impl Into<String>, key: impl Into<String>) -> Builder {
         Builder::new(base_url_or_domain.into(), key.into())
     }
 
-    /// This client with another [deadline](Builder::deadline) for each call, uploads included. Connections, rate limit and
-    /// retry budget stay shared.
+    /// Returns a client with another [deadline](Builder::deadline) for each call, including uploads. It shares connections,
+    /// rate limits and retry budget with this one.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -136,34 +135,34 @@ impl Nomic {
         &self.inner.limiters[tier as usize]
     }
 
-    /// A text of the server, without the key.
+    /// A text from the server, with the key redacted.
     pub(crate) fn redacted(&self, text: &str) -> String {
         self.inner.key.redact(text)
     }
 
-    /// Sends, and reads the response.
+    /// Sends the call and reads the response.
     fn read<T>(&self, call: &Call<'_>, read: impl FnOnce(&[u8]) -> Result<T, DecodeFailure>) -> Result<T> {
         let response = self.send(call)?;
         read(&response.body).map_err(|failure| response::decode_error(call, &response, failure, &self.inner.key))
     }
 
-    /// Sends, and decodes the response.
+    /// Sends the call and decodes the response.
     pub(crate) fn fetch<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
         self.read(call, json::decode)
     }
 
-    /// As [`fetch`](Self::fetch), for an object that comes bare or inside `data`.
+    /// Like [`fetch`](Self::fetch), for an object that may be inside `data`.
     pub(crate) fn fetch_data<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
         self.read(call, json::decode_data)
     }
 
-    /// As [`fetch`](Self::fetch), where a response without a body reads as `null`.
+    /// Like [`fetch`](Self::fetch), with an empty response read as `null`.
     pub(crate) fn fetch_or_null<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T> {
         self.read(call, |body| json::decode(if body.trim_ascii().is_empty() { b"null" } else { body }))
     }
 
-    /// Sends a write whose response is inferred. A success is never turned into an error by its shape: the value is `None`
-    /// if the response is empty or of another shape. One that is not JSON is not the API's.
+    /// Sends a write whose response is inferred. If the response is empty, or JSON of another shape, the value is `None`
+    /// rather than an error, because the write was executed. A response that is not JSON is an error: it is not the API's.
     pub(crate) fn acknowledge<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Option<T>> {
         self.read(call, |body| match body.trim_ascii() {
             b"" => Ok(None),
@@ -171,8 +170,8 @@ impl Nomic {
         })
     }
 
-    /// As [`fetch_data`](Self::fetch_data), for a request that starts a job: if the response cannot be decoded but for the
-    /// id in the field `id`, the error has the job all the same.
+    /// Like [`fetch_data`](Self::fetch_data), for a request that starts a job. If only the field named `id` of the response
+    /// can be decoded, the error still has the job.
     pub(crate) fn submit<T: DeserializeOwned>(
         &self,
         call: &Call<'_>,

@@ -1,4 +1,4 @@
-//! The one place that sends: it waits for the rate limit, sends, and retries.
+//! The only place that sends requests: waits for the rate limit, sends, and retries.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -18,7 +18,7 @@ use crate::retry::{self, Attempt, Retry, RetryBudget};
 use crate::text::HumanDuration;
 
 impl Nomic {
-    /// Sends a request until there is a response or a reason to stop.
+    /// Sends a request, and retries it until it succeeds or cannot be retried.
     pub(crate) fn send(&self, call: &Call<'_>) -> Result<HttpResponse> {
         let inner = &*self.inner;
         let start = Instant::now();
@@ -92,7 +92,7 @@ impl Nomic {
             if uses_budget && !self.budget().take() {
                 return Err(error);
             }
-            // A delay that the rate limiter knows of is waited out there, in turn with all other calls.
+            // If the rate limiter has the delay, `acquire` waits for it, in order with all other calls.
             let in_limiter =
                 limiter.is_some() && info.throttled && info.retry_after.is_some_and(|asked| asked <= blocked);
             if !in_limiter {
@@ -128,12 +128,12 @@ impl Nomic {
 
     /// A number in 0..1 that differs from call to call.
     pub(crate) fn random() -> f64 {
-        // Every `RandomState` has keys of its own, and the hash of nothing under them is as good as a random number.
+        // Every `RandomState` has different keys, so its hash of nothing serves as a random number.
         let hasher = RandomState::new().build_hasher();
         (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// No response, as an error. Without an attempt a retry cannot help.
+    /// Converts a transport failure to an error. Without an `Attempt` it is not retried.
     fn transport_error(
         &self,
         call: &Call<'_>,
@@ -178,7 +178,7 @@ impl Nomic {
                 _ => ErrorKind::Document { name: "the request body".to_owned(), source },
             },
         };
-        // A form without its end is no document to the server.
+        // A server does not store a document from a form without its end.
         let is_incomplete = matches!(kind, ErrorKind::Document { .. } | ErrorKind::Cancelled);
         let error = Error::new(call.operation.clone(), kind).with(|error| {
             error.status = status;
@@ -189,7 +189,7 @@ impl Nomic {
         (attempt, error)
     }
 
-    /// The host that requests go to, and the proxy on the way.
+    /// The host that requests are sent to, and the proxy if there is one.
     fn host(&self) -> String {
         let host = endpoint::host(&self.inner.base_url);
         match self.inner.http.proxy() {
@@ -199,15 +199,15 @@ impl Nomic {
     }
 }
 
-/// The rate limit does not allow the request before the deadline.
+/// The error of a request that the rate limit does not allow before the deadline.
 fn rate_limit_error(call: &Call<'_>, elapsed: Duration, ready_in: Duration, last: Option<Error>) -> Error {
     let message = format!("would time out waiting for the rate limit of the {} tier", call.tier);
     let kind = ErrorKind::Deadline(DeadlineError { elapsed, message, connecting: false, source: last });
     Error::new(call.operation.clone(), kind).with(|error| error.retry_after = Some(ready_in))
 }
 
-/// Whether a 429 is about what the user may spend, not about the tier: only a launch and a follow-up spend, and the API
-/// then has another code than that of the rate limit.
+/// Whether a 429 is due to the user's spend limit rather than the tier's rate limit: only a launch or a follow-up can reach
+/// it, and its code is not that of the rate limit.
 fn is_spend_limit(call: &Call<'_>, error: &Error) -> bool {
     let spends = [LAUNCH_AGENT.name, FOLLOW_UP_AGENT.name].contains(&&*call.operation);
     spends && error.code().is_some_and(|code| *code != ErrorCode::RateLimited && *code != "")

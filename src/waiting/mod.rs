@@ -1,6 +1,6 @@
-//! Waiting for jobs: what there is to wait for, how often it is polled, and when to stop.
+//! Waiting for jobs: what can be waited for, how often it is polled, and when a wait ends.
 
-// In this order rustdoc shows the methods of `Nomic`.
+// Rustdoc shows the methods of `Nomic` in this order.
 mod wait;
 mod polls;
 mod wait_all;
@@ -17,30 +17,31 @@ use crate::open_enum::open_enum;
 pub use self::polls::Polls;
 pub use self::wait_all::WaitAll;
 
-/// 30 minutes: how long [`Nomic::wait`] waits for a job.
+/// Default timeout of a wait: 30 minutes. [`WaitOptions::timeout`] changes it.
 pub const DEFAULT_WAIT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
-/// 1 second: the interval between polls in the initial phase of a wait.
+/// Default interval between polls in the initial phase of a wait: 1 second. [`WaitOptions::initial_interval`] changes it.
 pub const INITIAL_INTERVAL: Duration = Duration::from_secs(1);
-/// 30 seconds: the initial phase, after which the interval grows.
+/// Default length of the initial phase, after which the interval grows: 30 seconds. [`WaitOptions::initial_phase`] changes
+/// it.
 pub const INITIAL_PHASE: Duration = Duration::from_secs(30);
-/// 15 seconds: the longest interval between polls.
+/// Default maximum interval between polls: 15 seconds. [`WaitOptions::max_interval`] changes it.
 pub const MAX_INTERVAL: Duration = Duration::from_secs(15);
-/// 60 seconds: how long a wait goes on if it never reaches the server.
+/// Time after which a wait ends if it has never reached the server: 60 seconds.
 pub const UNREACHABLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// 60 seconds: the time limit of each poll in a wait, so that a dead connection does not use up the whole wait.
+/// Time limit of each poll in a wait, so that a dead connection does not use up the whole wait: 60 seconds.
 pub const POLL_TIMEOUT: Duration = Duration::from_secs(60);
-/// 5 seconds: the time that the final poll of a wait may take after the timeout.
+/// Time that the final poll of a wait may take after the timeout: 5 seconds.
 pub const FINAL_POLL_TIMEOUT: Duration = Duration::from_secs(5);
 
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
 open_enum! {
-    /// The status of a parse or extract job (inferred; the values of the vendor's v1 API).
+    /// The status of a parse or extract job (inferred from the vendor's v1 API).
     ///
-    /// Polls give the status as the service sent it. Convert the string of [`Poll::Pending`]; for an agent use
-    /// [`AgentStatus`](crate::agents::AgentStatus).
+    /// [`Poll::Pending`] has the status as a string, as the service sent it: convert it with `JobStatus::from`. For agents,
+    /// use [`AgentStatus`](crate::agents::AgentStatus).
     pub enum JobStatus {
-        /// Not started.
+        /// Not started yet.
         Waiting = "WAITING",
         /// Running.
         Building = "BUILDING",
@@ -65,11 +66,11 @@ open_enum! {
 pub struct WaitOptions {
     /// How long to wait.
     pub timeout: Duration,
-    /// The interval between polls in the initial phase, with 10 % of jitter.
+    /// The interval between polls in the initial phase, with a jitter of 10 %.
     pub initial_interval: Duration,
-    /// The initial phase.
+    /// The length of the initial phase, after which the interval grows.
     pub initial_phase: Duration,
-    /// The longest interval between polls.
+    /// The maximum interval between polls.
     pub max_interval: Duration,
 }
 
@@ -85,27 +86,28 @@ impl Default for WaitOptions {
 }
 
 impl WaitOptions {
-    /// How long to wait. The final poll is sent when this time is up. Defaults to 30 minutes ([`DEFAULT_WAIT_TIMEOUT`]).
+    /// How long to wait. A final poll is sent when the timeout is reached. Defaults to 30 minutes
+    /// ([`DEFAULT_WAIT_TIMEOUT`]).
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// The interval between polls in the initial phase, with 10 % of jitter. Defaults to 1 second
+    /// The interval between polls in the initial phase, with a jitter of 10 %. Defaults to 1 second
     /// ([`INITIAL_INTERVAL`]).
     #[must_use]
     pub fn initial_interval(self, initial_interval: Duration) -> Self {
         Self { initial_interval, ..self }
     }
 
-    /// The initial phase. After it, the interval grows by half with each poll. Defaults to 30 seconds
+    /// The length of the initial phase. After it, each interval is half as long again. Defaults to 30 seconds
     /// ([`INITIAL_PHASE`]).
     #[must_use]
     pub fn initial_phase(self, initial_phase: Duration) -> Self {
         Self { initial_phase, ..self }
     }
 
-    /// The longest interval between polls. Defaults to 15 seconds ([`MAX_INTERVAL`]).
+    /// The maximum interval between polls. Defaults to 15 seconds ([`MAX_INTERVAL`]).
     #[must_use]
     pub fn max_interval(self, max_interval: Duration) -> Self {
         Self { max_interval, ..self }
@@ -123,40 +125,40 @@ fn poll_timeout(left: Duration) -> Duration {
     left.min(POLL_TIMEOUT).max(FINAL_POLL_TIMEOUT)
 }
 
-/// What a poll found.
+/// The outcome of a poll.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Poll<T> {
     /// The job is still running.
     #[non_exhaustive]
     Pending {
-        /// The status as the service sent it. It may be one that this version does not know.
+        /// The status as the service sent it, which may be one that this version does not know.
         status: String,
     },
-    /// The job ended with a result. An agent has finished, or was stopped.
+    /// The job ended with a result. An agent has finished or was stopped.
     Done(T),
     /// The job failed.
     #[non_exhaustive]
     Failed {
         /// The status as the service sent it.
         status: String,
-        /// The message of the service; empty if it gave none.
+        /// The service's message; empty if there is none.
         message: String,
     },
 }
 
 impl<T> Poll<T> {
-    /// A poll of a job that is still running, for the tests of your program.
+    /// Creates the outcome of polling a job that is still running, for tests of your program.
     pub fn pending(status: impl Into<String>) -> Self {
         Self::Pending { status: status.into() }
     }
 
-    /// A poll of a job that failed, for the tests of your program.
+    /// Creates the outcome of polling a job that failed, for tests of your program.
     pub fn failed(status: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Failed { status: status.into(), message: message.into() }
     }
 
-    /// The same poll, with another result of a job that is done.
+    /// Converts the result of a job that is done.
     pub(crate) fn map<U>(self, output: impl FnOnce(T) -> U) -> Poll<U> {
         match self {
             Self::Pending { status } => Poll::Pending { status },
@@ -165,7 +167,7 @@ impl<T> Poll<T> {
         }
     }
 
-    /// Removes the API key from the texts, which go into errors and logs.
+    /// Redacts the API key in the texts, which are used in errors and log records.
     fn redacted(self, nomic: &Nomic) -> Self {
         match self {
             Self::Pending { status } => Self::Pending { status: nomic.redacted(&status) },
@@ -177,10 +179,10 @@ impl<T> Poll<T> {
     }
 }
 
-/// Something that runs on the server and can be waited for: a parse job, an extract job, an agent.
+/// Something that runs on the server and can be waited for: a parse job, an extract job or an agent.
 ///
-/// A job is plain data. Store it, and any process can wait for it later. A job whose status this version does not know is
-/// still running. The trait is sealed: it cannot be implemented outside of this crate.
+/// A job is plain data: store it, and any process can wait for it later. A job with a status that this version does not
+/// know counts as running. The trait is sealed: it cannot be implemented outside this crate.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a job",
     note = "wait for a `ParseJob`, an `ExtractJob`, an `Agent`, an `AgentId` or a `JobRef`"
@@ -220,15 +222,15 @@ pub(crate) mod sealed {
         }
     }
 
-    /// What a list shows.
+    /// The outcome of polling a list.
     #[derive(Debug)]
     #[expect(unnameable_types, reason = "part of a sealed trait")]
     pub struct ListPoll {
-        /// The agents that it shows.
+        /// The agents that were found in it.
         pub found: Vec<Listed>,
         /// How many requests were sent.
         pub requests: u32,
-        /// Why it was not read to its end.
+        /// The error that ended reading it.
         pub error: Option<Error>,
     }
 

@@ -9,16 +9,16 @@ use crate::error::Result;
 use crate::nomic::Nomic;
 
 impl Nomic {
-    /// Polls a job repeatedly and yields what each poll found, to show progress or to stop early.
+    /// Polls a job repeatedly and yields the outcome of each poll, to show progress or to stop early.
     ///
-    /// The iterator sleeps between polls. It ends after the job has ended, after a permanent error, and at the timeout.
-    /// Errors for which [`is_transient`](crate::Error::is_transient) holds, and any 429 or 503, do not end it, so you can log
-    /// errors and go on. Unlike [`wait`](Self::wait), it does not give up early on a server that it never reached.
+    /// The iterator sleeps between polls. It ends when the job has ended, after a permanent error, and at the timeout.
+    /// [Transient errors](crate::Error::is_transient), and any 429 or 503, do not end it: log them and continue. Unlike
+    /// [`wait`](Self::wait), it does not end early if the server is never reached.
     pub fn polls<J: Job>(&self, job: &J) -> Polls<J> {
         self.polls_with(job, &WaitOptions::default())
     }
 
-    /// Polls like [`polls`](Self::polls), with a timeout and intervals of your own.
+    /// Polls like [`polls`](Self::polls), with a custom timeout and intervals.
     pub fn polls_with<J: Job>(&self, job: &J, options: &WaitOptions) -> Polls<J> {
         Polls {
             nomic: self.clone(),
@@ -32,7 +32,7 @@ impl Nomic {
     }
 }
 
-/// An iterator over polls of one job, made by [`Nomic::polls`].
+/// An iterator over the polls of a job, created by [`Nomic::polls`].
 #[derive(Debug)]
 #[must_use = "polls are lazy: nothing is sent until they are iterated"]
 pub struct Polls<J> {
@@ -56,7 +56,7 @@ impl<J: Job> Iterator for Polls<J> {
         if let Some(started) = self.started {
             let elapsed = started.elapsed();
             let left = timeout.saturating_sub(elapsed);
-            // If the server allows no further poll in time, there is no point in waiting for the timeout.
+            // If the server allows no further poll before the timeout, end now.
             if left.is_zero() || self.retry_after > left {
                 self.ended = true;
                 return None;
@@ -80,7 +80,7 @@ impl<J: Job> Iterator for Polls<J> {
 
 impl<J: Job> FusedIterator for Polls<J> {}
 
-/// Spreads an interval by 10 % either way, so that many waits do not poll in step. `random` is in 0..1.
+/// Varies an interval by up to 10 % either way, so that concurrent waits do not poll at the same time. `random` is in 0..1.
 fn with_jitter(interval: Duration, random: f64) -> Duration {
     let tenth = (interval / 10).min(MAX_INTERVAL);
     (interval - tenth).saturating_add(tenth.mul_f64(2.0 * random))

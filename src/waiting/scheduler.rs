@@ -1,31 +1,32 @@
-//! Which of many jobs to poll next. Pure: time is an argument.
+//! Decides which of many jobs to poll next. Pure: time is an argument.
 //!
-//! Polls are scarce: at 300 requests a minute, one poll for each of 500 jobs takes 100 seconds. So a poll that finds the
-//! end of a job costs next to nothing, and the next job of its queue is polled at once. All polls that find nothing
-//! share half of the sustained rate.
+//! Polls are scarce: at 300 requests a minute, polling 500 jobs once takes 100 seconds. So a poll that finds a job ended
+//! costs next to nothing, and the next job of its queue is polled immediately. Polls that find a job still running use at
+//! most half of the sustained rate.
 //!
-//! There are two queues. In the first, jobs are polled in the order of submission, in which most of them end. A job that
-//! is still running when a later one has ended was overtaken and moves to the second queue, which gets every other poll.
-//! There, the job that was polled longest ago is next.
+//! There are two queues. In the first, jobs are polled in the order of submission, because most of them end in that order.
+//! A job that is still running when a later one has ended was overtaken: it moves to the second queue, which gets every
+//! other poll and polls the job whose last poll is the oldest.
 //!
-//! The service lists agents: one request polls a hundred of them. An agent that the list shows as ended is polled by
-//! itself before anything else, for its details.
+//! Agents are polled through the service's list, a hundred with each request. An agent that the list shows as ended is then
+//! polled individually, before anything else, for its details.
 
 use std::time::{Duration, Instant};
 
 use super::{FINAL_POLL_TIMEOUT, WaitOptions};
 
-/// Polls that find nothing leave no oftener than every this many intervals of the sustained rate.
+/// How many intervals of the sustained rate lie between polls that find a job still running.
 const INTERVALS_PER_POLL: u32 = 2;
-/// The cost of a poll that finds an end. One that finds nothing costs 1.
+/// The cost of a poll that finds a job ended. Any other poll costs 1.
 const COST_OF_AN_END: f64 = 0.1;
-/// How many polls may be saved up.
+/// The maximum credit, in polls.
 const MAX_CREDIT: f64 = 5.0;
-/// A job is not polled again, in order, before this many others could have been: a few long jobs hold up nobody.
+/// A job of the first queue is not polled again before this many others could have been, so that a few long jobs do not
+/// delay the others.
 const WINDOW: usize = 8;
-/// For fewer jobs, the list is not read.
+/// The list is not read for fewer jobs than this.
 const MIN_LISTED: usize = 3;
-/// After this many failures in a row, the list is not read again.
+/// The list is not read again after this many consecutive failures.
 const MAX_LIST_FAILURES: u32 = 3;
 
 /// What to do next.
@@ -49,10 +50,10 @@ struct Pending {
     listed: Listed,
 }
 
-/// What the list says of a job.
+/// What the list says about a job.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Listed {
-    /// There is no list of such jobs.
+    /// The service has no list of jobs of this kind.
     Never,
     /// It does not show the job.
     No,
@@ -70,12 +71,12 @@ pub(super) struct Scheduler {
     options: WaitOptions,
     /// In the order of submission, which is the order of the indices.
     pending: Vec<Pending>,
-    /// How many polls may find nothing now.
+    /// How many polls may be sent now, if each finds a job still running.
     credit: f64,
     credited: Option<Instant>,
     /// Whether the last poll was of an overtaken job.
     overtaken: bool,
-    /// Whether the last poll found an end.
+    /// Whether the last poll found a job ended.
     found: bool,
     list: bool,
     list_failures: u32,
@@ -102,7 +103,7 @@ impl Scheduler {
         }
     }
 
-    /// Adds a job, with a higher index than any before, that the service lists or not.
+    /// Adds a job with a higher index than all before. `is_listed` says whether the service lists jobs of its kind.
     pub(super) fn add(&mut self, index: usize, is_listed: bool, now: Instant) {
         self.last_change = Some(now);
         self.pending.push(Pending {
@@ -119,13 +120,13 @@ impl Scheduler {
         self.pending.retain(|job| job.index != index);
     }
 
-    /// Counts this time against no job.
+    /// Excludes this time from the timeout of every job.
     pub(super) fn exclude(&mut self, time: Duration) {
         self.pending.iter_mut().for_each(|job| job.since += time);
     }
 
-    /// The first job that has timed out, and whether to poll it a final time: unless it was polled since, or it is too
-    /// late. A job that was never polled may be late by as much as the timeout.
+    /// The first job that has timed out, and whether to poll it a final time: not if it was polled after the timeout, or if
+    /// the timeout was too long ago. A job that was never polled may be late by as much as the timeout.
     pub(super) fn timed_out(&self, now: Instant) -> Option<(usize, bool)> {
         let timeout = self.options.timeout;
         let late = |job: &Pending| now.saturating_duration_since(job.since).checked_sub(timeout);
@@ -137,13 +138,13 @@ impl Scheduler {
         Some((job.index, final_poll))
     }
 
-    /// How long until the first job times out.
+    /// The time until the first job times out.
     pub(super) fn time_left(&self, now: Instant) -> Duration {
         let left = |job: &Pending| self.options.timeout.saturating_sub(now.saturating_duration_since(job.since));
         self.pending.iter().map(left).min().unwrap_or_default()
     }
 
-    /// Decides what to do next. At the sustained rate, a request leaves every `interval`.
+    /// Decides what to do next. `interval` is the time between requests at the sustained rate.
     pub(super) fn next(&mut self, now: Instant, interval: Duration) -> Action {
         let interval = interval * INTERVALS_PER_POLL;
         let passed = self.credited.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
@@ -185,7 +186,7 @@ impl Scheduler {
         }
     }
 
-    /// Records what a poll found.
+    /// Records the outcome of a poll.
     pub(super) fn polled(&mut self, index: usize, now: Instant, ended: bool) {
         self.credit -= if ended { COST_OF_AN_END } else { 1.0 };
         self.found = ended;
@@ -238,7 +239,7 @@ impl Scheduler {
         self.last_list = Some(now);
     }
 
-    /// Returns the job if it goes on.
+    /// Records a status of a job, and returns the job if it is still running.
     fn observed(&mut self, index: usize, now: Instant, ended: bool) -> Option<&mut Pending> {
         if ended {
             self.last_change = Some(now);

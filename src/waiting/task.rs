@@ -1,4 +1,4 @@
-//! What the service says of a parse or extract job.
+//! The service's response about a parse or extract job.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -19,8 +19,8 @@ pub(crate) struct Task<T> {
 }
 
 impl<T> Task<T> {
-    /// What a poll found, with the output made from the result and the unknown fields. A job of unknown status is
-    /// pending.
+    /// The outcome of a poll, with the output created from the result and the unknown fields. A job with an unknown status
+    /// is pending.
     pub(crate) fn poll<U>(self, output: impl FnOnce(Option<T>, Map<String, Value>) -> U) -> Poll<U> {
         match self.status {
             JobStatus::Completed => {

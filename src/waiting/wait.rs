@@ -7,37 +7,39 @@ use crate::error::{Error, ErrorKind, JobError, JobFailure, Name, Result};
 use crate::nomic::Nomic;
 
 impl Nomic {
-    /// Waits until a job has ended, for up to 30 minutes ([`DEFAULT_WAIT_TIMEOUT`](super::DEFAULT_WAIT_TIMEOUT)), and returns its result.
+    /// Waits until a job has ended, for up to 30 minutes ([`DEFAULT_WAIT_TIMEOUT`](super::DEFAULT_WAIT_TIMEOUT)), and
+    /// returns its result.
     ///
     /// Polls immediately, then every second for half a minute, then less often, down to every 15 seconds. Transient poll
-    /// errors, like a broken connection or a 503, are retried; permanent ones end the wait.
+    /// errors, such as a broken connection or a 503, are retried; permanent ones end the wait.
     ///
-    /// | job | `Ok` | `Err`, for which [`is_job_failed`](Error::is_job_failed) holds |
+    /// | job | `Ok` | `Err` with [`is_job_failed()`](Error::is_job_failed) |
     /// | --- | --- | --- |
     /// | [`ParseJob`](crate::parse::ParseJob) | [`Parsed`](crate::parse::Parsed), at `COMPLETED` | at `FAILED` |
     /// | [`ExtractJob`](crate::extract::ExtractJob) | [`Extracted`](crate::extract::Extracted), at `COMPLETED` | at `FAILED` |
     /// | [`Agent`](crate::agents::Agent), [`AgentId`](crate::AgentId) | the [`Agent`](crate::agents::Agent), at `finished` **or `stopped`**: check its `status` | at `failed` |
-    /// | [`JobRef`](crate::job::JobRef) | [`JobOutput`](crate::job::JobOutput), with one of the others | as the job's kind |
+    /// | [`JobRef`](crate::job::JobRef) | [`JobOutput`](crate::job::JobOutput), with one of the above | as for the job's kind |
     ///
     /// A poll is `GET /parse/{taskId}` or `GET /extract/{taskId}` (both scope `developer:parse`, inferred) or
-    /// `GET /agents/{id}` (scope `developer:agent`), in the standard tier. It may take up to 60 seconds ([`POLL_TIMEOUT`](super::POLL_TIMEOUT)),
-    /// reading the result included.
+    /// `GET /agents/{id}` (scope `developer:agent`), in the standard tier. It may take up to 60 seconds
+    /// ([`POLL_TIMEOUT`](super::POLL_TIMEOUT)), including reading the result.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Job`](crate::ErrorKind::Job), which holds the job ([`Error::job`]) and why the wait ended:
     ///
     /// - [`Failed`](JobFailure::Failed): the job failed on the server.
-    /// - [`TimedOut`](JobFailure::TimedOut): the job is still running. Wait for it again. If the server asks to wait for
-    ///   longer than the timeout allows, this error comes at once, and [`Error::retry_after`] says how long.
-    /// - [`PollFailed`](JobFailure::PollFailed): a poll failed with a permanent error (401 for an invalid key, 404 for an unknown job,
-    ///   an unreadable answer), or the server was never reached within 60 seconds ([`UNREACHABLE_TIMEOUT`]).
+    /// - [`TimedOut`](JobFailure::TimedOut): the job is still running; you can wait for it again. If the server asks for a
+    ///   delay that exceeds the timeout, this error is returned immediately, with the delay in [`Error::retry_after`].
+    /// - [`PollFailed`](JobFailure::PollFailed): a poll failed with a permanent error (401 for an invalid key, 404 for an
+    ///   unknown job, a response that cannot be decoded), or the server was never reached within 60 seconds
+    ///   ([`UNREACHABLE_TIMEOUT`]).
     #[doc(alias("get_parse", "get_extract", "get_agent"))]
     pub fn wait<J: Job>(&self, job: &J) -> Result<J::Output> {
         self.wait_with(job, &WaitOptions::default())
     }
 
-    /// Waits like [`wait`](Self::wait), with a timeout and intervals of your own.
+    /// Waits like [`wait`](Self::wait), with a custom timeout and intervals.
     ///
     /// # Errors
     ///
@@ -57,22 +59,22 @@ impl Nomic {
     ///
     /// # Errors
     ///
-    /// 404 if the job is unknown. A failed job is not an error here, but [`Poll::Failed`].
+    /// 404 if the job is unknown. A failed job is not an error: the outcome is [`Poll::Failed`].
     #[doc(alias("get_parse", "get_extract", "get_agent"))]
     pub fn poll<J: Job>(&self, job: &J) -> Result<Poll<J::Output>> {
         job.poll_once(self, Duration::MAX).map(|poll| poll.redacted(self))
     }
 }
 
-/// What is known of a job while it is waited for.
+/// The state of a wait for one job.
 #[derive(Debug)]
 pub(super) struct WaitState {
     started: Instant,
-    /// Later than `started` for one of many jobs.
+    /// May be later than `started` if there are many jobs.
     pub(super) first_poll: Option<Instant>,
     polls: u32,
     last_status: Option<String>,
-    /// Why the last poll failed.
+    /// The error of the last poll, if it failed.
     last_error: Option<Error>,
 }
 
@@ -81,7 +83,7 @@ impl WaitState {
         Self { started, first_poll: None, polls: 0, last_status: None, last_error: None }
     }
 
-    /// Records a poll and returns the outcome, if there is one.
+    /// Records a poll, and returns the outcome of the wait if the poll ended it.
     pub(super) fn record<J: Job>(
         &mut self,
         job: &J,
@@ -100,7 +102,7 @@ impl WaitState {
                 (JobFailure::Failed, message)
             }
             Err(error) => {
-                // A wrong domain looks like an outage, but an outage begins after an answer.
+                // A wrong domain looks like an outage, but an outage follows at least one successful poll.
                 let unreached = self.last_status.is_none() && error.is_unreachable();
                 let elapsed = self.first_poll.unwrap_or(self.started).elapsed();
                 let gives_up = unreached && elapsed >= UNREACHABLE_TIMEOUT.min(options.timeout);

@@ -16,20 +16,19 @@ use crate::rate_limit::FAR_FUTURE;
 
 impl Nomic {
     /// Waits for many jobs, for up to 30 minutes each ([`DEFAULT_WAIT_TIMEOUT`](super::DEFAULT_WAIT_TIMEOUT)), and yields
-    /// each with its result as it ends. See [`wait`](Self::wait) for the results of each kind of job.
+    /// each job with its result as it ends. See [`wait`](Self::wait) for the result of each kind of job. To wait for jobs
+    /// of different kinds together, pass them as [`JobRef`]s.
     ///
-    /// The polls stay within the rate limit, however many jobs there are, and polls that find nothing use at most half of
-    /// it. Agents are polled through the service's list, a hundred with each request, and once by themselves when they have
-    /// ended. Parse and extract jobs have no list. They are polled one by one, mostly in the order given: pass them in the
-    /// order of submission. With very many jobs, a result may be found a while after its job has ended.
+    /// The polls stay within the rate limit, however many jobs there are, and polls that find a job still running use at
+    /// most half of it. Agents are polled through the service's list, a hundred with each request, and once individually
+    /// when they have ended. Parse and extract jobs have no list: they are polled one by one, mostly in the given order, so
+    /// pass them in the order of submission. With very many jobs, a result may be found some time after its job has ended.
     ///
-    /// Jobs of different kinds are waited for together as [`JobRef`]s.
-    ///
-    /// Everything happens on the thread that iterates: no job is polled while your code handles a result, and that time
+    /// All polling happens on the thread that iterates. While your code handles a result, no job is polled, and the time
     /// does not count towards the timeout. A job that was never polled gets one final poll before it is reported as timed
-    /// out, unless it is late by the timeout again.
+    /// out, unless twice its timeout has passed.
     ///
-    /// The polls are those of [`wait`](Self::wait), and `GET /agents` · scope `developer:agent` · standard tier
+    /// The requests are those of [`wait`](Self::wait), and `GET /agents` · scope `developer:agent` · standard tier
     ///
     /// ```no_run
     /// # use nomic_client::Nomic;
@@ -51,8 +50,8 @@ impl Nomic {
         self.wait_all_with(jobs, &WaitOptions::default())
     }
 
-    /// Waits like [`wait_all`](Self::wait_all), with a timeout and intervals of your own. The timeout of each job starts
-    /// when the job is added.
+    /// Waits like [`wait_all`](Self::wait_all), with a custom timeout and intervals. The timeout of each job starts when the
+    /// job is added.
     pub fn wait_all_with<J: Job>(&self, jobs: impl IntoIterator<Item = J>, options: &WaitOptions) -> WaitAll<J> {
         let mut all = WaitAll {
             nomic: self.clone(),
@@ -69,12 +68,12 @@ impl Nomic {
     }
 }
 
-/// An iterator over jobs and their results, in the order in which they end, made by [`Nomic::wait_all`]. It yields every
-/// job once.
+/// An iterator over jobs and their results, in the order in which the jobs end, created by [`Nomic::wait_all`]. It yields
+/// each job once.
 ///
-/// A job without a result comes with an [`ErrorKind::Job`](crate::ErrorKind::Job), as from [`Nomic::wait`]. If
-/// [`is_timeout`](Error::is_timeout) holds, it is still running: [`push`](Self::push) it to wait for it again. A program
-/// that has to stop stores the jobs that are [`pending`](Self::pending).
+/// A job without a result is yielded with the error that [`Nomic::wait`] would return. If
+/// [`is_timeout`](Error::is_timeout) is true, the job is still running: [`push`](Self::push) it to wait for it again. If your
+/// program has to stop, store the [`pending`](Self::pending) jobs.
 #[must_use = "nothing is sent until it is iterated"]
 pub struct WaitAll<J: Job> {
     nomic: Nomic,
@@ -85,7 +84,7 @@ pub struct WaitAll<J: Job> {
     ready: VecDeque<(J, Result<J::Output>)>,
     /// When the server's `Retry-After` ends.
     not_before: Option<Instant>,
-    /// Since when no time counts, because a result is being read or handled.
+    /// Since when time is excluded from the timeouts, because a result is being read or handled.
     excluded_since: Option<Instant>,
 }
 
@@ -100,7 +99,7 @@ impl<J: Job> WaitAll<J> {
         self.next_index += 1;
     }
 
-    /// The jobs that have not been yielded yet. Store them if your program has to stop.
+    /// The jobs that have not been yielded. Store them if your program has to stop.
     pub fn pending(&self) -> impl Iterator<Item = &J> {
         self.ready.iter().map(|(job, _)| job).chain(self.jobs.values().map(|(job, _)| job))
     }
@@ -122,7 +121,7 @@ impl<J: Job> WaitAll<J> {
         }
         let ended = self.record(index, poll);
         if ended {
-            // A large result takes long to read.
+            // Reading a large result may take long.
             self.excluded_since = Some(started);
         }
         self.scheduler.polled(index, now, ended);
@@ -198,7 +197,7 @@ impl<J: Job> Iterator for WaitAll<J> {
             }
             let now = Instant::now();
             let retry_after = self.not_before.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-            // A job that times out before the server allows a poll times out now.
+            // A job that would time out before the server allows a poll times out now.
             if let Some((index, final_poll)) = self.scheduler.timed_out(now + retry_after) {
                 match final_poll && retry_after.is_zero() {
                     true => self.poll(index, FINAL_POLL_TIMEOUT),

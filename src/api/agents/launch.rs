@@ -1,4 +1,4 @@
-//! What an agent is launched with: a prompt with images, or a workflow with files.
+//! Launching agents: a prompt with images, or a workflow with files.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,7 @@ use crate::ids::{FileId, ProjectId, WorkflowId};
 use crate::image;
 use crate::operations::LAUNCH_AGENT;
 
-/// What an agent is asked to do.
+/// The instructions for an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Prompt {
@@ -44,13 +44,13 @@ impl<T: Into<String>> From<T> for Prompt {
     }
 }
 
-/// An image in a prompt: its file in base64, with its size (inferred).
+/// An image in a prompt, in base64, with its size (inferred).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Image {
-    /// The file's bytes in base64.
+    /// The bytes of the image file, in base64.
     pub data: String,
-    /// Its width and height.
+    /// The size, in pixels.
     pub dimension: Dimension,
 }
 
@@ -68,7 +68,7 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Document`](crate::ErrorKind::Document) if it cannot be read, or is of another format.
+    /// [`ErrorKind::Document`](crate::ErrorKind::Document) if the file cannot be read, or has another format.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let name = path.display().to_string();
@@ -80,12 +80,12 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Document`](crate::ErrorKind::Document) if they are of another format.
+    /// [`ErrorKind::Document`](crate::ErrorKind::Document) if the bytes have another format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::read(bytes, "the image")
     }
 
-    /// An image of any format, whose size you know.
+    /// An image of any format with a known size.
     #[must_use]
     pub fn from_bytes_with_size(bytes: &[u8], dimension: Dimension) -> Self {
         Self { data: STANDARD.encode(bytes), dimension }
@@ -100,7 +100,7 @@ impl Image {
     }
 }
 
-/// What to launch an agent with: a prompt, or a workflow.
+/// The request to launch an agent, with a prompt or a workflow.
 ///
 /// ```
 /// use nomic_client::agents::Launch;
@@ -113,7 +113,7 @@ impl Image {
 #[must_use = "a launch does nothing until it is given to `Nomic::launch_agent`"]
 #[non_exhaustive]
 pub struct Launch {
-    /// What the agent should do. Not together with `inputs`.
+    /// What the agent should do. Cannot be combined with `inputs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<Prompt>,
     /// The workflow to run.
@@ -122,7 +122,7 @@ pub struct Launch {
     /// The project to work in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project_id: Option<ProjectId>,
-    /// Files and folders to work on. Only without a workflow.
+    /// The files and folders to work on. Cannot be combined with a workflow.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub file_ids: Vec<FileId>,
     /// The files for each input of the workflow, e.g. for `submittal`.
@@ -131,22 +131,22 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A launch with a prompt.
+    /// Creates a launch with a prompt.
     pub fn prompt(prompt: impl Into<Prompt>) -> Self {
         Self { prompt: Some(prompt.into()), ..Self::default() }
     }
 
-    /// A launch with a workflow.
+    /// Creates a launch with a workflow.
     pub fn workflow(workflow_id: impl Into<WorkflowId>) -> Self {
         Self { workflow_id: Some(workflow_id.into()), ..Self::default() }
     }
 
-    /// Adds a prompt to a workflow without inputs.
+    /// Adds a prompt to a workflow. Cannot be combined with [`input`](Self::input).
     pub fn with_prompt(self, prompt: impl Into<Prompt>) -> Self {
         Self { prompt: Some(prompt.into()), ..self }
     }
 
-    /// Adds files and folders to work on. Only without a workflow.
+    /// Adds files and folders to work on. Cannot be combined with a workflow.
     pub fn files<I: Into<FileId>>(mut self, files: impl IntoIterator<Item = I>) -> Self {
         self.file_ids.extend(files.into_iter().map(Into::into));
         self
@@ -158,13 +158,13 @@ impl Launch {
         self
     }
 
-    /// Sets the files of one input of the workflow, named as in its [`inputs`](crate::workflows::Workflow::inputs).
+    /// Sets the files for one input of the workflow; its [`inputs`](crate::workflows::Workflow::inputs) have the names.
     pub fn input<I: Into<FileId>>(mut self, name: impl Into<String>, files: impl IntoIterator<Item = I>) -> Self {
         self.inputs.insert(name.into(), files.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Why the API would refuse it, and what to do instead.
+    /// Why the API would reject the launch, and what to do instead.
     pub(super) fn error(&self) -> Option<&'static str> {
         match (&self.prompt, &self.workflow_id) {
             (None, None) => Some("there is neither a prompt nor a workflow; give one of them"),

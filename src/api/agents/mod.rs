@@ -1,4 +1,4 @@
-//! Agents: background work on files, launched with a prompt or a workflow, and its artifacts.
+//! Agents: they work on files in the background, follow a prompt or a workflow, and produce artifacts.
 //!
 //! ```no_run
 //! use nomic_client::{Nomic, agents::Launch};
@@ -44,29 +44,29 @@ use crate::waiting::{Job, POLL_TIMEOUT, Poll};
 pub use self::launch::{Dimension, Image, Launch, Prompt};
 pub use self::table::Table;
 
-/// 100: the largest page of a list of agents.
+/// Maximum page size of a list of agents: 100.
 pub const MAX_AGENTS_PAGE: u32 = 100;
 
 open_enum! {
     /// The status of an agent.
     pub enum AgentStatus {
-        /// Not started.
+        /// Not started yet.
         Waiting = "waiting",
         /// Working.
         Running = "running",
         /// Working, waiting for a tool.
         AwaitingTool = "awaiting_tool",
-        /// Ended, with its work done.
+        /// Ended, with its work completed.
         Finished = "finished",
-        /// Ended, because somebody stopped it.
+        /// Ended, because it was stopped.
         Stopped = "stopped",
-        /// Ended, without its work done.
+        /// Ended, without completing its work.
         Failed = "failed",
     }
 }
 
 impl AgentStatus {
-    /// Whether it has ended: finished, stopped or failed. An unknown status does not count as an end.
+    /// Whether the agent has ended: finished, stopped or failed. `false` for an unknown status.
     pub fn has_ended(&self) -> bool {
         matches!(self, Self::Finished | Self::Stopped | Self::Failed)
     }
@@ -83,9 +83,9 @@ open_enum! {
 }
 
 open_enum! {
-    /// The type of a message in a conversation: who wrote it.
+    /// The type of a message in a conversation, i.e. who wrote it.
     pub enum MessageKind {
-        /// The prompt, or a follow-up.
+        /// The user: the prompt, or a follow-up.
         User = "user_message",
         /// The agent.
         Assistant = "assistant_message",
@@ -107,7 +107,7 @@ pub struct Agent {
     /// The project that it works in.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub project_id: Option<ProjectId>,
-    /// Its artifacts so far, without their contents: [`Nomic::artifact`] gets them.
+    /// Its artifacts so far, without their contents; [`Nomic::artifact`] gets an artifact with its content.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub artifacts: Vec<Artifact>,
     /// The files that it works on.
@@ -146,20 +146,20 @@ pub struct AgentFile {
     pub extra: Map<String, Value>,
 }
 
-/// An artifact that an agent made (inferred).
+/// An artifact that an agent produced (inferred).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Artifact {
     /// Its id.
     pub id: ArtifactId,
-    /// What it is, e.g. a table.
+    /// Its type, e.g. a table.
     #[serde(rename = "type", default, deserialize_with = "lenient::or_default")]
     pub kind: Option<ArtifactKind>,
     /// Its title, e.g. `Door schedule`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub title: Option<String>,
-    /// Its content as the service sent it; absent in lists.
+    /// Its content as the service sent it; `None` in lists.
     #[serde(default)]
     pub content: Option<Value>,
     /// Fields that this version does not know.
@@ -168,19 +168,20 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// The text, if the content is text.
+    /// The content as text; `None` if it is not text.
     pub fn markdown(&self) -> Option<&str> {
         let content = self.content.as_ref()?;
         content.as_str().or_else(|| content.get("markdown").or(content.get("text"))?.as_str())
     }
 
-    /// The table, if the content is one: columns with rows of values, or of objects by the columns' keys, ids or names.
+    /// The content as a table; `None` if it is not a table. The rows may be lists of values, or objects with the columns'
+    /// keys, ids or names as fields.
     pub fn table(&self) -> Option<Table> {
         Table::read(self.content.as_ref()?)
     }
 }
 
-/// The conversation of user and agent (observed).
+/// The conversation of a user and an agent (observed).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
@@ -212,18 +213,18 @@ pub struct Message {
     pub extra: Map<String, Value>,
 }
 
-/// Narrows a list of agents.
+/// A filter for a list of agents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Filter {
-    /// Only agents of this status, e.g. those that are running.
+    /// Only agents with this status, e.g. those that are running.
     pub status: Option<AgentStatus>,
     /// Only agents that run this workflow.
     pub workflow_id: Option<WorkflowId>,
 }
 
 impl Filter {
-    /// Only agents of this status, e.g. those that are running.
+    /// Only agents with this status, e.g. those that are running.
     #[must_use]
     pub fn status(self, status: impl Into<AgentStatus>) -> Self {
         Self { status: Some(status.into()), ..self }
@@ -243,15 +244,15 @@ impl Nomic {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if prompt, workflow, files and inputs do not go together. A 429
-    /// without [`retry_after`](Error::retry_after), or with another [`code`](Error::code) than
-    /// [`RateLimited`](crate::ErrorCode::RateLimited), may be the user's spend limit: waiting seconds does not help.
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if prompt, workflow, files and inputs cannot be combined. A 429
+    /// without [`retry_after`](Error::retry_after), or with a [`code`](Error::code) other than
+    /// [`RateLimited`](crate::ErrorCode::RateLimited), may be the user's spend limit; retrying after a few seconds does not
+    /// help then.
     pub fn launch_agent(&self, launch: &Launch) -> Result<Agent> {
         self.run_agent(Call::to(&LAUNCH_AGENT, &[])?, launch)
     }
 
-    /// Lists background agents; interactive chats are not among them. A page has at most 100
-    /// ([`MAX_AGENTS_PAGE`]).
+    /// Lists background agents, without interactive chats. A page has at most 100 agents ([`MAX_AGENTS_PAGE`]).
     ///
     /// `GET /agents` · scope `developer:agent` · standard tier
     #[doc(alias = "list_agents")]
@@ -267,7 +268,7 @@ impl Nomic {
         Listing::new(self, call, Some(MAX_AGENTS_PAGE))
     }
 
-    /// Gets an agent. 404 if it is not known.
+    /// Gets an agent. 404 if the agent is unknown.
     ///
     /// `GET /agents/{id}` · scope `developer:agent` · standard tier
     #[doc(alias = "get_agent")]
@@ -275,7 +276,7 @@ impl Nomic {
         self.fetch_data(&Call::to(&GET_AGENT, &[id.into().as_str()])?)
     }
 
-    /// Continues an agent that has ended with another prompt; it runs again. 409 if it has not ended (inferred).
+    /// Gives an agent that has ended another prompt, and runs it again. 409 if it has not ended (inferred).
     ///
     /// `POST /agents/{id}/followup` · scope `developer:agent` · heavy tier · inferred
     pub fn follow_up_agent(&self, id: impl Into<AgentId>, prompt: impl Into<Prompt>) -> Result<Agent> {
@@ -289,23 +290,25 @@ impl Nomic {
         }
     }
 
-    /// Stops an agent. Its artifacts remain. 409 if it has ended already (inferred). Documented to exist; path and response
-    /// are inferred. Never retried if its effect is unknown.
+    /// Stops an agent. Its artifacts remain. 409 if it has already ended (inferred). Returns `None` if the response does not
+    /// contain the agent. Never retried if its effect is unknown. The operation is documented to exist; its path and response
+    /// are inferred.
     ///
     /// `POST /agents/{id}/stop` · scope `developer:agent` · write tier · inferred
     pub fn stop_agent(&self, id: impl Into<AgentId>) -> Result<Option<Agent>> {
         self.acknowledge(&Call::to(&STOP_AGENT, &[id.into().as_str()])?)
     }
 
-    /// Deletes an agent, its conversation and its artifacts. **Destructive**: it cannot be undone. 404 if it is not known.
-    /// Documented to exist; method, path and response are inferred. Never retried if its effect is unknown.
+    /// Deletes an agent, its conversation and its artifacts. **Destructive**: this cannot be undone. 404 if the agent is
+    /// unknown. Never retried if its effect is unknown. The operation is documented to exist; its method, path and response
+    /// are inferred.
     ///
     /// `DELETE /agents/{id}` · scope `developer:agent` · write tier · inferred
     pub fn delete_agent(&self, id: impl Into<AgentId>) -> Result<()> {
         self.acknowledge::<IgnoredAny>(&Call::to(&DELETE_AGENT, &[id.into().as_str()])?).map(drop)
     }
 
-    /// Gets the conversation of user and agent. 404 if the agent is not known.
+    /// Gets the conversation of a user and an agent. 404 if the agent is unknown.
     ///
     /// `GET /agents/{id}/conversation` · scope `developer:agent` · standard tier · observed
     #[doc(alias = "get_agent_conversation")]
@@ -321,7 +324,7 @@ impl Nomic {
         Listing::new(self, Call::to(&LIST_ARTIFACTS, &[id.into().as_str()]), None)
     }
 
-    /// Gets an artifact with its content. 404 if it is not known.
+    /// Gets an artifact with its content. 404 if the artifact is unknown.
     ///
     /// `GET /agents/{id}/artifacts/{artifactId}` · scope `developer:agent` · standard tier · inferred
     #[doc(alias = "get_artifact")]
@@ -367,7 +370,7 @@ impl sealed::Pollable<Self> for Agent {
     }
 }
 
-/// Reads the list until it has shown all of these agents, at most as far as they reach if the newest come first.
+/// Reads the list until all of these agents were found, but no more pages than they fill if they are the newest, and one.
 pub(crate) fn poll_list(nomic: &Nomic, agents: &[AgentId], timeout: Duration) -> ListPoll {
     let mut sought: HashMap<&AgentId, Vec<usize>> = HashMap::new();
     for (index, id) in agents.iter().enumerate() {

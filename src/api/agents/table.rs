@@ -1,4 +1,4 @@
-//! Tables that agents make.
+//! Tables that agents produce.
 
 use std::io::{self, Write};
 
@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 #[serde(default)]
 #[non_exhaustive]
 pub struct Table {
-    /// The columns' titles, e.g. `Mark` and `Width`.
+    /// The titles of the columns, e.g. `Mark` and `Width`.
     pub columns: Vec<String>,
     /// The rows, each with a value for every column.
     pub rows: Vec<Vec<Value>>,
 }
 
-/// A column: what the rows call it, and what people call it.
+/// A column: its keys in the rows, and its title.
 struct Column {
     /// `key` or `id`, else the title.
     keys: Vec<String>,
@@ -38,8 +38,8 @@ impl Column {
 }
 
 impl Table {
-    /// Columns with rows of values, or of objects by the columns' keys, ids or names. `None` if it is not a table, or if
-    /// no row has a value of any column.
+    /// Reads columns, with rows that are lists of values, or objects with the columns' keys, ids or names as fields. `None`
+    /// if it is not a table, or if no row has a value for any column.
     pub(super) fn read(content: &Value) -> Option<Self> {
         let columns: Vec<Column> = content.get("columns")?.as_array()?.iter().map(Column::read).collect();
         let rows = content.get("rows")?.as_array()?;
@@ -63,12 +63,12 @@ impl Table {
         Some(Self { columns: columns.into_iter().map(|column| column.title).collect(), rows })
     }
 
-    /// Writes the table as CSV (RFC 4180, UTF-8): the columns first, then a line for each row. A string is written as it
-    /// is, `null` is empty, lists and objects are written as JSON.
+    /// Writes the table as CSV (RFC 4180, UTF-8): the column titles, then one line for each row. Strings are written as they
+    /// are, `null` as an empty value, lists and objects as JSON.
     ///
     /// # Errors
     ///
-    /// The writer's errors.
+    /// The errors of the writer.
     pub fn write_csv(&self, mut to: impl Write) -> io::Result<()> {
         let titles: Vec<Value> = self.columns.iter().map(|title| title.as_str().into()).collect();
         for row in std::iter::once(&titles).chain(&self.rows) {
