@@ -1,6 +1,6 @@
 //! Writes the sample permit, a PDF of three pages: `cargo run -p nomic-emulator --example make_permit -- permit.pdf`.
 //!
-//! Everybody and everything named in it is invented. The same program always writes the same bytes.
+//! All names in it are made up. The output is always the same.
 
 use std::error::Error;
 

@@ -133,14 +133,14 @@ impl Form {
                             return Err(FormError::Rules(Failure::issue([&name], "String is too long")));
                         }
                     }
-                    let value_of = if name == "path" { &mut self.path } else { &mut self.parent };
+                    let slot = if name == "path" { &mut self.path } else { &mut self.parent };
                     match String::from_utf8(value) {
                         Err(_) => self.add_issue(&name, "Invalid UTF-8"),
-                        Ok(_) if value_of.is_some() => self.add_issue(&name, "Expected at most one part"),
+                        Ok(_) if slot.is_some() => self.add_issue(&name, "Expected at most one part"),
                         Ok(text) if text.contains(char::is_control) => {
                             self.add_issue(&name, "Contains a control character")
                         }
-                        Ok(text) => *value_of = Some(text),
+                        Ok(text) => *slot = Some(text),
                     }
                 }
                 other => {

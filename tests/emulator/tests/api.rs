@@ -1,4 +1,4 @@
-//! The API as a client sees it: who may ask, what is refused, and what the lists hold.
+//! The API as a client sees it: authorization, refusals, and lists.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -11,7 +11,7 @@ use nomic_emulator::{ApiVersion, Emulator, LimitModel, Limits, operations};
 use serde_json::{Value, json};
 
 #[test]
-fn the_table_of_operations_has_every_operation_once() {
+fn every_operation_is_listed_once() {
     let names: HashSet<&str> = operations().iter().map(|operation| operation.name).collect();
     let requests: HashSet<(&str, &str)> =
         operations().iter().map(|operation| (operation.method, operation.path)).collect();
@@ -19,14 +19,14 @@ fn the_table_of_operations_has_every_operation_once() {
 }
 
 #[test]
-fn every_operation_asks_for_a_key_and_names_the_scope_it_needs() {
+fn every_operation_requires_a_key_and_names_the_missing_scope() {
     let emulator = quick();
     for operation in operations() {
         let target = operation.path.replace("{id}", "x").replace("{taskId}", "x").replace("{artifactId}", "x");
         let mut keyless = Client::with_key(&emulator, "npk_wrong");
         let request = keyless.head(operation.method, &target, "");
-        let answer = keyless.try_send(request.as_bytes()).unwrap();
-        assert_eq!(answer.expect(401)["code"], "unauthorized", "{}", operation.name);
+        let response = keyless.try_send(request.as_bytes()).unwrap();
+        assert_eq!(response.expect(401)["code"], "unauthorized", "{}", operation.name);
 
         let other = if operation.scope.starts_with("admin") { "developer" } else { "admin" };
         let mut poor = Client::with_key(&emulator, &emulator.issue_key(&[other]));
@@ -42,7 +42,7 @@ fn every_operation_asks_for_a_key_and_names_the_scope_it_needs() {
 }
 
 #[test]
-fn both_prefixes_lead_to_the_same() {
+fn both_prefixes_serve_the_same() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     assert_eq!(client.get("/users").expect(200), client.get("/api/v0/users").expect(200));
@@ -83,7 +83,7 @@ fn a_key_revoked_through_the_api_stops_working_and_stays_listed() {
 }
 
 #[test]
-fn a_disabled_user_is_locked_out_at_once_and_the_trail_shows_it() {
+fn a_disabled_users_keys_are_refused_at_once_and_the_audit_log_says_so() {
     let emulator = quick();
     let mut admin = Client::new(&emulator);
     let mut bob = Client::with_key(&emulator, &emulator.issue_key_for(1, &["admin"]));
@@ -111,8 +111,8 @@ fn a_disabled_user_is_locked_out_at_once_and_the_trail_shows_it() {
     anew.get("/users").expect(200);
 }
 
-/// Walks through a list. Gives the ids, and how many pages it took.
-fn walk(client: &mut Client, target: &str) -> (Vec<String>, usize) {
+/// Reads a whole list. Returns the ids and the number of pages.
+fn read_all(client: &mut Client, target: &str) -> (Vec<String>, usize) {
     let (mut ids, mut pages) = (Vec::new(), 0);
     let mut next = target.to_owned();
     loop {
@@ -127,7 +127,7 @@ fn walk(client: &mut Client, target: &str) -> (Vec<String>, usize) {
 }
 
 #[test]
-fn lists_are_walked_page_by_page_without_loss_or_repetition() {
+fn lists_are_read_page_by_page_without_loss_or_repetition() {
     let emulator = Emulator::builder()
         .limits(Limits::off())
         .users(105)
@@ -150,7 +150,7 @@ fn lists_are_walked_page_by_page_without_loss_or_repetition() {
         ("/workflows?limit=1", 3, 3),
         ("/projects?limit=1", 2, 2),
     ] {
-        let (ids, count) = walk(&mut client, target);
+        let (ids, count) = read_all(&mut client, target);
         assert_eq!((ids.len(), count), (items, pages), "{target}");
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), items, "{target}");
     }
@@ -159,7 +159,7 @@ fn lists_are_walked_page_by_page_without_loss_or_repetition() {
 }
 
 #[test]
-fn bounds_of_limit_and_foreign_cursors_are_refused() {
+fn limits_out_of_bounds_and_cursors_of_other_lists_are_refused() {
     let emulator = Emulator::builder().limits(Limits::off()).agents(5).start().unwrap();
     let mut client = Client::new(&emulator);
     for (target, place) in [
@@ -191,10 +191,10 @@ fn bounds_of_limit_and_foreign_cursors_are_refused() {
 }
 
 #[test]
-fn the_audit_trail_is_stable_under_a_reader_while_it_grows() {
+fn the_audit_log_can_be_read_while_it_grows() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
-    let (before, _) = walk(&mut client, "/audit-logs?limit=7");
+    let (before, _) = read_all(&mut client, "/audit-logs?limit=7");
     let first = client.get("/audit-logs?limit=7").expect(200);
     let cursor = first["nextCursor"].as_str().unwrap();
     client.upload("a.txt", "one");
@@ -208,16 +208,16 @@ fn the_audit_trail_is_stable_under_a_reader_while_it_grows() {
 }
 
 #[test]
-fn a_hundred_thousand_audit_entries_take_a_hundred_requests() {
+fn a_hundred_thousand_audit_log_entries_take_a_hundred_requests() {
     let emulator = Emulator::builder().limits(Limits::off()).audit_logs(100_000).users(10_000).start().unwrap();
     let mut client = Client::new(&emulator);
-    let (ids, pages) = walk(&mut client, "/audit-logs?limit=1000");
+    let (ids, pages) = read_all(&mut client, "/audit-logs?limit=1000");
     assert_eq!((ids.len(), pages), (100_000, 100));
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 100_000);
 }
 
 #[test]
-fn the_codes_are_searched_best_first() {
+fn the_best_code_sections_come_first() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let ask =
@@ -246,7 +246,7 @@ fn the_codes_are_searched_best_first() {
 }
 
 #[test]
-fn limits_hold_per_owner_and_show_in_headers() {
+fn rate_limits_apply_per_owner_and_are_in_the_headers() {
     let limits = Limits::documented(LimitModel::FullBurst).quota("search", 2);
     let emulator = Emulator::builder().limits(limits).start().unwrap();
     let ask = json!({ "query": "x", "jurisdiction": "texas", "codeType": "Fire" });
@@ -270,24 +270,24 @@ fn limits_hold_per_owner_and_show_in_headers() {
 }
 
 #[test]
-fn the_headers_may_be_left_to_refusals() {
+fn rate_limit_headers_can_be_limited_to_a_429() {
     let limits = Limits::documented(LimitModel::FixedWindow).quota("standard", 1).headers_on_429_only();
     let emulator = Emulator::builder().limits(limits).start().unwrap();
     let mut client = Client::new(&emulator);
     let mut seen = 0;
-    // A new minute may begin in between, once.
+    // A new minute may begin in between.
     for _ in 0..4 {
-        let answer = client.get("/users");
+        let response = client.get("/users");
         let told = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after"];
-        let refused = answer.status == 429;
-        assert!(told.iter().all(|name| answer.header(name).is_some() == refused), "{}", answer.status);
+        let refused = response.status == 429;
+        assert!(told.iter().all(|name| response.header(name).is_some() == refused), "{}", response.status);
         seen += u32::from(refused);
     }
     assert!((2..=3).contains(&seen), "{seen} of 4 were refused");
 }
 
 #[test]
-fn at_another_speed_retry_after_is_a_fraction() {
+fn at_another_speed_retry_after_is_fractional() {
     let limits = Limits::documented(LimitModel::EvenPacing).speed(60.0).quota("standard", 60);
     let emulator = Emulator::builder().limits(limits).start().unwrap();
     let mut client = Client::new(&emulator);
@@ -298,7 +298,7 @@ fn at_another_speed_retry_after_is_a_fraction() {
 }
 
 #[test]
-fn a_user_who_has_spent_everything_cannot_launch() {
+fn a_user_who_has_reached_the_spend_limit_cannot_launch_agents() {
     let emulator = quick();
     let mut client = Client::with_key(&emulator, &emulator.issue_key_for(4, &["developer", "admin"]));
     let shown = client.get("/analytics/users?email=erin").expect(200);
@@ -310,7 +310,7 @@ fn a_user_who_has_spent_everything_cannot_launch() {
 }
 
 #[test]
-fn old_errors_know_nothing_but_their_text() {
+fn old_errors_have_only_a_message() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     emulator.set_old_errors(true);
@@ -320,13 +320,13 @@ fn old_errors_know_nothing_but_their_text() {
 }
 
 #[test]
-fn snapshots_of_other_times_are_played() {
+fn other_versions_of_the_api_are_served() {
     let old = Emulator::builder().api_version(ApiVersion::Old).start().unwrap();
     let mut client = Client::new(&old);
     let agent = client.post("/agents", json!({ "prompt": { "text": "hi" } })).expect(201);
     assert!(agent.get("data").is_none() && agent["id"].is_string() && agent.get("createdAt").is_none());
     assert_eq!(client.get("/agents/x").expect(404), json!({ "error": "Agent not found" }));
-    let (ids, _) = walk(&mut client, "/users?limit=10");
+    let (ids, _) = read_all(&mut client, "/users?limit=10");
     assert_eq!(ids.len(), 25);
 
     let future = Emulator::builder().api_version(ApiVersion::Future).start().unwrap();
@@ -337,7 +337,7 @@ fn snapshots_of_other_times_are_played() {
 }
 
 #[test]
-fn requests_are_on_record() {
+fn requests_are_recorded() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     client.headers = "X-Mine: 1\r\n".to_owned();
@@ -353,7 +353,7 @@ fn requests_are_on_record() {
 }
 
 #[test]
-fn garbage_is_answered_or_closed_and_harms_nobody() {
+fn garbage_is_refused_and_does_not_affect_other_connections() {
     let emulator = quick();
     let long = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(70_000));
     for garbage in [
@@ -366,14 +366,14 @@ fn garbage_is_answered_or_closed_and_harms_nobody() {
         b"GET /users HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
         long.as_bytes(),
     ] {
-        let answer = Client::new(&emulator).try_send(garbage).unwrap();
-        assert_eq!(answer.expect(400)["code"], "bad_request", "{}", String::from_utf8_lossy(garbage));
+        let response = Client::new(&emulator).try_send(garbage).unwrap();
+        assert_eq!(response.expect(400)["code"], "bad_request", "{}", String::from_utf8_lossy(garbage));
     }
     Client::new(&emulator).get("/users").expect(200);
 }
 
 #[test]
-fn a_chunked_body_and_a_client_that_waits_for_a_word_are_served() {
+fn chunked_bodies_and_expect_100_continue_are_supported() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let more = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
@@ -382,14 +382,14 @@ fn a_chunked_body_and_a_client_that_waits_for_a_word_are_served() {
     client.try_send(request.as_bytes()).unwrap().expect(201);
     let more = "Expect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 2\r\n";
     let request = client.head("POST", "/users/x/disable", more);
-    let answer = client.try_send(request.as_bytes()).unwrap();
-    assert_eq!(answer.status, 100);
+    let response = client.try_send(request.as_bytes()).unwrap();
+    assert_eq!(response.status, 100);
     client.try_send(b"{}").unwrap().expect(404);
     client.get("/users").expect(200);
 }
 
 #[test]
-fn json_must_say_that_it_is_json() {
+fn a_body_must_have_the_content_type_of_json() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let body = r#"{"prompt":{"text":"hi"}}"#;
@@ -409,7 +409,7 @@ fn json_must_say_that_it_is_json() {
 }
 
 #[test]
-fn unknown_parameters_matter_only_to_what_is_known() {
+fn unknown_parameters_are_refused_unless_the_path_is_unknown() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     client.get("/nowhere?page=2").expect(404);

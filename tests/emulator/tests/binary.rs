@@ -1,4 +1,4 @@
-//! The program as it is run by hand.
+//! The command-line program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,15 +9,15 @@ fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_nomic-emulator"))
 }
 
-/// The program as it runs; it is killed when this is dropped.
+/// A running program, which is killed when this is dropped.
 struct Running {
     child: Child,
-    /// What it has printed.
+    /// The lines that it has printed.
     lines: Vec<String>,
 }
 
 impl Running {
-    /// Starts it and waits until it has printed so many lines.
+    /// Starts the program and waits until it has printed this number of lines.
     fn start(flags: &[&str], lines: usize) -> Running {
         let mut child = program().args(flags).stdout(Stdio::piped()).spawn().unwrap();
         let printed = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -46,7 +46,7 @@ impl Drop for Running {
 }
 
 #[test]
-fn what_it_prints_is_ready_to_be_used() {
+fn the_printed_url_and_keys_work() {
     let flags = ["--limits", "off", "--keys", "1", "--scopes", "developer:files,admin:users:read", "--old-errors"];
     let program = Running::start(&flags, 4);
     let lines = &program.lines;
@@ -56,16 +56,16 @@ fn what_it_prints_is_ready_to_be_used() {
         let head =
             format!("GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
     };
     let key = lines[1].strip_prefix("export NOMIC_API_KEY=").unwrap();
     let [another, poor] = [2, 3].map(|line: usize| lines[line].rsplit(' ').next().unwrap());
     for key in [key, another, poor] {
         assert!(key.starts_with("npk_"), "{lines:?}");
-        let answer = get(key, "/api/v0/users");
-        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("alice@example.com"), "{answer}");
+        let response = get(key, "/api/v0/users");
+        assert!(response.starts_with("HTTP/1.1 200 OK") && response.contains("alice@example.com"), "{response}");
     }
     assert!(get(another, "/projects").starts_with("HTTP/1.1 200 OK"));
     let refusal = get(poor, "/projects");
@@ -74,7 +74,7 @@ fn what_it_prints_is_ready_to_be_used() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn what_a_killed_program_leaves_is_swept_up_by_the_next() {
+fn the_folder_of_a_killed_program_is_removed_by_the_next() {
     let [mut killed, living] = [(); 2].map(|()| Running::start(&[], 2));
     killed.kill();
     assert!(killed.has_folder() && living.has_folder());
@@ -83,7 +83,7 @@ fn what_a_killed_program_leaves_is_swept_up_by_the_next() {
 }
 
 #[test]
-fn an_unknown_flag_gives_one_line_and_a_failure() {
+fn an_unknown_option_prints_one_line_and_fails() {
     let output = program().arg("--prot").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(String::from_utf8(output.stderr).unwrap().lines().count(), 1);

@@ -1,4 +1,4 @@
-//! Faults, each as the peer sees it.
+//! Faults, as the client sees them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -11,12 +11,12 @@ use flate2::read::GzDecoder;
 use nomic_emulator::{CannedResponse, Emulator, Fault, FaultKind, LimitModel, Limits, StallPhase};
 use serde_json::{Value, json};
 
-fn launch(client: &mut Client) -> std::io::Result<common::Answer> {
+fn launch(client: &mut Client) -> std::io::Result<common::Response> {
     client.try_post("/agents", json!({ "prompt": { "text": "hi" } }))
 }
 
 #[test]
-fn resets_come_before_and_after_the_deed() {
+fn resets_come_before_or_after_execution() {
     for (kind, received, accepted) in [
         (FaultKind::ResetAtOnce, 0, 0),
         (FaultKind::ResetBefore, 1, 0),
@@ -37,7 +37,7 @@ fn resets_come_before_and_after_the_deed() {
 }
 
 #[test]
-fn a_body_may_end_too_soon_in_order() {
+fn a_body_can_be_cut_off_by_a_graceful_close() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     for (kind, whole) in [
@@ -46,11 +46,11 @@ fn a_body_may_end_too_soon_in_order() {
         (FaultKind::ContentLengthTooShort, true),
     ] {
         emulator.fault(Fault::any(kind.clone()));
-        let answer = client.try_get("/users");
-        match answer {
-            Ok(answer) => {
+        let response = client.try_get("/users");
+        match response {
+            Ok(response) => {
                 assert!(whole, "{kind:?}");
-                assert!(serde_json::from_slice::<Value>(&answer.body).is_err(), "{kind:?}");
+                assert!(serde_json::from_slice::<Value>(&response.body).is_err(), "{kind:?}");
             }
             Err(error) => assert!(!whole && error.kind() == ErrorKind::UnexpectedEof, "{kind:?} {error}"),
         }
@@ -59,7 +59,7 @@ fn a_body_may_end_too_soon_in_order() {
 }
 
 #[test]
-fn a_stalled_answer_stops_where_it_was_told_to() {
+fn a_stalled_response_stops_in_its_phase() {
     let emulator = quick();
     for (phase, received, accepted, head, body) in [
         (StallPhase::BeforeRead, 0, 0, false, false),
@@ -88,7 +88,7 @@ fn a_stalled_answer_stops_where_it_was_told_to() {
 }
 
 #[test]
-fn delays_and_drips_end_in_a_whole_answer() {
+fn delayed_and_dripped_responses_are_complete() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     for kind in
@@ -103,7 +103,7 @@ fn delays_and_drips_end_in_a_whole_answer() {
 }
 
 #[test]
-fn answers_can_be_put_in_the_services_mouth() {
+fn error_redirect_and_canned_responses_are_sent() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     emulator.fault(Fault::any(FaultKind::Html(502)));
@@ -125,21 +125,24 @@ fn answers_can_be_put_in_the_services_mouth() {
     let late = CannedResponse::new(504, "text/plain", "too late").header("Via", "proxy");
     for (response, count) in [(late.clone(), 0), (late.after_executing(), 1)] {
         emulator.fault(Fault::any(response));
-        let answer = launch(&mut client).unwrap();
-        assert_eq!((answer.status, answer.text().as_str(), answer.header("via")), (504, "too late", Some("proxy")));
+        let response = launch(&mut client).unwrap();
+        assert_eq!(
+            (response.status, response.text().as_str(), response.header("via")),
+            (504, "too late", Some("proxy"))
+        );
         assert_eq!(emulator.accepted("launch_agent"), count);
     }
 }
 
 #[test]
-fn json_is_cut_broken_and_of_the_wrong_types() {
+fn json_is_truncated_malformed_or_of_the_wrong_types() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     for kind in [FaultKind::TruncatedJson, FaultKind::MalformedJson] {
         emulator.fault(Fault::any(kind));
-        let answer = client.get("/users");
-        assert_eq!(answer.status, 200);
-        assert!(serde_json::from_slice::<Value>(&answer.body).is_err());
+        let response = client.get("/users");
+        assert_eq!(response.status, 200);
+        assert!(serde_json::from_slice::<Value>(&response.body).is_err());
     }
     emulator.fault(Fault::any(FaultKind::WrongTypes));
     let page = client.get("/users").expect(200);
@@ -147,7 +150,7 @@ fn json_is_cut_broken_and_of_the_wrong_types() {
 }
 
 #[test]
-fn envelopes_words_and_versions_change_for_one_answer() {
+fn one_response_has_the_format_of_another_version() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     emulator.fault(Fault::any(FaultKind::UpperCaseStatus));
@@ -163,7 +166,7 @@ fn envelopes_words_and_versions_change_for_one_answer() {
 }
 
 #[test]
-fn jobs_fail_or_never_end_as_told() {
+fn jobs_fail_or_never_end() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let version = client.upload("a.txt", "text")["fileVersionId"].take();
@@ -206,7 +209,7 @@ fn an_empty_page_in_the_middle_loses_nothing() {
 }
 
 #[test]
-fn a_cursor_cycle_leads_back() {
+fn a_cursor_cycle_leads_back_to_the_first_cursor() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     emulator.fault(Fault::on("list_users", FaultKind::CursorCycle).skip(1));
@@ -222,27 +225,27 @@ fn a_cursor_cycle_leads_back() {
 }
 
 #[test]
-fn answers_are_compressed_and_bombs_inflate() {
+fn responses_are_compressed_and_gzip_bombs_inflate() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let plain = client.get("/users").body;
     for (kind, length) in [(FaultKind::Gzip, plain.len()), (FaultKind::GzipBomb(30_000_000), 30_000_000)] {
         emulator.fault(Fault::any(kind));
-        let answer = client.get("/users");
-        assert_eq!(answer.header("content-encoding"), Some("gzip"));
-        assert!(answer.body.len() < 100_000);
+        let response = client.get("/users");
+        assert_eq!(response.header("content-encoding"), Some("gzip"));
+        assert!(response.body.len() < 100_000);
         let mut inflated = Vec::new();
-        GzDecoder::new(answer.body.as_slice()).read_to_end(&mut inflated).unwrap();
+        GzDecoder::new(response.body.as_slice()).read_to_end(&mut inflated).unwrap();
         assert_eq!(inflated.len(), length);
     }
     emulator.fault(Fault::any(FaultKind::Oversized(5_000_000)));
-    let answer = client.get("/users");
-    assert_eq!(answer.body.len(), 5_000_000);
-    assert!(answer.json()["data"].is_string());
+    let response = client.get("/users");
+    assert_eq!(response.body.len(), 5_000_000);
+    assert!(response.json()["data"].is_string());
 }
 
 #[test]
-fn an_early_answer_comes_while_the_body_does() {
+fn an_early_response_comes_before_the_body_is_read() {
     for close in [true, false] {
         let emulator = quick();
         emulator.fault(Fault::on("upload_file", FaultKind::EarlyResponse { status: 413, after_bytes: 1000, close }));
@@ -261,7 +264,7 @@ fn an_early_answer_comes_while_the_body_does() {
 }
 
 #[test]
-fn a_fault_is_asked_for_by_header() {
+fn a_header_injects_a_fault() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     client.headers = "X-Emulator-Fault: html=503\r\n".to_owned();
@@ -283,22 +286,22 @@ fn a_fault_is_asked_for_by_header() {
 }
 
 #[test]
-fn an_answer_that_has_no_content_has_no_body() {
+fn a_response_without_content_has_no_body() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let bodied = |status| CannedResponse::new(status, "text/plain", "a body").after_executing().into();
     for kind in [FaultKind::Html(204), FaultKind::Html(304), bodied(204), bodied(304)] {
         emulator.fault(Fault::any(kind));
-        let answer = client.get("/users");
-        assert!(answer.status == 204 || answer.status == 304);
-        assert_eq!(answer.header("content-length"), None);
-        // Whatever followed the head would stand before this answer.
+        let response = client.get("/users");
+        assert!(response.status == 204 || response.status == 304);
+        assert_eq!(response.header("content-length"), None);
+        // Whatever followed the head would stand before this response.
         client.get("/users").expect(200);
     }
 }
 
 #[test]
-fn an_unread_fault_of_another_operation_lets_long_and_slow_requests_through() {
+fn an_unread_fault_of_another_operation_does_not_affect_long_and_slow_requests() {
     let emulator = quick();
     emulator.fault(Fault::on("launch_agent", FaultKind::ResetAtOnce));
     let mut client = Client::new(&emulator);
@@ -314,21 +317,21 @@ fn an_unread_fault_of_another_operation_lets_long_and_slow_requests_through() {
 }
 
 #[test]
-fn a_client_that_waits_for_a_word_hears_of_a_fault_at_once() {
+fn a_client_that_waits_for_100_continue_gets_the_fault_at_once() {
     let emulator = quick();
     for kind in [FaultKind::Html(502), FaultKind::RateLimited { retry_after: None }] {
         emulator.fault(Fault::any(kind));
         let mut client = Client::new(&emulator);
         let more = "Expect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 30\r\n";
         let head = client.head("POST", "/agents", more);
-        let answer = client.try_send(head.as_bytes()).unwrap();
-        assert!(answer.status == 502 || answer.status == 429, "{}", answer.status);
-        assert_eq!(answer.header("connection"), Some("close"), "the body may still come or not");
+        let response = client.try_send(head.as_bytes()).unwrap();
+        assert!(response.status == 502 || response.status == 429, "{}", response.status);
+        assert_eq!(response.header("connection"), Some("close"), "the body may still come or not");
     }
 }
 
 #[test]
-fn a_limit_that_a_fault_speaks_of_is_the_limiters_own() {
+fn an_injected_429_has_the_limiters_own_headers() {
     let limits = Limits::documented(LimitModel::FullBurst).quota("heavy", 7);
     let emulator = Emulator::builder().limits(limits).start().unwrap();
     emulator.fault(Fault::on("launch_agent", FaultKind::RateLimited { retry_after: Some("2".to_owned()) }));
@@ -347,7 +350,7 @@ fn a_limit_that_a_fault_speaks_of_is_the_limiters_own() {
 }
 
 #[test]
-fn a_fault_waits_for_a_request_that_it_can_befall() {
+fn a_fault_waits_for_a_request_that_it_applies_to() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     emulator.fault(Fault::any(FaultKind::JobNeverEnds));
@@ -365,7 +368,7 @@ fn a_fault_waits_for_a_request_that_it_can_befall() {
 }
 
 #[test]
-fn faults_are_taken_back() {
+fn faults_can_be_cleared() {
     let emulator = Emulator::builder().limits(Limits::off()).start().unwrap();
     emulator.fault(Fault::any(FaultKind::Html(500)).forever());
     let mut client = Client::new(&emulator);

@@ -14,7 +14,7 @@ const PERMIT: &str =
 const UNKNOWN: &str = "019abc12-3456-7890-abcd-ef1234567890";
 
 #[test]
-fn the_text_of_the_document_itself_is_parsed() {
+fn the_text_of_the_document_is_parsed() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let file = client.upload("permit.md", PERMIT);
@@ -29,7 +29,7 @@ fn the_text_of_the_document_itself_is_parsed() {
 }
 
 #[test]
-fn values_are_extracted_with_citations_when_asked_for() {
+fn values_are_extracted_with_citations_if_requested() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let version = client.upload("permit.md", PERMIT)["fileVersionId"].take();
@@ -50,7 +50,7 @@ fn values_are_extracted_with_citations_when_asked_for() {
 }
 
 #[test]
-fn one_extract_over_several_files_is_one_entry_of_the_audit_trail() {
+fn an_extract_job_on_several_files_is_one_entry_of_the_audit_log() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let versions = ["a.md", "b.md"].map(|name| client.upload(name, PERMIT)["fileVersionId"].take());
@@ -63,7 +63,7 @@ fn one_extract_over_several_files_is_one_entry_of_the_audit_trail() {
 }
 
 #[test]
-fn a_schema_that_is_none_is_refused_with_advice() {
+fn an_object_that_is_not_a_schema_is_refused_with_a_suggestion() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let version = client.upload("permit.md", PERMIT)["fileVersionId"].take();
@@ -77,7 +77,7 @@ fn a_schema_that_is_none_is_refused_with_advice() {
 }
 
 #[test]
-fn a_file_that_a_test_has_added_is_found_and_parsed() {
+fn an_added_file_is_found_and_parsed() {
     let emulator = quick();
     let file = emulator.add_file("permits/permit.txt", "Level: 1").unwrap();
     assert_eq!((file.name.as_str(), emulator.received("upload_file"), emulator.uploads().len()), ("permit.txt", 0, 0));
@@ -97,14 +97,14 @@ fn a_file_that_a_test_has_added_is_found_and_parsed() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_or_fails() {
+fn files_that_cannot_be_parsed_are_refused_or_fail() {
     let emulator =
         Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).integration_files(1).start().unwrap();
     let mut client = Client::new(&emulator);
     let refusal = client.post("/parse", json!({ "fileVersionId": UNKNOWN })).expect(404);
     assert_eq!(refusal, json!({ "error": "File version not found", "code": "not_found" }));
     let zip = client.upload("archive.zip", "PK");
-    // The name says what it is, whatever the type says.
+    // The extension of the name matters more than the MIME type.
     let form = common::file_part("archive.zip", "application/zip", "PK") + "--XX--\r\n";
     assert_eq!(zip["name"], "archive.zip");
     let zip = client.form(form.as_bytes()).expect(201);
@@ -177,7 +177,7 @@ fn an_agent_reads_its_files_and_writes_about_them() {
     let file = client.upload("permits/permit.md", PERMIT);
     let folder = file["parentId"].clone();
     let project = client.get("/projects").expect(200)["data"][0]["id"].take();
-    // A real client sends what the contract does not know.
+    // Unknown fields are ignored.
     let body = json!({ "prompt": { "text": "Who is the operator?", "images": [{ "data": "aGk=", "dimension": { "width": 1, "height": 1 } }] },
         "projectId": project, "mode": "fast", "source": { "fileIds": [folder] } });
     let launched = client.post("/agents", body).expect(201)["data"].take();
@@ -227,7 +227,7 @@ fn an_agent_reads_its_files_and_writes_about_them() {
 }
 
 #[test]
-fn workflows_take_what_they_say_and_nothing_else() {
+fn workflows_accept_only_their_own_inputs() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let workflows = client.get("/workflows").expect(200)["data"].take();
@@ -265,7 +265,7 @@ fn workflows_take_what_they_say_and_nothing_else() {
 }
 
 #[test]
-fn an_agent_is_stopped_only_while_it_runs_and_asked_only_when_it_does_not() {
+fn an_agent_can_be_stopped_only_while_running_and_followed_up_only_afterwards() {
     let emulator = Emulator::builder().job_time(Duration::from_secs(3600)).start().unwrap();
     let mut client = Client::new(&emulator);
     let id = launch(&mut client, json!({ "prompt": { "text": "hi" } }));
@@ -281,7 +281,7 @@ fn an_agent_is_stopped_only_while_it_runs_and_asked_only_when_it_does_not() {
 }
 
 #[test]
-fn a_triage_waits_for_a_tool_on_its_way() {
+fn an_rfi_triage_waits_for_a_tool() {
     let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(800)).start().unwrap();
     let mut client = Client::new(&emulator);
     let workflows = client.get("/workflows").expect(200)["data"].take();

@@ -1,4 +1,4 @@
-//! The memory that a large upload takes. It stands alone, since the tests of a file share their process and its memory.
+//! The memory use of a large upload. In a file of its own, because the tests of a file share a process.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -8,7 +8,7 @@ use std::io::Write;
 
 use common::{Client, quick};
 
-/// The resident memory of this process in KiB, where the system tells it.
+/// The peak resident memory of this process in KiB.
 fn resident_peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -16,7 +16,7 @@ fn resident_peak() -> u64 {
 }
 
 #[test]
-fn a_large_upload_takes_no_memory() {
+fn a_large_upload_uses_constant_memory() {
     const SIZE: usize = 200 << 20;
     let emulator = quick();
     let mut client = Client::new(&emulator);
@@ -32,8 +32,8 @@ fn a_large_upload_takes_no_memory() {
     for _ in 0..SIZE / block.len() {
         client.stream().write_all(&block).unwrap();
     }
-    let answer = client.try_send(tail.as_bytes()).unwrap().expect(201);
-    assert_eq!(answer["size"], SIZE);
+    let response = client.try_send(tail.as_bytes()).unwrap().expect(201);
+    assert_eq!(response["size"], SIZE);
     let grown = resident_peak() - before;
     assert!(grown < 4 * 1024, "{grown} KiB");
 }

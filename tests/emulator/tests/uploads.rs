@@ -1,4 +1,4 @@
-//! Uploads as they come over the wire, well-formed and not.
+//! Uploads, valid and malformed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -10,10 +10,10 @@ use common::{Client, field, file_part, quick};
 use serde_json::json;
 
 #[test]
-fn a_file_is_stored_byte_by_byte() {
+fn a_file_is_stored_unchanged() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
-    // Bytes that look like a boundary, but are none.
+    // Bytes that look like a boundary.
     let mut content: Vec<u8> = (0..200_000_u32).map(|number| (number * 7 % 256) as u8).collect();
     content.extend_from_slice(b"\r\n--X\r\n--XY\r\n\r\n--");
     let head = file_part("a.bin", "application/octet-stream", "");
@@ -21,10 +21,10 @@ fn a_file_is_stored_byte_by_byte() {
     form.extend_from_slice(b"\r\n\r\n");
     form.extend_from_slice(&content);
     form.extend_from_slice(b"\r\n--XX--\r\n");
-    let answer = client.form(&form).expect(201);
-    assert_eq!((&answer["size"], &answer["mimeType"]), (&json!(content.len()), &json!("application/octet-stream")));
+    let response = client.form(&form).expect(201);
+    assert_eq!((&response["size"], &response["mimeType"]), (&json!(content.len()), &json!("application/octet-stream")));
     assert_eq!(
-        (&answer["name"], &answer["parentId"], &answer["fileType"]),
+        (&response["name"], &response["parentId"], &response["fileType"]),
         (&json!("a.bin"), &json!(null), &json!("DOCUMENT"))
     );
     let stored = &emulator.uploads()[0];
@@ -34,7 +34,7 @@ fn a_file_is_stored_byte_by_byte() {
 }
 
 #[test]
-fn the_parts_heads_are_kept_as_they_came() {
+fn the_headers_of_the_parts_are_recorded_verbatim() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let name = "a%22b%0D%0AX-Evil: 1é.pdf";
@@ -53,7 +53,7 @@ fn the_parts_heads_are_kept_as_they_came() {
 }
 
 #[test]
-fn folders_are_made_along_the_path_and_found_again() {
+fn folders_of_the_path_are_created_once() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let first = client.upload("Project Alpha/reports/quarterly.txt", "one");
@@ -73,7 +73,7 @@ fn folders_are_made_along_the_path_and_found_again() {
 }
 
 #[test]
-fn a_path_cannot_lead_through_a_file_or_end_at_a_folder() {
+fn a_path_cannot_lead_through_a_file_or_to_a_folder() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let first = client.upload("reports/quarterly.txt", "one");
@@ -91,7 +91,7 @@ fn a_path_cannot_lead_through_a_file_or_end_at_a_folder() {
 }
 
 #[test]
-fn a_file_is_as_old_as_the_end_of_its_upload() {
+fn a_file_is_created_at_the_end_of_its_upload() {
     let emulator = quick();
     let mut slow = Client::new(&emulator);
     let form = file_part("slow.txt", "text/plain", "x") + "--XX--\r\n";
@@ -100,15 +100,15 @@ fn a_file_is_as_old_as_the_end_of_its_upload() {
     while emulator.received("upload_file") == 0 {
         std::thread::yield_now();
     }
-    // Times are told in milliseconds.
+    // Times have a precision of milliseconds.
     std::thread::sleep(std::time::Duration::from_millis(3));
     let meanwhile = Client::new(&emulator).upload("fast.txt", "x");
-    let answer = slow.try_send(form.as_bytes()).unwrap().expect(201);
-    assert!(answer["createdAt"].as_str() >= meanwhile["createdAt"].as_str(), "{answer} {meanwhile}");
+    let response = slow.try_send(form.as_bytes()).unwrap().expect(201);
+    assert!(response["createdAt"].as_str() >= meanwhile["createdAt"].as_str(), "{response} {meanwhile}");
 }
 
 #[test]
-fn a_form_that_breaks_the_rules_is_refused_and_not_kept() {
+fn an_invalid_form_is_refused_and_not_stored() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let file = file_part("a.txt", "text/plain", "x");
@@ -156,7 +156,7 @@ fn a_form_that_breaks_the_rules_is_refused_and_not_kept() {
 }
 
 #[test]
-fn a_length_is_required_and_bounded() {
+fn a_content_length_is_required_and_limited() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let kind = "Content-Type: multipart/form-data; boundary=XX\r\n";
@@ -171,7 +171,7 @@ fn a_length_is_required_and_bounded() {
 }
 
 #[test]
-fn a_body_that_ends_too_soon_is_not_acted_on() {
+fn an_incomplete_body_is_not_executed() {
     let emulator = quick();
     let mut client = Client::new(&emulator);
     let form = file_part("a.txt", "text/plain", "x") + "--XX--\r\n";
@@ -184,7 +184,7 @@ fn a_body_that_ends_too_soon_is_not_acted_on() {
 }
 
 #[test]
-fn a_refusal_reaches_a_client_that_is_still_sending() {
+fn an_error_reaches_a_client_that_is_still_sending() {
     let emulator = quick();
     let mut client = Client::with_key(&emulator, "npk_wrong");
     let more = "Content-Type: multipart/form-data; boundary=XX\r\nContent-Length: 64000000\r\n";

@@ -1,4 +1,4 @@
-//! A client that is as plain as can be: it shows what is on the wire.
+//! A minimal client that shows the raw responses.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 use nomic_emulator::{Emulator, Limits};
 use serde_json::Value;
 
-/// An emulator without limits whose jobs are done at once.
+/// An emulator without rate limits whose jobs finish at once.
 pub(crate) fn quick() -> Emulator {
     Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).start().unwrap()
 }
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -35,7 +35,7 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The JSON, after making sure of the status.
+    /// Asserts the status and parses the body.
     #[track_caller]
     pub(crate) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
@@ -70,12 +70,12 @@ impl Client {
         format!("{method} {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n{}{more}\r\n", self.headers)
     }
 
-    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<Answer> {
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<Response> {
         self.stream().write_all(bytes)?;
         self.read()
     }
 
-    pub(crate) fn read(&mut self) -> std::io::Result<Answer> {
+    pub(crate) fn read(&mut self) -> std::io::Result<Response> {
         let mut line = String::new();
         self.reader.read_line(&mut line)?;
         let status = line.split(' ').nth(1).and_then(|word| word.parse().ok());
@@ -92,30 +92,30 @@ impl Client {
                 None => break,
             }
         }
-        let mut answer = Answer { status, headers, body: Vec::new() };
-        let length: usize = answer.header("content-length").unwrap_or("0").parse().unwrap();
-        answer.body = vec![0; length];
-        self.reader.read_exact(&mut answer.body)?;
-        Ok(answer)
+        let mut response = Response { status, headers, body: Vec::new() };
+        let length: usize = response.header("content-length").unwrap_or("0").parse().unwrap();
+        response.body = vec![0; length];
+        self.reader.read_exact(&mut response.body)?;
+        Ok(response)
     }
 
     #[track_caller]
-    pub(crate) fn get(&mut self, target: &str) -> Answer {
+    pub(crate) fn get(&mut self, target: &str) -> Response {
         let head = self.head("GET", target, "");
         self.try_send(head.as_bytes()).unwrap()
     }
 
-    pub(crate) fn try_get(&mut self, target: &str) -> std::io::Result<Answer> {
+    pub(crate) fn try_get(&mut self, target: &str) -> std::io::Result<Response> {
         let head = self.head("GET", target, "");
         self.try_send(head.as_bytes())
     }
 
     #[track_caller]
-    pub(crate) fn post(&mut self, target: &str, body: Value) -> Answer {
+    pub(crate) fn post(&mut self, target: &str, body: Value) -> Response {
         self.try_post(target, body).unwrap()
     }
 
-    pub(crate) fn try_post(&mut self, target: &str, body: Value) -> std::io::Result<Answer> {
+    pub(crate) fn try_post(&mut self, target: &str, body: Value) -> std::io::Result<Response> {
         let body = body.to_string();
         let more = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
         let request = self.head("POST", target, &more) + &body;
@@ -123,21 +123,21 @@ impl Client {
     }
 
     #[track_caller]
-    pub(crate) fn delete(&mut self, target: &str) -> Answer {
+    pub(crate) fn delete(&mut self, target: &str) -> Response {
         let head = self.head("DELETE", target, "");
         self.try_send(head.as_bytes()).unwrap()
     }
 
-    /// Sends a form as it is.
+    /// Sends form data verbatim.
     #[track_caller]
-    pub(crate) fn form(&mut self, body: &[u8]) -> Answer {
+    pub(crate) fn form(&mut self, body: &[u8]) -> Response {
         let more = format!("Content-Type: multipart/form-data; boundary=XX\r\nContent-Length: {}\r\n", body.len());
         let mut request = self.head("POST", "/files/upload", &more).into_bytes();
         request.extend_from_slice(body);
         self.try_send(&request).unwrap()
     }
 
-    /// Uploads a text under a path. Gives what the service said of it.
+    /// Uploads a text to a path. Returns the response.
     #[track_caller]
     pub(crate) fn upload(&mut self, path: &str, text: &str) -> Value {
         let name = path.rsplit('/').next().unwrap();
@@ -146,7 +146,7 @@ impl Client {
         self.form(format!("{path_part}{file}--XX--\r\n").as_bytes()).expect(201)
     }
 
-    /// Asks until the job has ended.
+    /// Polls until the job has ended.
     #[track_caller]
     pub(crate) fn wait(&mut self, target: &str) -> Value {
         let start = Instant::now();
