@@ -174,7 +174,7 @@ impl Builder {
     }
 }
 
-/// A running emulator.
+/// A running emulator. See the [crate documentation](crate) for an example.
 ///
 /// Dropping it stops the server, closes all connections and deletes all uploaded files.
 #[derive(Debug)]

@@ -22,7 +22,8 @@ pub enum StallPhase {
 
 /// What goes wrong with a request.
 ///
-/// Each variant says whether the request is executed, because that is what decides whether a client may retry.
+/// The request is executed nevertheless, unless the variant says otherwise. A client may retry a write only if it was not
+/// executed.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum FaultKind {
@@ -49,7 +50,7 @@ pub enum FaultKind {
         /// The size of a piece.
         bytes: usize,
     },
-    /// Sends a canned response. See [`FaultKind::json`] and [`CannedResponse`].
+    /// Sends a canned response, by default without executing the request. See [`FaultKind::json`] and [`CannedResponse`].
     Response(CannedResponse),
     /// Sends an error in the API's format. The request is not executed.
     Api {
@@ -105,7 +106,7 @@ pub enum FaultKind {
     CursorCycle,
     /// Executes the request, then responds with a gzip-compressed body, whatever the client accepts.
     Gzip,
-    /// Executes the request, then responds with a gzip-compressed body that inflates to this number of bytes.
+    /// Executes the request, then responds with status 200 and a gzip-compressed body that inflates to this number of bytes.
     GzipBomb(u64),
     /// Responds with a redirect. The request is not executed.
     Redirect {
@@ -121,8 +122,8 @@ pub enum FaultKind {
 impl FaultKind {
     /// Sends a canned JSON response without executing the request.
     ///
-    /// `body` is sent as it is displayed: a [`serde_json::Value`], or a string that contains JSON. Use
-    /// [`CannedResponse`] for headers, other content types, or to execute the request first.
+    /// `body` is anything that displays as JSON: a [`serde_json::Value`], or a string that contains JSON. Use
+    /// [`CannedResponse`] to add headers, to send another content type, or to execute the request first.
     ///
     /// # Examples
     ///
@@ -176,7 +177,7 @@ impl CannedResponse {
         CannedResponse { response: Response::new(status, content_type, body.into()), executed: false }
     }
 
-    /// Creates a JSON response. `body` is sent as it is displayed: a [`serde_json::Value`], or a string that contains
+    /// Creates a JSON response. `body` is anything that displays as JSON: a [`serde_json::Value`], or a string that contains
     /// JSON.
     #[must_use]
     pub fn json(status: u16, body: impl Display) -> CannedResponse {
@@ -201,7 +202,7 @@ impl CannedResponse {
 /// A [`FaultKind`] and the requests that it applies to.
 ///
 /// Faults are tried in the order in which they were injected. A fault stays in the queue until it has been applied to
-/// as many requests as [`times`](Fault::times) says, once by default; requests that it cannot apply to pass it by.
+/// as many requests as [`times`](Fault::times) says, one by default. Requests that it cannot apply to are not counted.
 ///
 /// # Examples
 ///

@@ -24,7 +24,7 @@ pub enum LimitModel {
 ///
 /// # Examples
 ///
-/// Tests that are not about rate limits run without them; those that are run them in fast motion:
+/// Most tests run without rate limits. Tests of rate limits can run faster than real time:
 ///
 /// ```
 /// use nomic_emulator::{Emulator, LimitModel, Limits};

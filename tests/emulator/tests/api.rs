@@ -25,8 +25,8 @@ fn every_operation_requires_a_key_and_names_the_missing_scope() {
         let target = operation.path.replace("{id}", "x").replace("{taskId}", "x").replace("{artifactId}", "x");
         let mut keyless = Client::with_key(&emulator, "npk_wrong");
         let request = keyless.head(operation.method, &target, "");
-        let answer = keyless.try_send(request.as_bytes()).unwrap();
-        assert_eq!(answer.expect(401)["code"], "unauthorized", "{}", operation.name);
+        let response = keyless.try_send(request.as_bytes()).unwrap();
+        assert_eq!(response.expect(401)["code"], "unauthorized", "{}", operation.name);
 
         let other = if operation.scope.starts_with("admin") { "developer" } else { "admin" };
         let mut poor = Client::with_key(&emulator, &emulator.issue_key(&[other]));
@@ -277,10 +277,10 @@ fn rate_limit_headers_can_be_limited_to_a_429() {
     let mut seen = 0;
     // A new minute may begin in between.
     for _ in 0..4 {
-        let answer = client.get("/users");
+        let response = client.get("/users");
         let told = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after"];
-        let refused = answer.status == 429;
-        assert!(told.iter().all(|name| answer.header(name).is_some() == refused), "{}", answer.status);
+        let refused = response.status == 429;
+        assert!(told.iter().all(|name| response.header(name).is_some() == refused), "{}", response.status);
         seen += u32::from(refused);
     }
     assert!((2..=3).contains(&seen), "{seen} of 4 were refused");
@@ -366,8 +366,8 @@ fn garbage_is_refused_and_does_not_affect_other_connections() {
         b"GET /users HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
         long.as_bytes(),
     ] {
-        let answer = Client::new(&emulator).try_send(garbage).unwrap();
-        assert_eq!(answer.expect(400)["code"], "bad_request", "{}", String::from_utf8_lossy(garbage));
+        let response = Client::new(&emulator).try_send(garbage).unwrap();
+        assert_eq!(response.expect(400)["code"], "bad_request", "{}", String::from_utf8_lossy(garbage));
     }
     Client::new(&emulator).get("/users").expect(200);
 }
@@ -382,8 +382,8 @@ fn chunked_bodies_and_expect_100_continue_are_supported() {
     client.try_send(request.as_bytes()).unwrap().expect(201);
     let more = "Expect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 2\r\n";
     let request = client.head("POST", "/users/x/disable", more);
-    let answer = client.try_send(request.as_bytes()).unwrap();
-    assert_eq!(answer.status, 100);
+    let response = client.try_send(request.as_bytes()).unwrap();
+    assert_eq!(response.status, 100);
     client.try_send(b"{}").unwrap().expect(404);
     client.get("/users").expect(200);
 }

@@ -56,16 +56,16 @@ fn the_printed_url_and_keys_work() {
         let head =
             format!("GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
     };
     let key = lines[1].strip_prefix("export NOMIC_API_KEY=").unwrap();
     let [another, poor] = [2, 3].map(|line: usize| lines[line].rsplit(' ').next().unwrap());
     for key in [key, another, poor] {
         assert!(key.starts_with("npk_"), "{lines:?}");
-        let answer = get(key, "/api/v0/users");
-        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("alice@example.com"), "{answer}");
+        let response = get(key, "/api/v0/users");
+        assert!(response.starts_with("HTTP/1.1 200 OK") && response.contains("alice@example.com"), "{response}");
     }
     assert!(get(another, "/projects").starts_with("HTTP/1.1 200 OK"));
     let refusal = get(poor, "/projects");

@@ -46,11 +46,11 @@ fn a_body_can_be_cut_off_by_a_graceful_close() {
         (FaultKind::ContentLengthTooShort, true),
     ] {
         emulator.fault(Fault::any(kind.clone()));
-        let answer = client.try_get("/users");
-        match answer {
-            Ok(answer) => {
+        let response = client.try_get("/users");
+        match response {
+            Ok(response) => {
                 assert!(whole, "{kind:?}");
-                assert!(serde_json::from_slice::<Value>(&answer.body).is_err(), "{kind:?}");
+                assert!(serde_json::from_slice::<Value>(&response.body).is_err(), "{kind:?}");
             }
             Err(error) => assert!(!whole && error.kind() == ErrorKind::UnexpectedEof, "{kind:?} {error}"),
         }
@@ -125,8 +125,11 @@ fn error_redirect_and_canned_responses_are_sent() {
     let late = CannedResponse::new(504, "text/plain", "too late").header("Via", "proxy");
     for (response, count) in [(late.clone(), 0), (late.after_executing(), 1)] {
         emulator.fault(Fault::any(response));
-        let answer = launch(&mut client).unwrap();
-        assert_eq!((answer.status, answer.text().as_str(), answer.header("via")), (504, "too late", Some("proxy")));
+        let response = launch(&mut client).unwrap();
+        assert_eq!(
+            (response.status, response.text().as_str(), response.header("via")),
+            (504, "too late", Some("proxy"))
+        );
         assert_eq!(emulator.accepted("launch_agent"), count);
     }
 }
@@ -137,9 +140,9 @@ fn json_is_truncated_malformed_or_of_the_wrong_types() {
     let mut client = Client::new(&emulator);
     for kind in [FaultKind::TruncatedJson, FaultKind::MalformedJson] {
         emulator.fault(Fault::any(kind));
-        let answer = client.get("/users");
-        assert_eq!(answer.status, 200);
-        assert!(serde_json::from_slice::<Value>(&answer.body).is_err());
+        let response = client.get("/users");
+        assert_eq!(response.status, 200);
+        assert!(serde_json::from_slice::<Value>(&response.body).is_err());
     }
     emulator.fault(Fault::any(FaultKind::WrongTypes));
     let page = client.get("/users").expect(200);
@@ -228,17 +231,17 @@ fn responses_are_compressed_and_gzip_bombs_inflate() {
     let plain = client.get("/users").body;
     for (kind, length) in [(FaultKind::Gzip, plain.len()), (FaultKind::GzipBomb(30_000_000), 30_000_000)] {
         emulator.fault(Fault::any(kind));
-        let answer = client.get("/users");
-        assert_eq!(answer.header("content-encoding"), Some("gzip"));
-        assert!(answer.body.len() < 100_000);
+        let response = client.get("/users");
+        assert_eq!(response.header("content-encoding"), Some("gzip"));
+        assert!(response.body.len() < 100_000);
         let mut inflated = Vec::new();
-        GzDecoder::new(answer.body.as_slice()).read_to_end(&mut inflated).unwrap();
+        GzDecoder::new(response.body.as_slice()).read_to_end(&mut inflated).unwrap();
         assert_eq!(inflated.len(), length);
     }
     emulator.fault(Fault::any(FaultKind::Oversized(5_000_000)));
-    let answer = client.get("/users");
-    assert_eq!(answer.body.len(), 5_000_000);
-    assert!(answer.json()["data"].is_string());
+    let response = client.get("/users");
+    assert_eq!(response.body.len(), 5_000_000);
+    assert!(response.json()["data"].is_string());
 }
 
 #[test]
@@ -289,10 +292,10 @@ fn a_response_without_content_has_no_body() {
     let bodied = |status| CannedResponse::new(status, "text/plain", "a body").after_executing().into();
     for kind in [FaultKind::Html(204), FaultKind::Html(304), bodied(204), bodied(304)] {
         emulator.fault(Fault::any(kind));
-        let answer = client.get("/users");
-        assert!(answer.status == 204 || answer.status == 304);
-        assert_eq!(answer.header("content-length"), None);
-        // Whatever followed the head would stand before this answer.
+        let response = client.get("/users");
+        assert!(response.status == 204 || response.status == 304);
+        assert_eq!(response.header("content-length"), None);
+        // Whatever followed the head would stand before this response.
         client.get("/users").expect(200);
     }
 }
@@ -321,9 +324,9 @@ fn a_client_that_waits_for_100_continue_gets_the_fault_at_once() {
         let mut client = Client::new(&emulator);
         let more = "Expect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 30\r\n";
         let head = client.head("POST", "/agents", more);
-        let answer = client.try_send(head.as_bytes()).unwrap();
-        assert!(answer.status == 502 || answer.status == 429, "{}", answer.status);
-        assert_eq!(answer.header("connection"), Some("close"), "the body may still come or not");
+        let response = client.try_send(head.as_bytes()).unwrap();
+        assert!(response.status == 502 || response.status == 429, "{}", response.status);
+        assert_eq!(response.header("connection"), Some("close"), "the body may still come or not");
     }
 }
 

@@ -32,8 +32,8 @@ fn a_large_upload_uses_constant_memory() {
     for _ in 0..SIZE / block.len() {
         client.stream().write_all(&block).unwrap();
     }
-    let answer = client.try_send(tail.as_bytes()).unwrap().expect(201);
-    assert_eq!(answer["size"], SIZE);
+    let response = client.try_send(tail.as_bytes()).unwrap().expect(201);
+    assert_eq!(response["size"], SIZE);
     let grown = resident_peak() - before;
     assert!(grown < 4 * 1024, "{grown} KiB");
 }

@@ -21,10 +21,10 @@ fn a_file_is_stored_unchanged() {
     form.extend_from_slice(b"\r\n\r\n");
     form.extend_from_slice(&content);
     form.extend_from_slice(b"\r\n--XX--\r\n");
-    let answer = client.form(&form).expect(201);
-    assert_eq!((&answer["size"], &answer["mimeType"]), (&json!(content.len()), &json!("application/octet-stream")));
+    let response = client.form(&form).expect(201);
+    assert_eq!((&response["size"], &response["mimeType"]), (&json!(content.len()), &json!("application/octet-stream")));
     assert_eq!(
-        (&answer["name"], &answer["parentId"], &answer["fileType"]),
+        (&response["name"], &response["parentId"], &response["fileType"]),
         (&json!("a.bin"), &json!(null), &json!("DOCUMENT"))
     );
     let stored = &emulator.uploads()[0];
@@ -103,8 +103,8 @@ fn a_file_is_created_at_the_end_of_its_upload() {
     // Times have a precision of milliseconds.
     std::thread::sleep(std::time::Duration::from_millis(3));
     let meanwhile = Client::new(&emulator).upload("fast.txt", "x");
-    let answer = slow.try_send(form.as_bytes()).unwrap().expect(201);
-    assert!(answer["createdAt"].as_str() >= meanwhile["createdAt"].as_str(), "{answer} {meanwhile}");
+    let response = slow.try_send(form.as_bytes()).unwrap().expect(201);
+    assert!(response["createdAt"].as_str() >= meanwhile["createdAt"].as_str(), "{response} {meanwhile}");
 }
 
 #[test]

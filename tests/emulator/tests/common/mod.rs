@@ -93,10 +93,10 @@ impl Client {
             }
         }
         let mut response = Response { status, headers, body: Vec::new() };
-        let length: usize = answer.header("content-length").unwrap_or("0").parse().unwrap();
-        answer.body = vec![0; length];
-        self.reader.read_exact(&mut answer.body)?;
-        Ok(answer)
+        let length: usize = response.header("content-length").unwrap_or("0").parse().unwrap();
+        response.body = vec![0; length];
+        self.reader.read_exact(&mut response.body)?;
+        Ok(response)
     }
 
     #[track_caller]
