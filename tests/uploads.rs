@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use common::program::{program_on, run};
 use common::{builder, emulator, nomic};
 use nomic_client::files::{MAX_UPLOAD, Upload};
 use nomic_client::{Effect, ErrorKind, Nomic};
@@ -262,27 +263,14 @@ fn memory_does_not_grow_with_the_document() {
     let emulator = emulator();
     let peak = |size: u64| {
         let document = Sparse::new(&format!("{size}.bin"), size);
-        let variables =
-            [("TEST_URL", emulator.url()), ("TEST_KEY", emulator.key()), ("TEST_FILE", document.0.to_str().unwrap())];
-        let output = common::in_a_process("a_program_that_uploads_one_file", &variables);
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-        let peak = text.lines().find_map(|line| line.strip_prefix("peak ")).unwrap();
-        peak.parse::<u64>().unwrap()
+        let output = run(program_on(&emulator, "upload_file").arg(&document.0));
+        assert!(output.is_success(), "{}", output.combined());
+        output.stdout.trim_end().parse::<u64>().unwrap()
     };
     let (small, large) = (peak(MIB), peak(MAX_UPLOAD));
     println!("peak resident memory: {small} KiB for 1 MiB, {large} KiB for 500 MiB");
     assert!(large.saturating_sub(small) < 8 * 1024, "{small} KiB for 1 MiB, {large} KiB for 500 MiB");
     assert_eq!(emulator.uploads().last().unwrap().size, MAX_UPLOAD);
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-#[ignore = "run by memory_does_not_grow_with_the_document"]
-fn a_program_that_uploads_one_file() {
-    let nomic = Nomic::new(common::variable("TEST_URL"), common::variable("TEST_KEY")).unwrap();
-    nomic.upload_file(common::variable("TEST_FILE")).unwrap();
-    println!("\npeak {}", common::peak_memory());
 }
 
 #[test]
