@@ -5,6 +5,7 @@ mod common;
 
 use std::time::{Duration, SystemTime};
 
+use common::program::{program_on, run};
 use common::{document, emulator, nomic};
 use nomic_client::audit_logs::Action;
 use nomic_client::codes::Search;
@@ -174,26 +175,13 @@ fn figures_come_with_what_holds_for_the_organization() {
 #[cfg(target_os = "linux")]
 fn a_hundred_thousand_entries_take_a_hundred_requests_and_little_memory() {
     let emulator = Emulator::builder().limits(Limits::off()).audit_logs(100_000).start().unwrap();
-    let variables = [("TEST_URL", emulator.url()), ("TEST_KEY", emulator.key())];
-    let output = common::in_a_process("a_program_that_lists_the_audit_log", &variables);
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    let said = text.lines().find_map(|line| line.strip_prefix("listed ")).unwrap();
-    println!("entries and peak resident KiB: {said}");
-    let (entries, peak) = said.split_once(' ').unwrap();
+    let output = run(&mut program_on(&emulator, "list_audit_logs"));
+    assert!(output.is_success(), "{}", output.combined());
+    let (entries, peak) = output.stdout.trim_end().split_once(' ').unwrap();
+    println!("{entries} entries, peak resident memory: {peak} KiB");
     assert_eq!(entries, "100000");
     assert!(peak.parse::<u64>().unwrap() < 30 * 1024, "{peak} KiB");
     assert_eq!(emulator.received("list_audit_logs"), 100);
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-#[ignore = "run by a_hundred_thousand_entries_take_a_hundred_requests_and_little_memory"]
-fn a_program_that_lists_the_audit_log() {
-    let nomic = Nomic::new(common::variable("TEST_URL"), common::variable("TEST_KEY")).unwrap();
-    let entries = nomic.audit_logs().page_size(1000);
-    let count = entries.map(Result::unwrap).count();
-    println!("\nlisted {count} {}", common::peak_memory());
 }
 
 #[test]

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use common::{builder, emulator, in_a_process, variable};
+use common::program::{program_on, run};
+use common::{builder, emulator};
 use nomic_client::agents::Launch;
 use nomic_client::files::Upload;
 use nomic_client::{Effect, ErrorKind, Nomic};
@@ -84,20 +85,14 @@ fn a_server_is_trusted_by_the_roots_that_are_given_and_by_no_others() {
 fn a_server_is_trusted_by_the_roots_of_the_system() {
     let emulator = emulator();
     let url = format!("https://localhost:{}/api/v0", tls::before(&emulator, SERVER).port());
-    let run = |roots: &str| {
+    let list_projects = |roots: &str| {
         let roots = format!("{}/tests/data/{roots}", env!("CARGO_MANIFEST_DIR"));
-        let variables = [("TEST_URL", url.as_str()), ("TEST_KEY", emulator.key()), ("SSL_CERT_FILE", &roots)];
-        in_a_process("a_program_that_trusts_the_system", &variables).status.success()
+        let mut program = program_on(&emulator, "list_projects");
+        run(program.env("NOMIC_BASE_URL", &url).env("SSL_CERT_FILE", &roots))
     };
-    assert!(run("authority.pem"));
-    assert!(!run("server.key"), "no roots, no trust");
-}
-
-#[test]
-#[ignore = "run by a_server_is_trusted_by_the_roots_of_the_system"]
-fn a_program_that_trusts_the_system() {
-    let nomic = Nomic::new(variable("TEST_URL"), variable("TEST_KEY")).unwrap();
-    nomic.projects().next().unwrap().unwrap();
+    let trusted = list_projects("authority.pem");
+    assert!(trusted.is_success(), "{}", trusted.combined());
+    assert!(!list_projects("server.key").is_success(), "no roots, no trust");
 }
 
 #[test]
@@ -143,44 +138,31 @@ fn the_environment_names_a_proxy_that_can_be_spoken_to_and_the_hosts_without_one
     let emulator = emulator();
     let (open, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));
     let (open, socks) = (format!("http://{open}"), "socks5://127.0.0.1:1080");
-    let run = |variables: &[(&str, &str)]| {
+    let projects = |variables: &[(&str, &str)]| {
         seen.0.lock().unwrap().clear();
-        let key = [("TEST_KEY", emulator.key())];
-        let output = in_a_process("a_program_behind_the_proxy_of_its_environment", &[&key, variables].concat());
-        let text = String::from_utf8(output.stdout).unwrap();
-        let said = text.lines().find_map(|line| line.strip_prefix("said ")).unwrap().to_owned();
-        (said, !seen.0.lock().unwrap().is_empty())
+        let output = run(program_on(&emulator, "proxy_from_env").envs(variables.iter().copied()));
+        assert!(output.is_success(), "{}", output.combined());
+        (output.stdout.trim_end().to_owned(), !seen.0.lock().unwrap().is_empty())
     };
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"] {
-        assert_eq!(run(&[(name, &open)]), ("done".to_owned(), true), "{name}");
+        assert_eq!(projects(&[(name, &open)]), ("done".to_owned(), true), "{name}");
     }
-    assert_eq!(run(&[("ALL_PROXY", socks), ("HTTPS_PROXY", &open)]), ("done".to_owned(), true));
-    assert_eq!(run(&[("ALL_PROXY", socks), ("HTTP_PROXY", &open)]), ("done".to_owned(), true));
-    let (said, _) = run(&[("ALL_PROXY", socks)]);
+    assert_eq!(projects(&[("ALL_PROXY", socks), ("HTTPS_PROXY", &open)]), ("done".to_owned(), true));
+    assert_eq!(projects(&[("ALL_PROXY", socks), ("HTTP_PROXY", &open)]), ("done".to_owned(), true));
+    let (printed, _) = projects(&[("ALL_PROXY", socks)]);
     assert_eq!(
-        said,
+        printed,
         "cannot build the client: the proxy in ALL_PROXY cannot be used: proxies of the kind \"socks5\" are not supported, only http and https"
     );
     for exception in ["nomic.invalid", "*.corp, .invalid", "*"] {
-        let (said, through) = run(&[("HTTPS_PROXY", &open), ("ALL_PROXY", socks), ("NO_PROXY", exception)]);
+        let (printed, used) = projects(&[("HTTPS_PROXY", &open), ("ALL_PROXY", socks), ("NO_PROXY", exception)]);
         assert!(
-            said.contains("cannot connect to nomic.invalid: the name is not known") && !through,
-            "{exception}: {said}"
+            printed.contains("cannot connect to nomic.invalid: the name is not known") && !used,
+            "{exception}: {printed}"
         );
     }
-    let (said, through) = run(&[]);
-    assert!(said.contains("cannot connect to nomic.invalid: the name is not known") && !through, "{said}");
-}
-
-#[test]
-#[ignore = "run by the_environment_names_a_proxy_that_can_be_spoken_to_and_the_hosts_without_one"]
-fn a_program_behind_the_proxy_of_its_environment() {
-    let builder = Nomic::builder("http://nomic.invalid/api/v0", variable("TEST_KEY")).allow_plain_http(true);
-    let projects = builder.proxy_from_env().attempts(1).build().and_then(|nomic| nomic.projects().next().unwrap());
-    match projects {
-        Ok(_) => println!("\nsaid done"),
-        Err(error) => println!("\nsaid {error}"),
-    }
+    let (printed, used) = projects(&[]);
+    assert!(printed.contains("cannot connect to nomic.invalid: the name is not known") && !used, "{printed}");
 }
 
 #[test]
@@ -326,28 +308,10 @@ fn connections_share_their_tls_sessions() {
 fn requests_start_no_threads() {
     let emulator = emulator();
     let url = format!("http://localhost:{}/api/v0", emulator.address().port());
-    let output =
-        in_a_process("a_program_that_counts_threads", &[("TEST_URL", url.as_str()), ("TEST_KEY", emulator.key())]);
-    let text = String::from_utf8(output.stdout).unwrap();
-    let started = text.lines().find_map(|line| line.strip_prefix("started ")).unwrap().parse::<u64>().unwrap();
+    let output = run(program_on(&emulator, "count_threads").env("NOMIC_BASE_URL", url));
+    assert!(output.is_success(), "{}", output.combined());
+    let started: u64 = output.stdout.trim_end().parse().unwrap();
     assert!(started < 20, "{started} threads for 100 requests");
-}
-
-#[test]
-#[ignore = "run by requests_start_no_threads"]
-fn a_program_that_counts_threads() {
-    let next_id = || {
-        let thread = std::thread::spawn(|| std::fs::read_link("/proc/thread-self").unwrap());
-        thread.join().unwrap().file_name().unwrap().to_str().unwrap().parse::<u64>().unwrap()
-    };
-    let nomic = Nomic::builder(variable("TEST_URL"), variable("TEST_KEY")).pacing(false).build().unwrap();
-    // Ids are numbered through for the whole machine, where other programs start threads too: the best round counts.
-    let rounds = (0..20).filter_map(|_| {
-        let before = next_id();
-        (0..100).for_each(|_| nomic.projects().next().unwrap().map(drop).unwrap());
-        next_id().checked_sub(before)
-    });
-    println!("\nstarted {}", rounds.min().unwrap());
 }
 
 #[test]

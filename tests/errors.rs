@@ -6,6 +6,7 @@ mod common;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use common::program::{program, run};
 use common::{builder, document, emulator, nomic};
 use nomic_client::agents::Launch;
 use nomic_client::job::JobRef;
@@ -381,12 +382,9 @@ fn a_compressed_answer_is_read() {
 #[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
 fn the_environment_is_asked_for_what_is_missing() {
     let run = |variables: &[(&str, &str)]| {
-        let output = common::in_a_process("a_program_that_reads_the_environment", variables);
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .lines()
-            .find_map(|line| line.strip_prefix("said ").map(str::to_owned))
-            .unwrap()
+        let output = run(program("environment").envs(variables.iter().copied()));
+        assert!(output.is_success(), "{}", output.combined());
+        output.stdout
     };
     let emulator = Emulator::start().unwrap();
     assert!(run(&[]).contains("NOMIC_API_KEY"));
@@ -417,18 +415,6 @@ fn a_client_in_a_hurry_shares_all_but_its_deadline() {
     let before = emulator.connections();
     nomic.projects().next().unwrap().unwrap();
     assert_eq!(emulator.connections(), before, "the connection is shared");
-}
-
-#[test]
-#[ignore = "run by the_environment_is_asked_for_what_is_missing"]
-fn a_program_that_reads_the_environment() {
-    let nomic = Nomic::from_env();
-    let built = nomic_client::Builder::from_env().and_then(nomic_client::Builder::build);
-    assert_eq!(format!("{nomic:?}"), format!("{built:?}"));
-    match nomic {
-        Ok(nomic) => println!("\nsaid {nomic:?}"),
-        Err(error) => println!("\nsaid {error}"),
-    }
 }
 
 #[test]

@@ -6,7 +6,8 @@ mod common;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use common::{document, emulator, impatient, in_a_process, nomic, permit_pdf, variable};
+use common::program::{program_on, run};
+use common::{document, emulator, impatient, nomic, permit_pdf};
 use nomic_client::agents::{AgentStatus, ArtifactKind, Filter, Image, Launch, MessageKind, Prompt};
 use nomic_client::files::Upload;
 use nomic_client::job::{JobRef, Poll};
@@ -213,26 +214,12 @@ fn a_file_is_found_by_a_part_of_its_name_where_it_was_put() {
 #[test]
 fn a_job_outlives_the_program_that_began_it() {
     let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(300)).start().unwrap();
-    let output = in_a_process(
-        "a_program_that_dies_after_it_began_a_job",
-        &[("TEST_URL", emulator.url()), ("TEST_KEY", emulator.key())],
-    );
-    assert!(!output.status.success(), "the program was killed");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let stored = text.lines().find_map(|line| line.strip_prefix("job ")).expect("the job was stored");
-    let job: ParseJob = serde_json::from_str(stored).unwrap();
+    let output = run(&mut program_on(&emulator, "abort_after_submit"));
+    assert!(!output.is_success(), "the program aborts");
+    let job: ParseJob = serde_json::from_str(&output.stdout).unwrap();
     let parsed = nomic(&emulator).wait_with(&job, &impatient(Duration::from_secs(20))).unwrap();
     assert!(parsed.text().contains("OG-2026-114"));
     assert_eq!(emulator.accepted("submit_parse"), 1);
-}
-
-#[test]
-#[ignore = "run by a_job_outlives_the_program_that_began_it"]
-fn a_program_that_dies_after_it_began_a_job() {
-    let nomic = nomic_client::Nomic::new(variable("TEST_URL"), variable("TEST_KEY")).unwrap();
-    let job = nomic.parse(document(&nomic)).unwrap();
-    println!("\njob {}", serde_json::to_string(&job).unwrap());
-    std::process::abort();
 }
 
 #[test]

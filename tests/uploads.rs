@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use common::program::{program_on, run};
+use common::temp_dir::TempDir;
 use common::{builder, emulator, nomic};
 use nomic_client::files::{MAX_UPLOAD, Upload};
 use nomic_client::{Effect, ErrorKind, Nomic};
@@ -18,20 +20,18 @@ use nomic_emulator::{CannedResponse, Fault, FaultKind};
 
 const MIB: u64 = 1 << 20;
 
-/// A file of zeros that takes no room on disk, gone with its value.
-struct Sparse(PathBuf);
-
-impl Sparse {
-    fn new(name: &str, size: u64) -> Self {
-        let path = std::env::temp_dir().join(format!("nomic-client-{}-{name}", std::process::id()));
-        File::create(&path).unwrap().set_len(size).unwrap();
-        Self(path)
-    }
+/// A file of zeros that takes no room on disk, removed when it is dropped.
+struct Zeros {
+    path: PathBuf,
+    _folder: TempDir,
 }
 
-impl Drop for Sparse {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+impl Zeros {
+    fn new(name: &str, size: u64) -> Self {
+        let folder = TempDir::new();
+        let path = folder.join(name);
+        File::create(&path).unwrap().set_len(size).unwrap();
+        Self { path, _folder: folder }
     }
 }
 
@@ -85,10 +85,10 @@ fn an_upload_always_says_its_length_and_arrives_byte_for_byte() {
 fn what_is_empty_or_too_large_opens_no_connection() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
-    let (empty, large) = (Sparse::new("empty.pdf", 0), Sparse::new("large.pdf", MAX_UPLOAD + 1));
-    let error = nomic.upload_file(&empty.0).unwrap_err().to_string();
+    let (empty, large) = (Zeros::new("empty.pdf", 0), Zeros::new("large.pdf", MAX_UPLOAD + 1));
+    let error = nomic.upload_file(&empty.path).unwrap_err().to_string();
     assert!(error.starts_with("upload_file: not sent: ") && error.ends_with("is empty (0 bytes)"), "{error}");
-    let error = nomic.upload_file(&large.0).unwrap_err().to_string();
+    let error = nomic.upload_file(&large.path).unwrap_err().to_string();
     assert!(error.contains("has 524288001 bytes; the service accepts at most 524288000"), "{error}");
     let error = nomic.upload_file("no/such/file.pdf").unwrap_err();
     assert!(
@@ -103,10 +103,10 @@ fn a_document_that_shrinks_or_grows_while_it_is_sent_is_an_error_and_no_hang() {
     let emulator = emulator();
     let nomic = builder(&emulator).stall_timeout(Duration::from_secs(5)).build().unwrap();
     for (new_size, words) in [(MIB, "shrank"), (5 * MIB, "grew")] {
-        let file = Sparse::new(words, 4 * MIB);
-        let path = file.0.clone();
+        let file = Zeros::new(words, 4 * MIB);
+        let path = file.path.clone();
         let mut changed = false;
-        let upload = Upload::from_path(&file.0).progress(move |_, _| {
+        let upload = Upload::from_path(&file.path).progress(move |_, _| {
             if !std::mem::replace(&mut changed, true) {
                 OpenOptions::new().write(true).open(&path).unwrap().set_len(new_size).unwrap();
             }
@@ -165,12 +165,12 @@ fn an_answer_that_comes_before_the_document_is_through_reaches_the_caller() {
     let emulator = emulator();
     // Without a pace: what is lost must not make the rest of the test wait.
     let nomic = builder(&emulator).attempts(1).pacing(false).build().unwrap();
-    let document = Sparse::new("early.bin", 64 * MIB);
+    let document = Zeros::new("early.bin", 64 * MIB);
     let mut missed = Vec::new();
     for run in 0..100 {
         for status in [401, 413, 429] {
             emulator.fault(Fault::any(FaultKind::EarlyResponse { status, after_bytes: run * 64 * 1024, close: true }));
-            match nomic.upload_file(&document.0) {
+            match nomic.upload_file(&document.path) {
                 Err(error)
                     if error.status() == Some(status)
                         && matches!(error.kind(), ErrorKind::Api(api) if !api.message.is_empty()) => {}
@@ -187,9 +187,9 @@ fn an_early_answer_of_a_server_that_reads_no_further_is_heard_after_the_stall_ti
     let emulator = emulator();
     let nomic = builder(&emulator).stall_timeout(Duration::from_millis(300)).build().unwrap();
     emulator.fault(Fault::any(FaultKind::EarlyResponse { status: 413, after_bytes: 0, close: false }));
-    let document = Sparse::new("unread.bin", 64 * MIB);
+    let document = Zeros::new("unread.bin", 64 * MIB);
     let began = Instant::now();
-    let error = nomic.upload_file(&document.0).unwrap_err();
+    let error = nomic.upload_file(&document.path).unwrap_err();
     assert_eq!(error.status(), Some(413), "{error}");
     assert!(began.elapsed() < Duration::from_secs(5));
 }
@@ -261,28 +261,15 @@ fn a_progress_callback_may_use_the_client() {
 fn memory_does_not_grow_with_the_document() {
     let emulator = emulator();
     let peak = |size: u64| {
-        let document = Sparse::new(&format!("{size}.bin"), size);
-        let variables =
-            [("TEST_URL", emulator.url()), ("TEST_KEY", emulator.key()), ("TEST_FILE", document.0.to_str().unwrap())];
-        let output = common::in_a_process("a_program_that_uploads_one_file", &variables);
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-        let peak = text.lines().find_map(|line| line.strip_prefix("peak ")).unwrap();
-        peak.parse::<u64>().unwrap()
+        let document = Zeros::new(&format!("{size}.bin"), size);
+        let output = run(program_on(&emulator, "upload_file").arg(&document.path));
+        assert!(output.is_success(), "{}", output.combined());
+        output.stdout.trim_end().parse::<u64>().unwrap()
     };
     let (small, large) = (peak(MIB), peak(MAX_UPLOAD));
     println!("peak resident memory: {small} KiB for 1 MiB, {large} KiB for 500 MiB");
     assert!(large.saturating_sub(small) < 8 * 1024, "{small} KiB for 1 MiB, {large} KiB for 500 MiB");
     assert_eq!(emulator.uploads().last().unwrap().size, MAX_UPLOAD);
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-#[ignore = "run by memory_does_not_grow_with_the_document"]
-fn a_program_that_uploads_one_file() {
-    let nomic = Nomic::new(common::variable("TEST_URL"), common::variable("TEST_KEY")).unwrap();
-    nomic.upload_file(common::variable("TEST_FILE")).unwrap();
-    println!("\npeak {}", common::peak_memory());
 }
 
 #[test]

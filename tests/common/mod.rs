@@ -5,7 +5,6 @@ pub(crate) mod program;
 pub(crate) mod temp_dir;
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
 use std::time::Duration;
 
 use nomic_client::files::Upload;
@@ -42,26 +41,4 @@ pub(crate) fn impatient(timeout: Duration) -> WaitOptions {
 /// The sample document.
 pub(crate) fn permit_pdf() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/permit.pdf"))
-}
-
-/// Runs one ignored test of this binary in a process of its own.
-pub(crate) fn in_a_process(test: &str, variables: &[(&str, &str)]) -> Output {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", test, "--nocapture"])
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap()
-}
-
-/// A variable that [`in_a_process`] set.
-pub(crate) fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is set by the test that starts this one"))
-}
-
-/// The most memory that this process ever had resident, in KiB.
-#[cfg(target_os = "linux")]
-pub(crate) fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse().unwrap()
 }

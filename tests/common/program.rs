@@ -1,4 +1,4 @@
-//! Builds the example programs once for all tests of a binary, and runs them.
+//! Builds the examples and the programs of `tests/programs`, each once for all tests of a binary, and runs them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,37 +8,46 @@ use std::sync::OnceLock;
 use nomic_emulator::Emulator;
 use serde_json::Value;
 
-/// The executables of the examples by name, built with the features of this test.
-fn executables() -> &'static HashMap<String, PathBuf> {
-    static EXECUTABLES: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
-    EXECUTABLES.get_or_init(|| {
-        let features: Vec<&str> = [
-            ("default", cfg!(feature = "default")),
-            ("gzip", cfg!(feature = "gzip")),
-            ("native-tls", cfg!(feature = "native-tls")),
-            ("platform-verifier", cfg!(feature = "platform-verifier")),
-            ("rustls", cfg!(feature = "rustls")),
-        ]
-        .into_iter()
-        .filter_map(|(name, is_on)| is_on.then_some(name))
-        .collect();
-        let mut cargo = cargo();
-        cargo.args(["build", "--quiet", "--examples", "--message-format", "json-render-diagnostics"]);
-        cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
-        cargo.args(["--no-default-features", "--features", &features.join(",")]);
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        let built = cargo.output().unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        let messages = String::from_utf8(built.stdout).unwrap();
-        let messages = messages.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let executable = |message: Value| {
-            let path = PathBuf::from(message["executable"].as_str()?);
-            Some((message["target"]["name"].as_str()?.to_owned(), path))
-        };
-        messages.filter_map(executable).collect()
-    })
+/// The executables of the examples by name.
+fn examples() -> &'static HashMap<String, PathBuf> {
+    static EXAMPLES: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
+    EXAMPLES.get_or_init(|| build(&["--package", "nomic-client", "--examples"]))
+}
+
+/// The executables of `tests/programs` by name.
+fn programs() -> &'static HashMap<String, PathBuf> {
+    static PROGRAMS: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
+    PROGRAMS.get_or_init(|| build(&["--package", "nomic-test-programs", "--bins"]))
+}
+
+/// Builds targets with the features of this test. Returns the executables by name.
+fn build(targets: &[&str]) -> HashMap<String, PathBuf> {
+    let features: Vec<&str> = [
+        ("default", cfg!(feature = "default")),
+        ("gzip", cfg!(feature = "gzip")),
+        ("native-tls", cfg!(feature = "native-tls")),
+        ("platform-verifier", cfg!(feature = "platform-verifier")),
+        ("rustls", cfg!(feature = "rustls")),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_on)| is_on.then_some(name))
+    .collect();
+    let mut cargo = cargo();
+    cargo.args(["build", "--quiet", "--message-format", "json-render-diagnostics"]).args(targets);
+    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+    cargo.args(["--no-default-features", "--features", &features.join(",")]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let built = cargo.output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let messages = String::from_utf8(built.stdout).unwrap();
+    let messages = messages.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let executable = |message: Value| {
+        let path = PathBuf::from(message["executable"].as_str()?);
+        Some((message["target"]["name"].as_str()?.to_owned(), path))
+    };
+    messages.filter_map(executable).collect()
 }
 
 /// Cargo, without the variables that `cargo test` sets for this package. A build script that reads them would run again,
@@ -54,8 +63,19 @@ pub(crate) fn cargo() -> Command {
 
 /// An example program, without an account and without a proxy.
 pub(crate) fn example(name: &str) -> Command {
-    let executable = executables().get(name).unwrap_or_else(|| panic!("there is no example {name}"));
+    let executable = examples().get(name).unwrap_or_else(|| panic!("there is no example {name}"));
     without_account(Command::new(executable))
+}
+
+/// A program of `tests/programs`, without an account and without a proxy.
+pub(crate) fn program(name: &str) -> Command {
+    let executable = programs().get(name).unwrap_or_else(|| panic!("there is no program {name}"));
+    without_account(Command::new(executable))
+}
+
+/// A program of `tests/programs` that uses an emulator.
+pub(crate) fn program_on(emulator: &Emulator, name: &str) -> Command {
+    with_account(emulator, program(name))
 }
 
 /// An example program that uses an emulator.
