@@ -65,8 +65,8 @@ pub mod job {
     pub use crate::job_output::JobOutput;
     pub use crate::job_ref::JobRef;
     pub use crate::waiting::{
-        DEFAULT_WAIT_TIMEOUT, FINAL_POLL_TIMEOUT, INITIAL_INTERVAL, INITIAL_PHASE, Job, JobStatus, MAX_INTERVAL,
-        POLL_TIMEOUT, Poll, Polls, UNREACHABLE_TIMEOUT, WaitAll, WaitOptions,
+        DEFAULT_INITIAL_INTERVAL, DEFAULT_INITIAL_PHASE, DEFAULT_MAX_INTERVAL, DEFAULT_WAIT_TIMEOUT,
+        FINAL_POLL_TIMEOUT, Job, JobStatus, POLL_TIMEOUT, Poll, Polls, UNREACHABLE_TIMEOUT, WaitAll, WaitOptions,
     };
 }
 

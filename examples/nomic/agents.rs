@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use nomic_client::AgentId;
-use nomic_client::agents::{Agent, AgentStatus, Artifact, Filter, Launch, MAX_AGENTS_PAGE};
+use nomic_client::agents::{Agent, AgentStatus, Artifact, Filter, Launch, MAX_PAGE};
 use serde_json::json;
 
 use crate::args::{AgentCommand, AgentList, Agents, Limit, Run};
@@ -70,7 +70,7 @@ fn list(session: &Session, AgentList { status, workflow, limit }: AgentList) -> 
     (filter.status, filter.workflow_id) = (status.map(AgentStatus::from), workflow);
     let agents = session.nomic.agents_with(&filter);
     let columns = [("id", 36), ("status", 13), ("created", 24), ("summary", 0)];
-    let count = session.output.list(limit.apply(agents, MAX_AGENTS_PAGE), columns, |agent| {
+    let count = session.output.list(limit.apply(agents, MAX_PAGE), columns, |agent| {
         let Agent { id, status, created_at, summary, .. } = agent;
         [id.to_string(), status.to_string(), cell(created_at.as_ref()), cell(summary.as_ref())]
     })?;

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use nomic_client::extract::{ExtractJob, Extracted};
-use nomic_client::files::{Filter, MAX_SEARCH_PAGE, MAX_UPLOAD, Upload};
+use nomic_client::files::{Filter, MAX_PAGE, MAX_UPLOAD, Upload};
 use nomic_client::parse::{ParseJob, Parsed};
 use nomic_client::{FileId, FileVersionId, codes, extract, parse};
 use serde::Serialize;
@@ -70,7 +70,7 @@ pub(crate) fn search(session: &Session, query: &str, integration: Option<String>
     let mut filter = Filter::default();
     filter.integration_id = integration;
     let found = session.nomic.search_files_with(query, &filter);
-    session.output.list(limit.apply(found, MAX_SEARCH_PAGE), [("id", 36), ("path", 0)], |file| {
+    session.output.list(limit.apply(found, MAX_PAGE), [("id", 36), ("path", 0)], |file| {
         [file.id.to_string(), file.decoded_path().unwrap_or_else(|| file.name.clone())]
     })?;
     Ok(())

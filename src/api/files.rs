@@ -48,7 +48,7 @@ pub const MAX_UPLOAD: u64 = 500 * 1024 * 1024;
 /// Maximum size of a document from a reader of unknown length, in bytes: 16 MiB. It is buffered in memory.
 pub const MAX_BUFFERED: u64 = 16 * 1024 * 1024;
 /// Maximum page size of a search: 50 files.
-pub const MAX_SEARCH_PAGE: u32 = 50;
+pub const MAX_PAGE: u32 = 50;
 
 /// A document to upload, from a path, bytes or a reader.
 ///
@@ -365,7 +365,7 @@ impl Nomic {
         self.fetch_data(&Call::to(&UPLOAD_FILE, &[])?.form(upload.describe()?))
     }
 
-    /// Searches for files whose name contains `query`, ignoring case. A page has at most 50 files ([`MAX_SEARCH_PAGE`]) and
+    /// Searches for files whose name contains `query`, ignoring case. A page has at most 50 files ([`MAX_PAGE`]) and
     /// no [`total_count`](crate::Page::total_count).
     ///
     /// `GET /files/search` · scope `developer:files` · standard tier
@@ -377,7 +377,7 @@ impl Nomic {
     pub fn search_files_with(&self, query: &str, filter: &Filter) -> Listing<FileHit> {
         let call = Call::to(&SEARCH_FILES, &[])
             .map(|call| call.query("query", query).query_if("integrationId", filter.integration_id.as_deref()));
-        Listing::new(self, call, Some(MAX_SEARCH_PAGE))
+        Listing::new(self, call, Some(MAX_PAGE))
     }
 }
 

@@ -20,12 +20,12 @@ pub use self::wait_all::WaitAll;
 /// Default timeout of a wait: 30 minutes. [`WaitOptions::timeout`] changes it.
 pub const DEFAULT_WAIT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// Default interval between polls in the initial phase of a wait: 1 second. [`WaitOptions::initial_interval`] changes it.
-pub const INITIAL_INTERVAL: Duration = Duration::from_secs(1);
+pub const DEFAULT_INITIAL_INTERVAL: Duration = Duration::from_secs(1);
 /// Default length of the initial phase, after which the interval grows: 30 seconds. [`WaitOptions::initial_phase`] changes
 /// it.
-pub const INITIAL_PHASE: Duration = Duration::from_secs(30);
+pub const DEFAULT_INITIAL_PHASE: Duration = Duration::from_secs(30);
 /// Default maximum interval between polls: 15 seconds. [`WaitOptions::max_interval`] changes it.
-pub const MAX_INTERVAL: Duration = Duration::from_secs(15);
+pub const DEFAULT_MAX_INTERVAL: Duration = Duration::from_secs(15);
 /// Time after which a wait ends if it has never reached the server: 60 seconds.
 pub const UNREACHABLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time limit of each poll in a wait, so that a dead connection does not use up the whole wait: 60 seconds.
@@ -78,9 +78,9 @@ impl Default for WaitOptions {
     fn default() -> Self {
         Self {
             timeout: DEFAULT_WAIT_TIMEOUT,
-            initial_interval: INITIAL_INTERVAL,
-            initial_phase: INITIAL_PHASE,
-            max_interval: MAX_INTERVAL,
+            initial_interval: DEFAULT_INITIAL_INTERVAL,
+            initial_phase: DEFAULT_INITIAL_PHASE,
+            max_interval: DEFAULT_MAX_INTERVAL,
         }
     }
 }
@@ -94,20 +94,20 @@ impl WaitOptions {
     }
 
     /// The interval between polls in the initial phase, with a jitter of 10 %. Defaults to 1 second
-    /// ([`INITIAL_INTERVAL`]).
+    /// ([`DEFAULT_INITIAL_INTERVAL`]).
     #[must_use]
     pub fn initial_interval(self, initial_interval: Duration) -> Self {
         Self { initial_interval, ..self }
     }
 
     /// The length of the initial phase. After it, each interval is half as long again. Defaults to 30 seconds
-    /// ([`INITIAL_PHASE`]).
+    /// ([`DEFAULT_INITIAL_PHASE`]).
     #[must_use]
     pub fn initial_phase(self, initial_phase: Duration) -> Self {
         Self { initial_phase, ..self }
     }
 
-    /// The maximum interval between polls. Defaults to 15 seconds ([`MAX_INTERVAL`]).
+    /// The maximum interval between polls. Defaults to 15 seconds ([`DEFAULT_MAX_INTERVAL`]).
     #[must_use]
     pub fn max_interval(self, max_interval: Duration) -> Self {
         Self { max_interval, ..self }
@@ -264,7 +264,7 @@ mod tests {
         }
         assert!(intervals[..30].iter().all(|interval| *interval == SECOND), "{intervals:?}");
         assert!(intervals[30..36].windows(2).all(|pair| pair[0] < pair[1]), "{intervals:?}");
-        assert_eq!(intervals.last(), Some(&MAX_INTERVAL));
+        assert_eq!(intervals.last(), Some(&DEFAULT_MAX_INTERVAL));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
 
 use super::wait::worth_retrying;
-use super::{Job, MAX_INTERVAL, Poll, WaitOptions, poll_timeout};
+use super::{DEFAULT_MAX_INTERVAL, Job, Poll, WaitOptions, poll_timeout};
 use crate::error::Result;
 use crate::nomic::Nomic;
 
@@ -82,7 +82,7 @@ impl<J: Job> FusedIterator for Polls<J> {}
 
 /// Varies an interval by up to 10 % either way, so that concurrent waits do not poll at the same time. `random` is in 0..1.
 fn with_jitter(interval: Duration, random: f64) -> Duration {
-    let tenth = (interval / 10).min(MAX_INTERVAL);
+    let tenth = (interval / 10).min(DEFAULT_MAX_INTERVAL);
     (interval - tenth).saturating_add(tenth.mul_f64(2.0 * random))
 }
 

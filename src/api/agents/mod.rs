@@ -45,7 +45,7 @@ pub use self::launch::{Dimension, Image, Launch, Prompt};
 pub use self::table::Table;
 
 /// Maximum page size of a list of agents: 100.
-pub const MAX_AGENTS_PAGE: u32 = 100;
+pub const MAX_PAGE: u32 = 100;
 
 open_enum! {
     /// The status of an agent.
@@ -252,7 +252,7 @@ impl Nomic {
         self.run_agent(Call::to(&LAUNCH_AGENT, &[])?, launch)
     }
 
-    /// Lists background agents, without interactive chats. A page has at most 100 agents ([`MAX_AGENTS_PAGE`]).
+    /// Lists background agents, without interactive chats. A page has at most 100 agents ([`MAX_PAGE`]).
     ///
     /// `GET /agents` · scope `developer:agent` · standard tier
     #[doc(alias = "list_agents")]
@@ -265,7 +265,7 @@ impl Nomic {
         let call = Call::to(&LIST_AGENTS, &[]).map(|call| {
             call.query_if("status", filter.status.as_ref()).query_if("workflowId", filter.workflow_id.as_ref())
         });
-        Listing::new(self, call, Some(MAX_AGENTS_PAGE))
+        Listing::new(self, call, Some(MAX_PAGE))
     }
 
     /// Gets an agent. 404 if the agent is unknown.
@@ -377,8 +377,8 @@ pub(crate) fn poll_list(nomic: &Nomic, agents: &[AgentId], timeout: Duration) ->
         sought.entry(id).or_default().push(index);
     }
     let mut list = ListPoll { found: Vec::new(), requests: 0, error: None };
-    let mut pages = nomic.agents().page_size(MAX_AGENTS_PAGE).pages();
-    let enough = sought.len().div_ceil(MAX_AGENTS_PAGE as usize) as u32 + 1;
+    let mut pages = nomic.agents().page_size(MAX_PAGE).pages();
+    let enough = sought.len().div_ceil(MAX_PAGE as usize) as u32 + 1;
     let started = Instant::now();
     while list.requests < enough && !sought.is_empty() {
         pages.within(timeout.saturating_sub(started.elapsed()).min(POLL_TIMEOUT));
