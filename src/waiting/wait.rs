@@ -7,7 +7,8 @@ use crate::error::{Error, ErrorKind, JobError, JobFailure, Name, Result};
 use crate::nomic::Nomic;
 
 impl Nomic {
-    /// Waits until a job has ended, for up to 30 minutes ([`DEFAULT_WAIT_TIMEOUT`]), and returns its result.
+    /// Waits until a job has ended, for up to 30 minutes ([`DEFAULT_WAIT_TIMEOUT`](super::DEFAULT_WAIT_TIMEOUT)), and
+    /// returns its result.
     ///
     /// Polls immediately, then every second for half a minute, then less often, down to every 15 seconds. Transient poll
     /// errors, such as a broken connection or a 503, are retried; permanent ones end the wait.
@@ -20,8 +21,8 @@ impl Nomic {
     /// | [`JobRef`](crate::job::JobRef) | [`JobOutput`](crate::job::JobOutput), with one of the above | as for the job's kind |
     ///
     /// A poll is `GET /parse/{taskId}` or `GET /extract/{taskId}` (both scope `developer:parse`, inferred) or
-    /// `GET /agents/{id}` (scope `developer:agent`), in the standard tier. It may take up to 60 seconds ([`POLL_TIMEOUT`]),
-    /// including reading the result.
+    /// `GET /agents/{id}` (scope `developer:agent`), in the standard tier. It may take up to 60 seconds
+    /// ([`POLL_TIMEOUT`](super::POLL_TIMEOUT)), including reading the result.
     ///
     /// # Errors
     ///
