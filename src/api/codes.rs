@@ -103,13 +103,13 @@ pub struct CodeSection {
     /// Its citation id, e.g. `c-chunk-uuid`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub citation_id: Option<String>,
-    /// The page that it is on, e.g. 42.
+    /// Its page number, e.g. 42.
     #[serde(default, deserialize_with = "lenient::integer")]
     pub page_number: Option<u32>,
     /// Its passages.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub content: Vec<Passage>,
-    /// The document that it is in; the service does not always include it.
+    /// Its document; the service does not always include it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub file: Option<CodeFile>,
     /// Fields that this version does not know.

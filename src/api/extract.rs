@@ -91,7 +91,7 @@ pub struct Extracted {
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Citation {
-    /// The version of the file that it is in.
+    /// The file version that contains the value.
     #[serde(deserialize_with = "lenient::or_default")]
     pub file_version_id: Option<FileVersionId>,
     /// The page, counted from 1.

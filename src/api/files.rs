@@ -280,7 +280,7 @@ pub struct UploadedFile {
     /// Its type; currently always `DOCUMENT`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub file_type: Option<String>,
-    /// The folder that it is in.
+    /// The id of its folder.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub parent_id: Option<FileId>,
     /// When it was stored, e.g. `2026-04-05T12:00:00.000Z`.
@@ -304,7 +304,7 @@ pub struct FileHit {
     /// Its media type, e.g. `application/pdf`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub mime_type: Option<String>,
-    /// The folder that it is in.
+    /// The id of its folder.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub parent_id: Option<FileId>,
     /// Its path, slash-delimited and URL-encoded, e.g. `Project%20Alpha/reports/quarterly.pdf`.

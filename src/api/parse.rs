@@ -189,7 +189,7 @@ pub struct Chunk {
     /// A text for embedding in place of `content`, e.g. `Release is embargoed`; see [`Options::embed_chunks`].
     #[serde(deserialize_with = "lenient::or_default")]
     pub embed: Option<String>,
-    /// The blocks that it is made of.
+    /// Its blocks.
     #[serde(deserialize_with = "lenient::objects")]
     pub blocks: Vec<Block>,
     /// Fields that this version does not know.
@@ -227,7 +227,7 @@ impl Chunk {
 }
 
 impl Block {
-    /// The page that it is on, counted from 1.
+    /// Its page number, counted from 1; `None` if the service did not send it.
     pub fn page(&self) -> Option<u32> {
         self.bbox.as_ref().and_then(|bbox| bbox.page)
     }

@@ -101,16 +101,16 @@ pub struct Agent {
     pub id: AgentId,
     /// Its status.
     pub status: AgentStatus,
-    /// The workflow that it runs.
+    /// Its workflow.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub workflow_id: Option<WorkflowId>,
-    /// The project that it works in.
+    /// Its project.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub project_id: Option<ProjectId>,
     /// Its artifacts so far, without their contents; [`Nomic::artifact`] gets an artifact with its content.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub artifacts: Vec<Artifact>,
-    /// The files that it works on.
+    /// The files and folders it works on.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub files: Vec<AgentFile>,
     /// A summary of its work (observed).
