@@ -17,7 +17,7 @@ const HEADROOM: f64 = 0.99;
 const DECREASE: f64 = 0.85;
 /// Additive increase of the share per success.
 const INCREASE: f64 = 0.01;
-/// Additive increase of the share per window, which idle clients get too. It also bounds how far refusals decrease it.
+/// Additive increase of the share per window, which idle clients get too. It also bounds how far 429s decrease it.
 const INCREASE_PER_WINDOW: f64 = 0.1;
 /// A `Retry-After` of more than this fraction of the window announces the end of a fixed window, not contention: a
 /// server that refills evenly has the next token sooner.
@@ -121,7 +121,7 @@ impl Bucket {
 
     fn block(&mut self, permit: &Permit, now: Instant, delay: Duration) {
         self.blocked_until = self.blocked_until.max(now.checked_add(delay));
-        // Requests that were in flight at a decrease are refused for the same reason.
+        // Requests that were in flight at a decrease are throttled for the same reason.
         let is_new = self.decreased_at.is_none_or(|decreased_at| permit.acquired_at > decreased_at);
         if is_new && delay <= self.window.mul_f64(FIXED_WINDOW) {
             self.share *= DECREASE;
@@ -193,7 +193,7 @@ mod tests {
         RateLimitInfo { remaining: Some(remaining), ..RateLimitInfo::default() }
     }
 
-    fn refusal(seconds: f64) -> RateLimitInfo {
+    fn throttled_for(seconds: f64) -> RateLimitInfo {
         RateLimitInfo { throttled: true, retry_after: Some(secs(seconds)), ..RateLimitInfo::default() }
     }
 
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn a_refusal_blocks_everybody_until_retry_after() {
         let (mut bucket, now) = bucket();
-        observe(&mut bucket, now, refusal(7.0));
+        observe(&mut bucket, now, throttled_for(7.0));
         assert_eq!((bucket.blocked_for(now), bucket.ready_in(now)), (secs(7.0), secs(7.0)));
         assert_eq!(take(&mut bucket, now + secs(6.9)), None);
         assert!(take(&mut bucket, now + secs(7.0)).is_some());
@@ -238,8 +238,8 @@ mod tests {
     fn a_shorter_retry_after_does_not_unblock() {
         let (mut bucket, now) = bucket();
         let second = take(&mut bucket, now).unwrap();
-        observe(&mut bucket, now, refusal(40.0));
-        bucket.observe(second, now, refusal(1.0));
+        observe(&mut bucket, now, throttled_for(40.0));
+        bucket.observe(second, now, throttled_for(1.0));
         assert_eq!(bucket.blocked_for(now), secs(40.0));
     }
 
@@ -312,22 +312,22 @@ mod tests {
     }
 
     #[test]
-    fn refusals_of_requests_in_flight_count_once() {
+    fn throttled_requests_in_flight_count_once() {
         let (mut bucket, now) = bucket();
         let even = bucket.interval();
         let permits: Vec<_> = (0..8).map(|_| take(&mut bucket, now).unwrap()).collect();
-        permits.into_iter().for_each(|permit| bucket.observe(permit, now + secs(0.1), refusal(2.0)));
+        permits.into_iter().for_each(|permit| bucket.observe(permit, now + secs(0.1), throttled_for(2.0)));
         assert!(bucket.interval() < even.mul_f64(1.2), "{:?}", bucket.interval());
     }
 
     #[test]
-    fn repeated_refusals_back_off_further_but_not_without_bound() {
+    fn consecutive_429s_back_off_further_within_a_bound() {
         let (mut bucket, mut now) = bucket();
         let even = bucket.interval();
         for _ in 0..100 {
             let before = bucket.interval();
             now += bucket.ready_in(now);
-            observe(&mut bucket, now, refusal(0.0));
+            observe(&mut bucket, now, throttled_for(0.0));
             assert!(bucket.interval() > before || before > even * 4);
         }
         assert!(bucket.interval() <= even * 10);
@@ -336,7 +336,7 @@ mod tests {
     #[test]
     fn after_a_short_refusal_and_an_idle_window_a_tier_bursts_again() {
         let (mut bucket, now) = bucket();
-        observe(&mut bucket, now, refusal(2.0));
+        observe(&mut bucket, now, throttled_for(2.0));
         let idle = now + secs(2.0) + MINUTE;
         assert!((0..10).all(|_| take(&mut bucket, idle).is_some()));
         assert!(drain(&mut bucket, idle) >= 10);
@@ -346,10 +346,10 @@ mod tests {
     fn a_decreased_refill_recovers_with_time_and_with_successes() {
         let (mut bucket, now) = bucket();
         let even = bucket.interval();
-        observe(&mut bucket, now, refusal(2.0));
+        observe(&mut bucket, now, throttled_for(2.0));
         let _ = bucket.ready_in(now + MINUTE * 2);
         assert_eq!(bucket.interval(), even);
-        observe(&mut bucket, now + MINUTE * 2, refusal(2.0));
+        observe(&mut bucket, now + MINUTE * 2, throttled_for(2.0));
         (0..20)
             .for_each(|_| bucket.observe(Permit { acquired_at: now, was_full: false }, now, RateLimitInfo::default()));
         assert_eq!(bucket.interval(), even);
@@ -359,7 +359,7 @@ mod tests {
     fn the_end_of_a_fixed_window_brings_its_tokens_without_a_decrease() {
         let (mut bucket, now) = bucket();
         let even = bucket.interval();
-        observe(&mut bucket, now, refusal(58.0));
+        observe(&mut bucket, now, throttled_for(58.0));
         assert_eq!(bucket.interval(), even);
         assert_eq!(drain(&mut bucket, now + secs(58.0)), 28);
     }
@@ -458,7 +458,7 @@ mod tests {
         rounding: f64,
         quota: f64,
         window: f64,
-        /// A refusal out of the blue: the number of the request, and its `Retry-After`.
+        /// An unexpected 429: the number of the request, and its `Retry-After`.
         odd: Option<(usize, f64)>,
         /// Whether the server halves the quota after half of the calls.
         halved: bool,
@@ -507,7 +507,7 @@ mod tests {
             self.window * windows
         }
 
-        /// The time taken in terms of the optimum, the number of refusals, and their share of what was sent.
+        /// The time taken in terms of the optimum, the number of 429s, and their share of what was sent.
         fn run(self) -> (f64, usize, f64) {
             let start = Instant::now();
             let mut quota = self.quota;
@@ -527,7 +527,7 @@ mod tests {
             let mut processes: Vec<_> =
                 (0..self.processes).map(|_| (new(), self.threads.min(each), each - self.threads.min(each))).collect();
             let mut events = Vec::new();
-            let (mut clock, mut sent, mut arrived, mut refused, mut done) = (0.0_f64, 0, 0, 0, 0);
+            let (mut clock, mut sent, mut arrived, mut throttled, mut done) = (0.0_f64, 0, 0, 0, 0);
             while done < each * self.processes {
                 let mut next = f64::INFINITY;
                 for (index, (bucket, waiting, _)) in processes.iter_mut().enumerate() {
@@ -573,7 +573,7 @@ mod tests {
                         let (bucket, waiting, left) = &mut processes[index];
                         bucket.observe(permit, start + secs(clock), info);
                         if info.throttled {
-                            (refused, *waiting) = (refused + 1, *waiting + 1);
+                            (throttled, *waiting) = (throttled + 1, *waiting + 1);
                             continue;
                         }
                         done += 1;
@@ -586,7 +586,7 @@ mod tests {
                     }
                 }
             }
-            (clock / self.optimum(), refused, refused as f64 / sent as f64)
+            (clock / self.optimum(), throttled, throttled as f64 / sent as f64)
         }
     }
 
@@ -600,12 +600,12 @@ mod tests {
         });
         let fast = [Load { quota: 300.0, calls: 600.0, threads: 8, ..FAST }, Load { threads: 8, ..FAST }];
         for load in loads.chain(fast).flat_map(variants) {
-            let (ratio, refused, _) = load.run();
+            let (ratio, throttled, _) = load.run();
             // Jitter beyond the headroom makes an evenly pacing server refuse.
             let jitters = load.model == Model::EvenPacing && load.latency.1 > 0.05;
-            let (most, most_refused) = if jitters { (1.22, 0.1) } else { (1.05, 0.03) };
-            let most_refused = load.threads as f64 + load.calls * most_refused;
-            assert!(ratio <= most && refused as f64 <= most_refused, "{ratio:.3}, {refused} refused: {load:?}");
+            let (most, most_throttled) = if jitters { (1.22, 0.1) } else { (1.05, 0.03) };
+            let most_throttled = load.threads as f64 + load.calls * most_throttled;
+            assert!(ratio <= most && throttled as f64 <= most_throttled, "{ratio:.3}, {throttled} throttled: {load:?}");
         }
     }
 
@@ -616,7 +616,7 @@ mod tests {
                 for load in variants(Load { processes: 2, threads, rounding, latency, ..ALONE }) {
                     let (ratio, _, share) = load.run();
                     let most = if load.model == Model::EvenPacing { 1.45 } else { 1.25 };
-                    assert!(ratio <= most && share <= 0.2, "{ratio:.3}, {share:.3} refused: {load:?}");
+                    assert!(ratio <= most && share <= 0.2, "{ratio:.3}, {share:.3} throttled: {load:?}");
                 }
             }
         }
@@ -625,9 +625,9 @@ mod tests {
     #[test]
     fn one_long_delay_out_of_the_blue_costs_no_more_than_itself_and_a_window() {
         for load in [1, 40].into_iter().flat_map(|number| variants(Load { odd: Some((number, 20.0)), ..ALONE })) {
-            let (ratio, refused, _) = load.run();
+            let (ratio, throttled, _) = load.run();
             let most = (load.optimum() + 20.0 + load.window) * 1.06 / load.optimum();
-            assert!(ratio <= most && refused <= 8, "{ratio:.3} of {most:.3}, {refused} refused: {load:?}");
+            assert!(ratio <= most && throttled <= 8, "{ratio:.3} of {most:.3}, {throttled} throttled: {load:?}");
         }
     }
 
@@ -635,7 +635,7 @@ mod tests {
     fn a_quota_halved_by_the_server_is_followed() {
         for load in [ALONE, FAST].into_iter().flat_map(|load| variants(Load { threads: 8, halved: true, ..load })) {
             let (ratio, _, share) = load.run();
-            assert!(ratio <= 1.1 && share <= 0.1, "{ratio:.3}, {share:.3} refused: {load:?}");
+            assert!(ratio <= 1.1 && share <= 0.1, "{ratio:.3}, {share:.3} throttled: {load:?}");
         }
     }
 }

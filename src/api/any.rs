@@ -44,10 +44,10 @@ impl Request {
         let mut request = Self { call: Call::new(format!("{method} {}", excerpt(&path)), method, tier), error: None };
         if path.contains("://") || path.starts_with("//") {
             return request
-                .refused("the path is a URL; the key is sent to the base URL only, give the path relative to it");
+                .invalid("the path is a URL; the key is sent to the base URL only, give the path relative to it");
         }
         if path.contains(['?', '#']) {
-            return request.refused(
+            return request.invalid(
                 "the path contains `?` or `#`; add query parameters with `query`, encode others as %3F and %23",
             );
         }
@@ -78,7 +78,7 @@ impl Request {
     pub fn segment(mut self, segment: impl fmt::Display) -> Self {
         match path_segment(&segment.to_string()) {
             Ok(segment) => self.call.path.extend(["/", &segment]),
-            Err(reason) => return self.refused(reason),
+            Err(reason) => return self.invalid(reason),
         }
         self
     }
@@ -94,7 +94,7 @@ impl Request {
     pub fn json(mut self, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
             Ok(bytes) => self.call.body = Body::Json(bytes),
-            Err(error) => return self.refused(format!("the body cannot be encoded as JSON: {error}")),
+            Err(error) => return self.invalid(format!("the body cannot be encoded as JSON: {error}")),
         }
         self
     }
@@ -105,7 +105,7 @@ impl Request {
         self
     }
 
-    fn refused(mut self, reason: impl Into<String>) -> Self {
+    fn invalid(mut self, reason: impl Into<String>) -> Self {
         self.error.get_or_insert(reason.into());
         self
     }
@@ -145,7 +145,7 @@ impl Nomic {
         let mut request = request.clone();
         for (name, instead) in [("limit=", "Listing::page_size"), ("cursor=", "Listing::starting_at")] {
             if request.call.query.split('&').any(|parameter| parameter.starts_with(name)) {
-                request = request.refused(format!("a listing has no query parameter `{name}`; use {instead}"));
+                request = request.invalid(format!("a listing has no query parameter `{name}`; use {instead}"));
             }
         }
         Listing::new(self, request.checked().cloned(), None)

@@ -163,13 +163,13 @@ impl Nomic {
         schema: &Value,
         options: &Options,
     ) -> Result<ExtractJob> {
-        let refused = |reason: &str| Err(Error::invalid_request(SUBMIT_EXTRACT.name, reason));
+        let invalid = |reason: &str| Err(Error::invalid_request(SUBMIT_EXTRACT.name, reason));
         let ids: Vec<FileVersionId> = file_version_ids.into_iter().map(Into::into).collect();
         if ids.is_empty() {
-            return refused("there is no file to extract from; give at least one file version id");
+            return invalid("there is no file to extract from; give at least one file version id");
         }
         if !schema.is_object() {
-            return refused(r#"the schema is not a JSON object; give one like {"type": "object", "properties": {…}}"#);
+            return invalid(r#"the schema is not a JSON object; give one like {"type": "object", "properties": {…}}"#);
         }
         let body = json::object([
             ("fileVersionIds", json!(ids)),

@@ -148,7 +148,7 @@ impl<'a> Upload<'a> {
 
     /// Checks everything that can be checked before a connection is opened.
     fn describe(self) -> Result<UploadBody<'a>> {
-        let refused = |reason: String| Err(Error::invalid_request(UPLOAD_FILE.name, truncate(&reason)));
+        let invalid = |reason: String| Err(Error::invalid_request(UPLOAD_FILE.name, truncate(&reason)));
         let (label, own_name) = match &self.source {
             Source::Path(path) => (path.display().to_string(), path.file_name()),
             Source::Bytes(_) | Source::Reader(_) => (self.name.clone().unwrap_or_default(), None),
@@ -161,7 +161,7 @@ impl<'a> Upload<'a> {
             (Source::Path(path), _) => {
                 let metadata = std::fs::metadata(&path).map_err(read_error)?;
                 if !metadata.is_file() {
-                    return refused(format!("{label} is not a file"));
+                    return invalid(format!("{label} is not a file"));
                 }
                 (Source::Path(path), metadata.len())
             }
@@ -170,7 +170,7 @@ impl<'a> Upload<'a> {
                 reader.take(MAX_BUFFERED + 1).read_to_end(&mut bytes).map_err(read_error)?;
                 let length = bytes.len() as u64;
                 if length > MAX_BUFFERED {
-                    return refused(format!(
+                    return invalid(format!(
                         "{label} has more than {MAX_BUFFERED} bytes and no known length; write it to a file, or pass its length"
                     ));
                 }
@@ -179,27 +179,27 @@ impl<'a> Upload<'a> {
             (source, length) => (source, length.unwrap_or_default()),
         };
         if length == 0 {
-            return refused(format!("{label} is empty (0 bytes)"));
+            return invalid(format!("{label} is empty (0 bytes)"));
         }
         if length > MAX_UPLOAD {
-            return refused(format!("{label} has {length} bytes; the service accepts at most {MAX_UPLOAD}"));
+            return invalid(format!("{label} has {length} bytes; the service accepts at most {MAX_UPLOAD}"));
         }
         if name.is_empty() {
-            return refused("the document has no file name".to_owned());
+            return invalid("the document has no file name".to_owned());
         }
         let (path, parent) = (self.destination.as_deref(), self.parent_id.as_ref().map(FileId::as_str));
         let is_control = |text: &str| text.contains(char::is_control);
         if let Some(path) =
             path.filter(|path| is_control(path) || path.split('/').any(|segment| matches!(segment, "" | "." | "..")))
         {
-            return refused(format!("the destination {path:?} has an empty segment, `.`, `..` or a control character"));
+            return invalid(format!("the destination {path:?} has an empty segment, `.`, `..` or a control character"));
         }
         if parent.is_some_and(|id| id.is_empty() || is_control(id)) {
-            return refused("the parent's id is empty or contains a control character".to_owned());
+            return invalid("the parent's id is empty or contains a control character".to_owned());
         }
         let content_type = self.content_type.unwrap_or_else(|| media_type(path.unwrap_or(&name)).to_owned());
         if content_type.is_empty() || content_type.contains(|c: char| c != ' ' && !c.is_ascii_graphic()) {
-            return refused(format!("{content_type:?} is not a media type"));
+            return invalid(format!("{content_type:?} is not a media type"));
         }
         let fields = [("path", path), ("parentId", parent)];
         let fields: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();

@@ -134,7 +134,7 @@ impl Drop for ExchangeGuard {
     }
 }
 
-/// The time that is left, never zero, which sockets refuse. The error ends the exchange.
+/// The time that is left, never zero, which is not a valid socket timeout. The error ends the exchange.
 pub(super) fn remaining(limit: Limit) -> io::Result<Option<Duration>> {
     let Some((until, reason)) = limit else { return Ok(None) };
     let left = until.saturating_duration_since(Instant::now());

@@ -192,13 +192,13 @@ mod tests {
 
     #[test]
     fn combinations_that_the_contract_forbids_are_refused_with_what_to_do() {
-        let refused = |launch: Launch| launch.error().unwrap_or_default();
-        assert!(refused(Launch::default()).contains("neither"));
-        assert!(refused(Launch::prompt(" ")).contains("no text"));
-        assert!(refused(Launch::prompt("go").input("a", ["f"])).contains("Launch::workflow"));
-        assert!(refused(Launch::workflow("w").files(["f"])).contains("Launch::input"));
+        let invalid = |launch: Launch| launch.error().unwrap_or_default();
+        assert!(invalid(Launch::default()).contains("neither"));
+        assert!(invalid(Launch::prompt(" ")).contains("no text"));
+        assert!(invalid(Launch::prompt("go").input("a", ["f"])).contains("Launch::workflow"));
+        assert!(invalid(Launch::workflow("w").files(["f"])).contains("Launch::input"));
         let both = Launch::workflow("w").with_prompt("go");
-        assert!(refused(both.clone().input("a", ["f"])).contains("no prompt"));
+        assert!(invalid(both.clone().input("a", ["f"])).contains("no prompt"));
         for allowed in [both, Launch::prompt("go"), Launch::workflow("w"), Launch::workflow("w").input("a", ["f"])] {
             assert_eq!(allowed.error(), None, "{allowed:?}");
         }
