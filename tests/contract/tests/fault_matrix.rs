@@ -1,6 +1,8 @@
 //! Every operation under every fault: the kind of the outcome, how often it was asked for and done, and how long it took.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
+#[path = "../../common/raw_server.rs"]
+mod raw_server;
 #[path = "../../common/tls.rs"]
 mod tls;
 
@@ -436,7 +438,7 @@ fn every_operation_ends_at_its_deadline_if_the_server_never_does() {
 fn no_operation_comes_to_a_server_that_cannot_be_reached_or_trusted() {
     let cases = for_each_operation(|bench| {
         let certified = |certificate, host: &str, roots| Way {
-            url: format!("https://{host}:{}", tls::before(&bench.emulator, certificate).port()),
+            url: tls::before(&bench.emulator, certificate).https_url().replace("localhost", host),
             roots,
             words: "certificate not trusted: ",
             lasting: true,
