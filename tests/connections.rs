@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
+#[path = "common/raw_server.rs"]
+mod raw_server;
 #[path = "common/tls.rs"]
 mod tls;
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -16,7 +18,8 @@ use common::{builder, emulator};
 use nomic_client::agents::Launch;
 use nomic_client::files::Upload;
 use nomic_client::{Effect, ErrorKind, Nomic};
-use tls::{AUTHORITY, SERVER, listen};
+use raw_server::{RawServer, read_head, read_request, response};
+use tls::{AUTHORITY, SERVER};
 
 /// Copies both ways until one side ends.
 fn splice(a: TcpStream, b: TcpStream) {
@@ -31,18 +34,13 @@ fn splice(a: TcpStream, b: TcpStream) {
     there.join().unwrap();
 }
 
-/// What a CONNECT proxy saw.
-#[derive(Default)]
-struct Seen(Mutex<Vec<String>>);
-
-/// A proxy that answers CONNECT so, and goes on if that is a 200.
-fn proxy(answer: &'static str, target: Option<SocketAddr>) -> (SocketAddr, Arc<Seen>) {
-    let seen = Arc::new(Seen::default());
-    let noted = Arc::clone(&seen);
-    let address = listen(move |mut stream| {
-        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        let head: Vec<String> = lines.by_ref().map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
-        noted.0.lock().unwrap().push(head.join("\n"));
+/// A proxy that gives this answer to CONNECT, none if that is empty, and then passes on what comes to the target; and the
+/// heads of the requests that it received.
+fn proxy(answer: &'static str, target: Option<SocketAddr>) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let heads = Arc::clone(&received);
+    let server = RawServer::new(move |mut stream| {
+        heads.lock().unwrap().push(read_head(&mut stream));
         if answer.is_empty() {
             std::thread::sleep(Duration::from_secs(20));
             return;
@@ -52,13 +50,13 @@ fn proxy(answer: &'static str, target: Option<SocketAddr>) -> (SocketAddr, Arc<S
             splice(stream, TcpStream::connect(target).unwrap());
         }
     });
-    (address, seen)
+    (server.address(), received)
 }
 
 #[test]
 fn a_server_is_trusted_by_the_roots_that_are_given_and_by_no_others() {
     let emulator = emulator();
-    let url = format!("https://localhost:{}/api/v0", tls::before(&emulator, SERVER).port());
+    let url = format!("{}/api/v0", tls::before(&emulator, SERVER).https_url());
     let nomic = Nomic::builder(&url, emulator.key()).root_certificates(AUTHORITY).build().unwrap();
     nomic.projects().next().unwrap().unwrap();
     let file = nomic.upload(Upload::from_bytes("a.bin", vec![7; 3 << 20])).unwrap();
@@ -84,7 +82,7 @@ fn a_server_is_trusted_by_the_roots_that_are_given_and_by_no_others() {
 )]
 fn a_server_is_trusted_by_the_roots_of_the_system() {
     let emulator = emulator();
-    let url = format!("https://localhost:{}/api/v0", tls::before(&emulator, SERVER).port());
+    let url = format!("{}/api/v0", tls::before(&emulator, SERVER).https_url());
     let list_projects = |roots: &str| {
         let roots = format!("{}/tests/data/{roots}", env!("CARGO_MANIFEST_DIR"));
         let mut program = program_on(&emulator, "list_projects");
@@ -104,7 +102,7 @@ fn a_proxy_is_spoken_to_with_connect_and_its_refusal_is_its_own() {
     let (open, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));
     let nomic = through(open).build().unwrap();
     nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
-    let heads = seen.0.lock().unwrap().join("\n");
+    let heads = seen.lock().unwrap().join("\n");
     assert!(heads.starts_with(&format!("CONNECT {} HTTP/1.1", emulator.address())), "{heads}");
     assert!(heads.contains("Proxy-Authorization: Basic bWU6c2VjcmV0") && !heads.contains(emulator.key()), "{heads}");
 
@@ -139,10 +137,10 @@ fn the_environment_names_a_proxy_that_can_be_spoken_to_and_the_hosts_without_one
     let (open, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));
     let (open, socks) = (format!("http://{open}"), "socks5://127.0.0.1:1080");
     let projects = |variables: &[(&str, &str)]| {
-        seen.0.lock().unwrap().clear();
+        seen.lock().unwrap().clear();
         let output = run(program_on(&emulator, "proxy_from_env").envs(variables.iter().copied()));
         assert!(output.is_success(), "{}", output.combined());
-        (output.stdout.trim_end().to_owned(), !seen.0.lock().unwrap().is_empty())
+        (output.stdout.trim_end().to_owned(), !seen.lock().unwrap().is_empty())
     };
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"] {
         assert_eq!(projects(&[(name, &open)]), ("done".to_owned(), true), "{name}");
@@ -170,14 +168,14 @@ fn the_environment_names_a_proxy_that_can_be_spoken_to_and_the_hosts_without_one
 fn tls_goes_through_a_proxy_and_the_proxy_sees_nothing_of_it() {
     let emulator = emulator();
     let server = tls::before(&emulator, SERVER);
-    let (through, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(server));
-    let url = format!("https://localhost:{}/api/v0", server.port());
+    let (through, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(server.address()));
+    let url = format!("{}/api/v0", server.https_url());
     let builder = Nomic::builder(url, emulator.key()).root_certificates(AUTHORITY);
     let nomic = builder.proxy(format!("http://{through}")).build().unwrap();
     let file = nomic.upload(Upload::from_bytes("a.bin", vec![7; 3 << 20])).unwrap();
     assert_eq!(file.size, Some(3 << 20));
-    let heads = seen.0.lock().unwrap().join("\n");
-    assert!(heads.starts_with(&format!("CONNECT localhost:{} HTTP/1.1", server.port())), "{heads}");
+    let heads = seen.lock().unwrap().join("\n");
+    assert!(heads.starts_with(&format!("CONNECT localhost:{} HTTP/1.1", server.address().port())), "{heads}");
     assert!(!heads.contains("Bearer") && !heads.contains(emulator.key()), "{heads}");
 }
 
@@ -215,18 +213,16 @@ fn what_acts_takes_no_connection_that_was_idle_for_long() {
 
 #[test]
 fn a_connection_that_the_server_has_closed_is_not_reused() {
-    let (address, connections) = count(|stream| {
-        let body = r#"{"id":"a","status":"running"}"#;
-        let head = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", body.len());
-        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
-        stream.shutdown(Shutdown::Both).unwrap();
+    let server = RawServer::new(|mut stream| {
+        read_request(&mut stream);
+        stream.write_all(response("201 Created", r#"{"id":"a","status":"running"}"#).as_bytes()).unwrap();
     });
-    let nomic = Nomic::new(format!("http://{address}"), "npk_x").unwrap();
+    let nomic = Nomic::new(server.url(), "npk_x").unwrap();
     for _ in 0..3 {
         nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert_eq!(connections.load(Ordering::Relaxed), 3);
+    assert_eq!(server.connections(), 3);
 }
 
 #[test]
@@ -237,19 +233,6 @@ fn a_write_without_a_body_states_its_length() {
     let _ = nomic.stop_agent(&agent.id);
     let request = emulator.requests().pop().unwrap();
     assert_eq!((request.method.as_str(), request.header("content-length")), ("POST", Some("0")));
-}
-
-/// Serves connections with one response each, which `respond` writes once a request came; counts them.
-fn count(respond: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> (SocketAddr, Arc<AtomicUsize>) {
-    let counter = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&counter);
-    let address = listen(move |mut stream| {
-        counted.fetch_add(1, Ordering::Relaxed);
-        let _ = stream.read(&mut [0; 4096]);
-        respond(&mut stream);
-        let _ = stream.read(&mut [0]);
-    });
-    (address, counter)
 }
 
 #[test]
@@ -264,14 +247,12 @@ fn a_peer_that_does_not_speak_http_is_asked_once() {
     ];
     for response in responses {
         let name = response[..response.len().min(40)].to_owned();
-        let (address, connections) = count(move |stream| {
-            let _ = stream.write_all(response.as_bytes());
-        });
-        let nomic = Nomic::builder(format!("http://{address}"), "npk_x").attempts(3).build().unwrap();
+        let server = RawServer::sending(response);
+        let nomic = Nomic::builder(server.url(), "npk_x").attempts(3).build().unwrap();
         let error = nomic.projects().next().unwrap().unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Transport(_)) && !error.is_transient(), "{name:?}: {error}");
         assert!(!error.is_unreachable() && error.to_string().len() < 500, "{name:?}: {error}");
-        assert_eq!(connections.load(Ordering::Relaxed), 1, "{name:?}: {error}");
+        assert_eq!(server.connections(), 1, "{name:?}: {error}");
         let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
         assert!(error.effect() != Effect::None, "{name:?}: {error}");
     }
@@ -282,7 +263,7 @@ fn a_peer_that_does_not_speak_http_is_asked_once() {
 fn connections_share_their_tls_sessions() {
     let config = tls::config(SERVER);
     let (note, noted) = mpsc::channel();
-    let address = listen(move |stream| {
+    let server = RawServer::new(move |stream| {
         let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut tls = rustls::StreamOwned::new(connection, stream);
         let _ = tls.read(&mut [0; 4096]);
@@ -291,8 +272,7 @@ fn connections_share_their_tls_sessions() {
         tls.conn.send_close_notify();
         tls.flush().unwrap();
     });
-    let url = format!("https://localhost:{}", address.port());
-    let nomic = Nomic::builder(url, "npk_x").root_certificates(AUTHORITY).build().unwrap();
+    let nomic = Nomic::builder(server.https_url(), "npk_x").root_certificates(AUTHORITY).build().unwrap();
     let kinds: Vec<_> = (0..5)
         .map(|_| {
             assert!(nomic.projects().next().is_none());
@@ -317,8 +297,6 @@ fn requests_start_no_threads() {
 #[test]
 #[cfg_attr(not(feature = "gzip"), ignore = "needs the feature gzip")]
 fn an_answer_that_has_no_body_is_a_success_whatever_packing_it_announces() {
-    let connections = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&connections);
     let heads = [
         "204 No Content\r\n",
         "204 No Content\r\nContent-Length: 0\r\n",
@@ -326,31 +304,25 @@ fn an_answer_that_has_no_body_is_a_success_whatever_packing_it_announces() {
         "204 No Content\r\nTransfer-Encoding: chunked\r\n",
         "205 Reset Content\r\nContent-Length: 0\r\n",
     ];
-    let address = listen(move |mut stream| {
-        counted.fetch_add(1, Ordering::Relaxed);
+    let server = RawServer::new(move |mut stream| {
         for head in heads {
-            let request = BufReader::new(stream.try_clone().unwrap()).lines();
-            request.map(Result::unwrap).take_while(|line| !line.is_empty()).for_each(drop);
+            read_request(&mut stream);
             stream.write_all(format!("HTTP/1.1 {head}Content-Encoding: gzip\r\n\r\n").as_bytes()).unwrap();
         }
     });
-    let nomic = Nomic::builder(format!("http://{address}"), "npk_x").build().unwrap();
+    let nomic = Nomic::new(server.url(), "npk_x").unwrap();
     for head in heads {
         let stopped = nomic.stop_agent("a").unwrap_or_else(|error| panic!("{head:?}: {error}"));
         assert_eq!(stopped, None, "{head:?}");
     }
-    assert_eq!(connections.load(Ordering::Relaxed), 1);
+    assert_eq!(server.connections(), 1);
 }
 
 #[test]
 #[cfg_attr(not(feature = "gzip"), ignore = "needs the feature gzip")]
 fn the_body_of_a_reset_is_not_waited_for() {
-    let address = listen(|mut stream| {
-        let _ = stream.read(&mut [0; 4096]);
-        stream.write_all(b"HTTP/1.1 205 Reset Content\r\nContent-Encoding: gzip\r\n\r\n").unwrap();
-        let _ = stream.read(&mut [0; 4096]);
-    });
-    let nomic = Nomic::builder(format!("http://{address}"), "npk_x").stall_timeout(Duration::from_secs(5)).build();
+    let server = RawServer::sending("HTTP/1.1 205 Reset Content\r\nContent-Encoding: gzip\r\n\r\n");
+    let nomic = Nomic::builder(server.url(), "npk_x").stall_timeout(Duration::from_secs(5)).build();
     let began = Instant::now();
     nomic.unwrap().delete_agent("a").unwrap();
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
@@ -360,7 +332,7 @@ fn the_body_of_a_reset_is_not_waited_for() {
 fn session_tickets_are_no_early_answer_through_a_proxy_either() {
     // TLS that sends its tickets, and then takes its time: a slow uplink looks so.
     let config = tls::config(SERVER);
-    let server = listen(move |stream| {
+    let server = RawServer::new(move |stream| {
         let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = stream;
         connection.complete_io(&mut stream).unwrap();
@@ -370,16 +342,13 @@ fn session_tickets_are_no_early_answer_through_a_proxy_either() {
         while taken < 16 << 20 {
             taken += tls.read(&mut piece).unwrap();
         }
-        let body = r#"{"id":"a","name":"a","fileVersionId":"b"}"#;
-        let head = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", body.len());
-        tls.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        tls.write_all(response("201 Created", r#"{"id":"a","name":"a","fileVersionId":"b"}"#).as_bytes()).unwrap();
         tls.flush().unwrap();
         let _ = tls.read(&mut piece);
     });
-    let (through, _) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(server));
+    let (through, _) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(server.address()));
     for proxied in [false, true] {
-        let builder =
-            Nomic::builder(format!("https://localhost:{}", server.port()), "npk_x").root_certificates(AUTHORITY);
+        let builder = Nomic::builder(server.https_url(), "npk_x").root_certificates(AUTHORITY);
         let builder = if proxied { builder.proxy(format!("http://{through}")) } else { builder };
         let upload = Upload::from_reader("a.bin", io::repeat(0).take(16 << 20), 16 << 20);
         builder.build().unwrap().upload(upload).unwrap();
@@ -391,9 +360,8 @@ fn a_proxy_that_is_in_trouble_for_a_moment_does_not_end_a_wait() {
     let emulator = emulator();
     let target = emulator.address();
     let calls = AtomicUsize::new(0);
-    let through = listen(move |mut stream| {
-        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        lines.map(Result::unwrap).take_while(|line| !line.is_empty()).for_each(drop);
+    let through = RawServer::new(move |mut stream| {
+        read_head(&mut stream);
         if calls.fetch_add(1, Ordering::Relaxed) < 2 {
             let _ = stream.write_all(b"HTTP/1.1 503 Busy\r\n\r\n");
         } else {
@@ -403,7 +371,7 @@ fn a_proxy_that_is_in_trouble_for_a_moment_does_not_end_a_wait() {
     });
     let direct = builder(&emulator).build().unwrap();
     let agent = direct.launch_agent(&Launch::prompt("Go.")).unwrap();
-    let nomic = builder(&emulator).proxy(format!("http://{through}")).attempts(1).build().unwrap();
+    let nomic = builder(&emulator).proxy(through.url()).attempts(1).build().unwrap();
     nomic.wait_with(&agent, &common::impatient(Duration::from_secs(20))).unwrap();
 }
 

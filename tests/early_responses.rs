@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
+#[path = "common/raw_server.rs"]
+mod raw_server;
 #[path = "common/tls.rs"]
 mod tls;
 
@@ -13,26 +15,31 @@ use common::{builder, emulator};
 use nomic_client::files::Upload;
 use nomic_client::{Effect, Error, ErrorKind, Nomic};
 use nomic_emulator::{Fault, FaultKind};
-use tls::{AUTHORITY, SERVER, listen};
+use raw_server::{RawServer, response};
+use tls::{AUTHORITY, SERVER};
+
+const FILE: &str = r#"{"id":"a","name":"a","fileVersionId":"b"}"#;
+const TOO_LARGE: &str = r#"{"error":"File too large","code":"payload_too_large"}"#;
 
 #[test]
 fn an_early_answer_is_heard_over_tls_too() {
     let config = tls::config(SERVER);
-    let address = listen(move |stream| {
+    let server = RawServer::new(move |stream| {
         let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = stream;
         stream.set_nodelay(true).unwrap();
         connection.complete_io(&mut stream).unwrap();
         let mut tls = rustls::StreamOwned::new(connection, stream);
         tls.read_exact(&mut [0; 2000]).unwrap();
-        let body = r#"{"error":"File too large","code":"payload_too_large"}"#;
-        let head =
-            format!("HTTP/1.1 413 No\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
-        tls.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        tls.write_all(response("413 No", TOO_LARGE).as_bytes()).unwrap();
         tls.flush().unwrap();
     });
-    let url = format!("https://localhost:{}", address.port());
-    let nomic = Nomic::builder(url, "npk_x").root_certificates(AUTHORITY).attempts(1).pacing(false).build().unwrap();
+    let nomic = Nomic::builder(server.https_url(), "npk_x")
+        .root_certificates(AUTHORITY)
+        .attempts(1)
+        .pacing(false)
+        .build()
+        .unwrap();
     for run in 0..10 {
         let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
         assert_eq!(error.status(), Some(413), "run {run}: {error}");
@@ -46,15 +53,15 @@ fn stalled_over_tls(tickets: usize, silence: Duration) -> (Error, Duration, mpsc
     config.send_tls13_tickets = tickets;
     let config = Arc::new(config);
     let (note, noted) = mpsc::channel();
-    let address = listen(move |mut stream| {
+    let server = RawServer::new(move |mut stream| {
         let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         connection.complete_io(&mut stream).unwrap();
         std::thread::sleep(silence);
         let mut tls = rustls::StreamOwned::new(connection, stream);
         let _ = note.send(io::copy(&mut tls, &mut io::sink()));
     });
-    let url = format!("https://localhost:{}", address.port());
-    let builder = Nomic::builder(url, "npk_x").root_certificates(AUTHORITY).stall_timeout(Duration::from_secs(2));
+    let builder =
+        Nomic::builder(server.https_url(), "npk_x").root_certificates(AUTHORITY).stall_timeout(Duration::from_secs(2));
     let nomic = builder.build().unwrap();
     let began = Instant::now();
     let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(32 << 20), 32 << 20)).unwrap_err();
@@ -93,13 +100,11 @@ fn an_answer_that_waits_while_the_server_takes_no_more_is_heard_at_once() {
 
 #[test]
 fn a_success_that_comes_before_the_document_was_taken_is_none() {
-    let address = listen(|mut stream| {
+    let server = RawServer::new(|mut stream| {
         let _ = stream.read(&mut [0; 1000]);
-        let body = r#"{"id":"a","name":"a","fileVersionId":"b"}"#;
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        stream.write_all(response("200 OK", FILE).as_bytes()).unwrap();
     });
-    let nomic = Nomic::new(format!("http://{address}"), "npk_x").unwrap();
+    let nomic = Nomic::new(server.url(), "npk_x").unwrap();
     let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
     assert!(error.to_string().contains("before it had read the whole request"), "{error}");
     assert!(error.effect() != Effect::None);
@@ -107,7 +112,7 @@ fn a_success_that_comes_before_the_document_was_taken_is_none() {
 
 #[test]
 fn an_interim_answer_is_no_early_one() {
-    let address = listen(|mut stream| {
+    let server = RawServer::new(|mut stream| {
         let _ = stream.read(&mut [0; 1000]);
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
         std::thread::sleep(Duration::from_millis(600));
@@ -116,12 +121,10 @@ fn an_interim_answer_is_no_early_one() {
         while taken < 16 << 20 {
             taken += stream.read(&mut piece).unwrap() as u64;
         }
-        let body = r#"{"id":"a","name":"a","fileVersionId":"b"}"#;
-        let head = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", body.len());
-        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        stream.write_all(response("201 Created", FILE).as_bytes()).unwrap();
         let _ = stream.read(&mut piece);
     });
-    let nomic = Nomic::new(format!("http://{address}"), "npk_x").unwrap();
+    let nomic = Nomic::new(server.url(), "npk_x").unwrap();
     nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(16 << 20), 16 << 20)).unwrap();
 }
 
@@ -131,19 +134,17 @@ fn an_early_answer_behind_interim_ones_is_heard_at_once() {
     for interim in ["HTTP/1.1 100 Continue\r\n\r\n".to_owned(), hints.repeat(3), "HTTP/1.1 102 \r\n\r\n".repeat(40)] {
         let interim = Arc::new(interim);
         let sent = Arc::clone(&interim);
-        let address = listen(move |mut stream| {
+        let server = RawServer::new(move |mut stream| {
             let _ = stream.read(&mut [0; 1000]);
             // In the middle of the interim heads first, so that a part of one is seen too.
             let (one, other) = sent.split_at(sent.len() - 3);
             stream.write_all(one.as_bytes()).unwrap();
             std::thread::sleep(Duration::from_millis(400));
-            let body = r#"{"error":"File too large","code":"payload_too_large"}"#;
-            let head = format!("HTTP/1.1 413 No\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
-            stream.write_all(format!("{other}{head}\r\n\r\n{body}").as_bytes()).unwrap();
+            stream.write_all(format!("{other}{}", response("413 No", TOO_LARGE)).as_bytes()).unwrap();
             std::thread::sleep(Duration::from_secs(10));
         });
-        let url = format!("http://{address}");
-        let nomic = Nomic::builder(url, "npk_x").stall_timeout(Duration::from_secs(4)).attempts(1).build().unwrap();
+        let nomic =
+            Nomic::builder(server.url(), "npk_x").stall_timeout(Duration::from_secs(4)).attempts(1).build().unwrap();
         let began = Instant::now();
         let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(64 << 20), 64 << 20)).unwrap_err();
         assert_eq!(error.status(), Some(413), "{interim:?}: {error}");

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
+#[path = "common/raw_server.rs"]
+mod raw_server;
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -12,6 +15,7 @@ use nomic_client::agents::Launch;
 use nomic_client::job::JobRef;
 use nomic_client::{Effect, Error, ErrorCode, ErrorKind, Nomic, files};
 use nomic_emulator::{CannedResponse, Emulator, Fault, FaultKind, StallPhase};
+use raw_server::{FullQueue, RawServer, read_request};
 
 /// One read against a client, as the error's line.
 fn line(nomic: &Nomic) -> String {
@@ -120,19 +124,13 @@ fn a_page_that_says_200_is_no_success() {
 
 #[test]
 fn an_error_whose_body_is_cut_keeps_its_status() {
-    use std::io::{Read, Write};
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 4096]);
-            let head =
-                "HTTP/1.1 422 No\r\nContent-Type: application/json\r\nContent-Length: 500\r\nRetry-After: 7\r\n\r\n";
-            stream.write_all(format!("{head}{{\"error\": \"The sche").as_bytes()).unwrap();
-        }
+    let head = "HTTP/1.1 422 No\r\nContent-Type: application/json\r\nContent-Length: 500\r\nRetry-After: 7\r\n\r\n";
+    let response = format!("{head}{{\"error\": \"The sche");
+    let server = RawServer::new(move |mut stream| {
+        read_request(&mut stream);
+        stream.write_all(response.as_bytes()).unwrap();
     });
-    let nomic = Nomic::new(url, "npk_x").unwrap();
+    let nomic = Nomic::new(server.url(), "npk_x").unwrap();
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
     assert_eq!((error.status(), error.retry_after()), (Some(422), Some(Duration::from_secs(7))), "{error}");
     assert!(error.effect() == Effect::None && error.to_string().contains("The sche"), "{error}");
@@ -289,16 +287,16 @@ fn a_server_that_never_answers_is_given_up_at_the_deadline() {
 
 #[test]
 fn a_server_that_does_not_even_accept_is_given_up_at_the_deadline() {
-    // The queue of a listener that accepts nothing is filled, so that a further connection hangs in its making.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100));
-    let queue: Vec<_> = (0..5000).map_while(|_| connect().ok()).collect();
-    let nomic =
-        Nomic::builder(format!("http://{address}"), "npk_x").deadline(Duration::from_millis(300)).build().unwrap();
+    let server = FullQueue::new();
+    let nomic = Nomic::builder(server.url(), "npk_x").deadline(Duration::from_millis(300)).build().unwrap();
     let began = Instant::now();
     let error = nomic.agent("a").unwrap_err();
-    assert!(began.elapsed() < Duration::from_millis(500), "{:?} with {} queued: {error}", began.elapsed(), queue.len());
+    assert!(
+        began.elapsed() < Duration::from_millis(500),
+        "{:?} with {} queued: {error}",
+        began.elapsed(),
+        server.len()
+    );
     assert!(error.to_string().starts_with("get_agent: "), "{error}");
 }
 
@@ -476,12 +474,8 @@ fn a_success_whose_body_is_lost_says_that_there_was_one() {
 
 #[test]
 fn a_wrong_host_is_unreachable_also_when_the_deadline_comes_first() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100));
-    let _queue: Vec<_> = (0..5000).map_while(|_| connect().ok()).collect();
-    let nomic =
-        Nomic::builder(format!("http://{address}"), "npk_x").deadline(Duration::from_millis(200)).build().unwrap();
+    let server = FullQueue::new();
+    let nomic = Nomic::builder(server.url(), "npk_x").deadline(Duration::from_millis(200)).build().unwrap();
     let error = nomic.agent("a").unwrap_err();
     assert!(error.is_unreachable(), "{error}");
 }

@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
+#[path = "common/raw_server.rs"]
+mod raw_server;
 #[path = "common/tls.rs"]
 mod tls;
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use common::{builder, emulator};
@@ -14,7 +15,8 @@ use nomic_client::agents::Launch;
 use nomic_client::files::Upload;
 use nomic_client::{Effect, ErrorKind, Nomic, Result};
 use nomic_emulator::{Fault, FaultKind, StallPhase};
-use tls::{AUTHORITY, SERVER, listen};
+use raw_server::{FullQueue, RawServer, read_request, response};
+use tls::{AUTHORITY, SERVER};
 
 const SECOND: Duration = Duration::from_secs(1);
 const FILE: &str = r#"{"id":"a","name":"a","fileVersionId":"b"}"#;
@@ -33,47 +35,12 @@ fn upload(nomic: &Nomic, size: u64) -> Result<()> {
     nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(size), size)).map(drop)
 }
 
-/// Reads a request to the end of its body.
-fn read_request(stream: &mut impl Read) {
-    let (mut request, mut buffer) = (Vec::new(), [0; 1 << 16]);
-    loop {
-        let count = stream.read(&mut buffer).unwrap();
-        request.extend_from_slice(&buffer[..count]);
-        let text = String::from_utf8_lossy(&request).to_lowercase();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.split_once("content-length: ").map(|(_, rest)| rest.lines().next().unwrap().parse().unwrap());
-        if count == 0 || body.len() >= length.unwrap_or(0) {
-            return;
-        }
-    }
-}
-
-fn response(status: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-}
-
-/// Accepts connections, and neither reads nor writes.
-fn silent() -> SocketAddr {
-    listen(|stream| {
-        std::thread::sleep(20 * SECOND);
-        drop(stream);
-    })
-}
-
-/// An address where connections hang while they are being made: the queue of its listener is full.
-fn unreachable() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let queue = (0..5000).map_while(|_| TcpStream::connect_timeout(&address, millis(100)).ok()).collect();
-    (address, listener, queue)
-}
-
 #[test]
 #[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
 fn a_server_that_never_speaks_tls_ends_at_the_connect_timeout() {
-    let silent = silent();
+    let silent = RawServer::silent();
     for (connect, deadline) in [(millis(300), 20 * SECOND), (20 * SECOND, millis(300))] {
-        let builder = Nomic::builder(format!("https://{silent}"), "npk_x").connect_timeout(connect).deadline(deadline);
+        let builder = Nomic::builder(silent.https_url(), "npk_x").connect_timeout(connect).deadline(deadline);
         let nomic = builder.attempts(1).build().unwrap();
         let (outcome, took) = timed(|| nomic.launch_agent(&Launch::prompt("Go.")));
         let error = outcome.unwrap_err();
@@ -85,8 +52,8 @@ fn a_server_that_never_speaks_tls_ends_at_the_connect_timeout() {
 
 #[test]
 fn a_connection_that_cannot_be_made_ends_at_the_connect_timeout() {
-    let (address, _listener, _queue) = unreachable();
-    let builder = Nomic::builder(format!("http://{address}"), "npk_x").connect_timeout(millis(300));
+    let full = FullQueue::new();
+    let builder = Nomic::builder(full.url(), "npk_x").connect_timeout(millis(300));
     let (outcome, took) = timed(|| builder.attempts(1).build().unwrap().launch_agent(&Launch::prompt("Go.")));
     let error = outcome.unwrap_err();
     assert!(error.to_string().contains("no connection within the connect timeout"), "{error}");
@@ -98,13 +65,13 @@ fn a_connection_that_cannot_be_made_ends_at_the_connect_timeout() {
 fn a_server_may_think_for_longer_than_the_stall_timeout_before_it_responds() {
     // An interim response does not start one.
     for interim in ["", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"] {
-        let address = listen(move |mut stream| {
+        let server = RawServer::new(move |mut stream| {
             read_request(&mut stream);
             stream.write_all(interim.as_bytes()).unwrap();
             std::thread::sleep(millis(900));
             stream.write_all(response("201 Created", FILE).as_bytes()).unwrap();
         });
-        let builder = Nomic::builder(format!("http://{address}"), "npk_x").stall_timeout(millis(300)).attempts(1);
+        let builder = Nomic::builder(server.url(), "npk_x").stall_timeout(millis(300)).attempts(1);
         upload(&builder.build().unwrap(), 1 << 20).unwrap_or_else(|error| panic!("{interim:?}: {error}"));
     }
 }
@@ -113,7 +80,7 @@ fn a_server_may_think_for_longer_than_the_stall_timeout_before_it_responds() {
 #[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
 fn a_session_ticket_does_not_start_a_response() {
     let config = tls::config(SERVER);
-    let address = listen(move |stream| {
+    let server = RawServer::new(move |stream| {
         let connection = rustls::ServerConnection::new(config.clone()).unwrap();
         let mut stream = rustls::StreamOwned::new(connection, stream);
         read_request(&mut stream);
@@ -122,8 +89,8 @@ fn a_session_ticket_does_not_start_a_response() {
         stream.flush().unwrap();
         let _ = stream.read(&mut [0]);
     });
-    let url = format!("https://localhost:{}", address.port());
-    let builder = Nomic::builder(url, "npk_x").root_certificates(AUTHORITY).stall_timeout(millis(300)).attempts(1);
+    let builder =
+        Nomic::builder(server.https_url(), "npk_x").root_certificates(AUTHORITY).stall_timeout(millis(300)).attempts(1);
     upload(&builder.build().unwrap(), 1 << 20).unwrap();
 }
 
@@ -153,7 +120,7 @@ fn a_body_that_stops_moving_ends_at_the_stall_timeout() {
     assert!(took >= millis(300) && took < millis(600), "{took:?}");
 
     // The body of a request.
-    let builder = Nomic::builder(format!("http://{}", silent()), "npk_x").stall_timeout(millis(500));
+    let builder = Nomic::builder(RawServer::silent().url(), "npk_x").stall_timeout(millis(500));
     let (outcome, took) = timed(|| upload(&builder.build().unwrap(), 64 << 20));
     let error = outcome.unwrap_err();
     assert!(error.is_timeout() && error.to_string().contains("the server stopped reading the request"), "{error}");
@@ -162,14 +129,14 @@ fn a_body_that_stops_moving_ends_at_the_stall_timeout() {
 
 #[test]
 fn a_body_that_moves_slowly_is_read_to_its_end() {
-    let address = listen(|mut stream| {
+    let server = RawServer::new(|mut stream| {
         read_request(&mut stream);
         for piece in response("200 OK", r#"{"data":[]}"#).as_bytes().chunks(10) {
             std::thread::sleep(millis(100));
             stream.write_all(piece).unwrap();
         }
     });
-    let builder = Nomic::builder(format!("http://{address}"), "npk_x").stall_timeout(millis(400)).attempts(1);
+    let builder = Nomic::builder(server.url(), "npk_x").stall_timeout(millis(400)).attempts(1);
     let (outcome, took) = timed(|| builder.build().unwrap().projects().next().transpose());
     outcome.unwrap();
     assert!(took > millis(800), "{took:?}");
@@ -188,8 +155,8 @@ fn the_deadline_holds_in_each_phase() {
         assert!(took >= deadline && took < deadline + millis(250), "{phase}: {took:?}");
         assert_eq!(error.effect() != Effect::None, phase != "connecting", "{phase}: {error}");
     };
-    let (full, _listener, _queue) = unreachable();
-    ends("connecting", &format!("http://{full}"), 1);
+    let full = FullQueue::new();
+    ends("connecting", &full.url(), 1);
     let stalls = [StallPhase::BeforeRead, StallPhase::BeforeHead, StallPhase::InHead, StallPhase::InBody];
     let drip = FaultKind::Drip { every: millis(50), bytes: 1 };
     for kind in stalls.map(FaultKind::Stall).into_iter().chain([drip]) {
@@ -197,19 +164,19 @@ fn the_deadline_holds_in_each_phase() {
         ends(&format!("{kind:?}"), emulator.url(), 1);
     }
     // It reads a little now and then, so that no single write ever stalls.
-    let slow = listen(|mut stream| {
+    let slow = RawServer::new(|mut stream| {
         while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
             std::thread::sleep(millis(20));
         }
     });
-    ends("sending", &format!("http://{slow}"), 64 << 20);
-    let interim = listen(|mut stream| {
+    ends("sending", &slow.url(), 64 << 20);
+    let interim = RawServer::new(|mut stream| {
         read_request(&mut stream);
         while stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").is_ok() {
             std::thread::sleep(millis(5));
         }
     });
-    ends("interim responses without end", &format!("http://{interim}"), 1);
+    ends("interim responses without end", &interim.url(), 1);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
+#[path = "common/raw_server.rs"]
+mod raw_server;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -17,6 +19,7 @@ use common::{builder, emulator, nomic};
 use nomic_client::files::{MAX_UPLOAD, Upload};
 use nomic_client::{Effect, ErrorKind, Nomic};
 use nomic_emulator::{CannedResponse, Fault, FaultKind};
+use raw_server::{RawServer, response};
 
 const MIB: u64 = 1 << 20;
 
@@ -196,23 +199,19 @@ fn an_early_answer_of_a_server_that_reads_no_further_is_heard_after_the_stall_ti
 
 #[test]
 fn after_an_early_response_the_document_is_read_no_further_and_its_connection_is_not_reused() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let nomic = Nomic::builder(format!("http://{}", listener.local_addr().unwrap()), "npk_x").pacing(false);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            std::thread::spawn(move || {
-                let mut stream = stream.unwrap();
-                let _ = stream.read(&mut [0; 1000]);
-                let body = r#"{"error":"File too large"}"#;
-                let head = format!("HTTP/1.1 413 No\r\nContent-Length: {}\r\n\r\n", body.len());
-                stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
-                // It stays open, and takes what comes for the rest of the document.
-                std::thread::sleep(Duration::from_secs(1));
-                let _ = io::copy(&mut stream, &mut io::sink());
-            });
-        }
+    let server = RawServer::new(|mut stream| {
+        let _ = stream.read(&mut [0; 1000]);
+        stream.write_all(response("413 No", r#"{"error":"File too large"}"#).as_bytes()).unwrap();
+        // It stays open, and reads what comes as the rest of the document.
+        std::thread::sleep(Duration::from_secs(1));
+        let _ = io::copy(&mut stream, &mut io::sink());
     });
-    let nomic = nomic.upload_deadline(Duration::from_secs(5)).attempts(1).build().unwrap();
+    let nomic = Nomic::builder(server.url(), "npk_x")
+        .pacing(false)
+        .upload_deadline(Duration::from_secs(5))
+        .attempts(1)
+        .build()
+        .unwrap();
     for run in 0..2 {
         let mut read = 0;
         let upload = Upload::from_reader("a.bin", io::repeat(0).take(64 * MIB), 64 * MIB);

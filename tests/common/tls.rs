@@ -1,13 +1,15 @@
 //! TLS before an emulator, which speaks none itself.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nomic_emulator::Emulator;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::raw_server::RawServer;
 
 /// Who vouches for [`SERVER`].
 pub(crate) const AUTHORITY: &[u8] = include_bytes!("../data/authority.pem");
@@ -16,20 +18,6 @@ pub(crate) const SERVER: &[u8] = include_bytes!("../data/server.pem");
 /// One that vouches for itself, for the same name and too long ago.
 #[allow(dead_code, reason = "not every test binary that speaks TLS looks at this")]
 pub(crate) const EXPIRED: &[u8] = include_bytes!("../data/expired.pem");
-
-/// Accepts connections on a thread of its own, each served on another.
-pub(crate) fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let serve = Arc::new(serve);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let serve = Arc::clone(&serve);
-            std::thread::spawn(move || serve(stream.unwrap()));
-        }
-    });
-    address
-}
 
 /// A server of this certificate; all of them have the same key.
 pub(crate) fn config(certificate: &[u8]) -> Arc<rustls::ServerConfig> {
@@ -40,11 +28,11 @@ pub(crate) fn config(certificate: &[u8]) -> Arc<rustls::ServerConfig> {
     Arc::new(config.with_no_client_auth().with_single_cert(certificates, key).unwrap())
 }
 
-/// Unpacks what comes to an emulator, and packs what goes back.
+/// Accepts connections with this certificate, and passes on what it decrypts to an emulator.
 #[allow(dead_code, reason = "not every test binary that speaks TLS has an emulator behind it")]
-pub(crate) fn before(emulator: &Emulator, certificate: &[u8]) -> SocketAddr {
+pub(crate) fn before(emulator: &Emulator, certificate: &[u8]) -> RawServer {
     let (config, behind) = (config(certificate), emulator.address());
-    listen(move |outer| {
+    RawServer::new(move |outer| {
         let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let (mut outer, mut inner) = (outer, TcpStream::connect(behind).unwrap());
         if connection.complete_io(&mut outer).is_err() {

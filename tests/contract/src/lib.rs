@@ -1,8 +1,13 @@
-//! The contract as a value: its operations, their examples, and what may change in an answer without notice.
+//! The contract as a value: its operations, their examples, and what may change in an answer without notice; and a call
+//! of each operation.
 //!
 //! A package of its own, so that nobody who runs an example compiles a YAML reader.
 
+mod call;
+
 use serde_json::{Map, Value, json};
+
+pub use call::{Ids, call};
 
 /// The contract, with references resolved as they are met.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! Every operation under every fault: the kind of the outcome, how often it was asked for and done, and how long it took.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
+#[path = "../../common/raw_server.rs"]
+mod raw_server;
 #[path = "../../common/tls.rs"]
 mod tls;
 
@@ -11,12 +13,9 @@ use std::time::{Duration, Instant};
 
 use nomic_client::agents::Launch;
 use nomic_client::files::Upload;
-use nomic_client::job::Poll;
 use nomic_client::operations::{self, Method, Operation};
-use nomic_client::{
-    AgentId, ApiKeyId, ArtifactId, Builder, Effect, Error, ErrorKind, FileVersionId, Nomic, TaskId, TransportPhase,
-    UserId, api_keys, codes, users,
-};
+use nomic_client::{Builder, Effect, Error, ErrorKind, Nomic, TransportPhase, api_keys};
+use nomic_contract::{Ids, call};
 use nomic_emulator::{CannedResponse, Emulator, Fault, FaultKind, Limits, StallPhase};
 use serde_json::json;
 
@@ -29,74 +28,21 @@ const SLACK: Duration = Duration::from_secs(1);
 /// Longer than all cases of an operation take together. Who is not through by then hangs.
 const HANG: Duration = Duration::from_secs(180);
 
-/// What there is to call an operation on.
-struct Fixture {
-    version: FileVersionId,
-    parse: TaskId,
-    extract: TaskId,
-    agent: AgentId,
-    artifact: ArtifactId,
-    user: UserId,
-    key: ApiKeyId,
-}
-
-impl Fixture {
-    fn new(nomic: &Nomic) -> Self {
-        let file = nomic.upload(Upload::from_bytes("a.txt", "Level: 3")).unwrap();
-        let version = file.file_version_id;
-        let schema = json!({"type": "object"});
-        let agent = nomic.wait(&nomic.launch_agent(&Launch::prompt("Go.")).unwrap()).unwrap();
-        // Somebody else's: the own key is needed.
-        let user = nomic.users().nth(5).unwrap().unwrap().id;
-        let keys = api_keys::Filter::default().user_id(user.clone()).include_revoked(true);
-        Self {
-            parse: nomic.parse(&version).unwrap().task_id,
-            extract: nomic.extract(std::slice::from_ref(&version), &schema).unwrap().task_id,
-            artifact: agent.artifacts[0].id.clone(),
-            agent: agent.id,
-            key: nomic.api_keys_with(&keys).next().unwrap().unwrap().id,
-            user,
-            version,
-        }
-    }
-
-    fn call(&self, nomic: &Nomic, operation: &str) -> Result<(), Error> {
-        fn asked<T>(poll: Poll<T>) {
-            assert!(matches!(poll, Poll::Done(_) | Poll::Pending { .. }));
-        }
-        match operation {
-            "upload_file" => nomic.upload(Upload::from_bytes("b.txt", vec![b'x'; 300_000])).map(drop),
-            "search_files" => nomic.search_files("a").pages().next().unwrap().map(drop),
-            "submit_parse" => nomic.parse(&self.version).map(drop),
-            "get_parse" => nomic.poll(&nomic.parse_job(self.parse.clone())).map(asked),
-            "submit_extract" => nomic.extract(std::slice::from_ref(&self.version), &json!({})).map(drop),
-            "get_extract" => nomic.poll(&nomic.extract_job(self.extract.clone())).map(asked),
-            "search_codes" => {
-                nomic.search_codes(&codes::Search::new("door").jurisdiction("texas").code_type("building")).map(drop)
-            }
-            "launch_agent" => nomic.launch_agent(&Launch::prompt("Go.")).map(drop),
-            "list_agents" => nomic.agents().pages().next().unwrap().map(drop),
-            "get_agent" => nomic.agent(&self.agent).map(drop),
-            "delete_agent" => nomic.delete_agent(&self.agent).map(drop),
-            "follow_up_agent" => nomic.follow_up_agent(&self.agent, "More.").map(drop),
-            "stop_agent" => nomic.stop_agent(&self.agent).map(drop),
-            "get_agent_conversation" => nomic.conversation(&self.agent).map(drop),
-            "list_artifacts" => nomic.artifacts(&self.agent).pages().next().unwrap().map(drop),
-            "get_artifact" => nomic.artifact(&self.agent, &self.artifact).map(drop),
-            "list_workflows" => nomic.workflows().pages().next().unwrap().map(drop),
-            "list_projects" => nomic.projects().pages().next().unwrap().map(drop),
-            "list_users" => nomic.users().pages().next().unwrap().map(drop),
-            "get_user" => nomic.user(&self.user).map(drop),
-            "disable_user" => {
-                nomic.disable_user_with(&self.user, &users::DisableOptions::default().reason("test")).map(drop)
-            }
-            "enable_user" => nomic.enable_user(&self.user).map(drop),
-            "list_api_keys" => nomic.api_keys().pages().next().unwrap().map(drop),
-            "revoke_api_key" => nomic.revoke_api_key(&self.key).map(drop),
-            "list_audit_logs" => nomic.audit_logs().pages().next().unwrap().map(drop),
-            "list_user_analytics" => nomic.user_analytics().pages().next().unwrap().map(drop),
-            other => panic!("nothing calls {other}"),
-        }
+/// Something on the emulator for each operation.
+fn ids(nomic: &Nomic) -> Ids {
+    let version = nomic.upload(Upload::from_bytes("a.txt", "Level: 3")).unwrap().file_version_id;
+    let agent = nomic.wait(&nomic.launch_agent(&Launch::prompt("Go.")).unwrap()).unwrap();
+    // Another user's: the client needs its own key.
+    let user = nomic.users().nth(5).unwrap().unwrap().id;
+    let keys = api_keys::Filter::default().user_id(user.clone()).include_revoked(true);
+    Ids {
+        parse: nomic.parse(&version).unwrap().task_id,
+        extract: nomic.extract([&version], &json!({"type": "object"})).unwrap().task_id,
+        artifact: agent.artifacts[0].id.clone(),
+        agent: agent.id,
+        key: nomic.api_keys_with(&keys).next().unwrap().unwrap().id,
+        user,
+        version,
     }
 }
 
@@ -278,7 +224,7 @@ struct Bench {
     operation: &'static Operation,
     emulator: Emulator,
     setup: Nomic,
-    fixture: Option<Fixture>,
+    ids: Option<Ids>,
     wrong: Vec<String>,
     cases: usize,
 }
@@ -287,7 +233,7 @@ impl Bench {
     fn new(operation: &'static Operation) -> Self {
         let emulator = emulator();
         let setup = Nomic::builder(emulator.url(), emulator.key()).pacing(false).build().unwrap();
-        Self { operation, emulator, setup, fixture: None, wrong: Vec::new(), cases: 0 }
+        Self { operation, emulator, setup, ids: None, wrong: Vec::new(), cases: 0 }
     }
 
     /// Calls the operation; the outcome, how long it took, and how often it was received and accepted. That should be
@@ -302,20 +248,20 @@ impl Bench {
         emulator.clear_faults();
         // What these do can be done only once.
         if matches!(name, "delete_agent" | "stop_agent" | "follow_up_agent") {
-            self.fixture = None;
+            self.ids = None;
         }
-        let fixture = self.fixture.get_or_insert_with(|| Fixture::new(&self.setup));
+        let ids = self.ids.get_or_insert_with(|| ids(&self.setup));
         if name == "stop_agent" {
             // Only what has not ended can be stopped.
             emulator.fault(Fault::on("follow_up_agent", FaultKind::JobNeverEnds));
-            self.setup.follow_up_agent(&fixture.agent, "More.").unwrap();
+            self.setup.follow_up_agent(&ids.agent, "More.").unwrap();
         }
         let (received, accepted) = (emulator.received(name), emulator.accepted(name));
         if let Some((kind, times)) = kind {
             emulator.fault(Fault::on(name, kind.clone()).times(times));
         }
         let began = Instant::now();
-        let outcome = fixture.call(nomic, name);
+        let outcome = call(nomic, name, ids).map(drop);
         let took = began.elapsed();
         while emulator.accepted(name) - accepted < due && began.elapsed() < DEADLINE {
             std::thread::sleep(Duration::from_millis(5));
@@ -492,7 +438,7 @@ fn every_operation_ends_at_its_deadline_if_the_server_never_does() {
 fn no_operation_comes_to_a_server_that_cannot_be_reached_or_trusted() {
     let cases = for_each_operation(|bench| {
         let certified = |certificate, host: &str, roots| Way {
-            url: format!("https://{host}:{}", tls::before(&bench.emulator, certificate).port()),
+            url: tls::before(&bench.emulator, certificate).https_url().replace("localhost", host),
             roots,
             words: "certificate not trusted: ",
             lasting: true,
