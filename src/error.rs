@@ -337,7 +337,7 @@ impl fmt::Display for JobError {
                 write!(f, "did not end within {elapsed} (status {status})")
             }
             JobFailure::TimedOut => {
-                write!(f, "did not end within {elapsed} (status {status}); it continues, wait for it again")
+                write!(f, "did not end within {elapsed} (status {status}); it is still running, wait for it again")
             }
         }?;
         self.source.as_ref().map_or(Ok(()), |error| write!(f, "; last error: {error}"))

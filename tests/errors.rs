@@ -69,7 +69,7 @@ fn a_typo_in_the_domain() {
     let nomic = Nomic::builder("https://no-such-organization.invalid", "npk_x").attempts(1).build().unwrap();
     assert_eq!(
         line(&nomic),
-        "get_agent: cannot connect to no-such-organization.invalid: the name is not known: is the domain right, and is there a network?"
+        "get_agent: cannot connect to no-such-organization.invalid: unknown host: check the domain, and that there is a network"
     );
 }
 
@@ -467,7 +467,7 @@ fn a_success_whose_body_is_lost_says_that_there_was_one() {
     assert_eq!((error.status(), error.effect() == Effect::Executed), (Some(201), false), "who closed may be a proxy");
     assert!(
         error.to_string().contains("201 incomplete response from ")
-            && error.to_string().contains(": the connection was closed in the middle; it may"),
+            && error.to_string().contains(": the connection was closed early; it may"),
         "{error}"
     );
 }

@@ -257,7 +257,7 @@ fn a_wait_for_a_server_that_was_never_reached_ends_early() {
     let job = nomic.parse_job("t");
     let error = nomic.wait_with(&job, &impatient(Duration::from_millis(200))).unwrap_err();
     assert!(error.is_unreachable() && error.job().is_some(), "{error}");
-    assert!(!error.to_string().contains("it continues"), "no poll was answered: {error}");
+    assert!(!error.to_string().contains("it is still running"), "no poll was answered: {error}");
 }
 
 #[test]
@@ -270,7 +270,10 @@ fn a_timeout_after_a_failed_poll_says_both() {
     let error = nomic.wait_with(&job, &impatient(Duration::from_millis(150))).unwrap_err();
     let text = error.to_string();
     assert!(error.is_timeout() && error.status() == Some(502), "{text}");
-    assert!(text.contains("(status BUILDING); it continues, wait for it again; last error: get_parse: 502"), "{text}");
+    assert!(
+        text.contains("(status BUILDING); it is still running, wait for it again; last error: get_parse: 502"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -95,7 +95,8 @@ impl Failure {
 pub(crate) fn is_unknown_host(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Transport(error) => {
-            error.phase == TransportPhase::Connect && error.message.starts_with("the name is not known")
+            let cause = error.source.as_ref().map(std::io::Error::kind);
+            error.phase == TransportPhase::Connect && cause == Some(std::io::ErrorKind::NotFound)
         }
         ErrorKind::Job(error) => error.source.as_ref().is_some_and(is_unknown_host),
         _ => false,

@@ -66,10 +66,10 @@ fn describe(error: &Error) -> (String, bool) {
 
 fn describe_io(error: &io::Error) -> String {
     match error.kind() {
-        ErrorKind::NotFound => "the name is not known: is the domain right, and is there a network?".to_owned(),
+        ErrorKind::NotFound => "unknown host: check the domain, and that there is a network".to_owned(),
         ErrorKind::ConnectionRefused => "connection refused: nothing is listening there".to_owned(),
         ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
-        ErrorKind::UnexpectedEof => "the connection was closed in the middle".to_owned(),
+        ErrorKind::UnexpectedEof => "the connection was closed early".to_owned(),
         ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "network unreachable".to_owned(),
         _ => error.to_string(),
     }

@@ -249,11 +249,11 @@ impl Builder {
             ("rate_window", self.rate_window),
         ] {
             if time.is_zero() {
-                return Err(Error::config(format!("{name} is zero; nothing could be sent")));
+                return Err(Error::config(format!("{name} is zero; nothing would ever be sent")));
             }
         }
         if self.attempts == 0 {
-            return Err(Error::config("attempts is zero; nothing could be sent"));
+            return Err(Error::config("attempts is zero; nothing would ever be sent"));
         }
         if settings.user_agent.chars().any(|c| !(c == ' ' || c.is_ascii_graphic())) {
             return Err(Error::config("the user agent contains a character that a header must not contain"));

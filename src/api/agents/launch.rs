@@ -167,7 +167,7 @@ impl Launch {
     /// Why the API would reject the launch, and what to do instead.
     pub(super) fn error(&self) -> Option<&'static str> {
         match (&self.prompt, &self.workflow_id) {
-            (None, None) => Some("there is neither a prompt nor a workflow; give one of them"),
+            (None, None) => Some("a launch needs a prompt or a workflow"),
             (_, None) if !self.inputs.is_empty() => {
                 Some("inputs need a workflow; begin with Launch::workflow, or pass the files to Launch::files")
             }
@@ -177,9 +177,7 @@ impl Launch {
             (Some(_), Some(_)) if !self.inputs.is_empty() => {
                 Some("a workflow with inputs takes no prompt; leave one of them out")
             }
-            (Some(prompt), _) if prompt.text.trim().is_empty() => {
-                Some("the prompt has no text; say what the agent should do")
-            }
+            (Some(prompt), _) if prompt.text.trim().is_empty() => Some("the prompt is empty"),
             (Some(_), _) | (None, Some(_)) => None,
         }
     }
@@ -193,8 +191,8 @@ mod tests {
     #[test]
     fn combinations_that_the_contract_forbids_are_refused_with_what_to_do() {
         let invalid = |launch: Launch| launch.error().unwrap_or_default();
-        assert!(invalid(Launch::default()).contains("neither"));
-        assert!(invalid(Launch::prompt(" ")).contains("no text"));
+        assert!(invalid(Launch::default()).contains("needs a prompt"));
+        assert!(invalid(Launch::prompt(" ")).contains("is empty"));
         assert!(invalid(Launch::prompt("go").input("a", ["f"])).contains("Launch::workflow"));
         assert!(invalid(Launch::workflow("w").files(["f"])).contains("Launch::input"));
         let both = Launch::workflow("w").with_prompt("go");
