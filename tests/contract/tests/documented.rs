@@ -1,4 +1,4 @@
-//! The contract check's table of fields is the contract's.
+//! The table of fields in the example `contract_check` is that of the contract.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 #[path = "../../../examples/contract_check/documented.rs"]
@@ -22,7 +22,7 @@ fn the_contract_check_looks_for_the_fields_of_the_contract() {
     assert!(told == known, "the table has to be:\n{}", table(&told));
 }
 
-/// The table as it stands in the example.
+/// The table in the example.
 fn table(rows: &[(&str, Vec<String>)]) -> String {
     rows.iter().map(|(name, fields)| format!("    ({name:?}, &{fields:?}),\n")).collect()
 }
