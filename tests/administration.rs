@@ -60,11 +60,11 @@ fn disabling_a_user_stops_all_their_keys_at_once_and_is_in_the_audit_log() {
     let live = admin.api_keys_with(&keys).count();
     assert!(live >= 1);
 
-    let said = admin
+    let disabled = admin
         .disable_user_with(&user.id, &users::DisableOptions::default().reason("left the company"))
         .unwrap()
         .unwrap();
-    assert_eq!((said.disabled, said.revoked_api_keys), (Some(true), Some(live as u64)));
+    assert_eq!((disabled.disabled, disabled.revoked_api_keys), (Some(true), Some(live as u64)));
     assert!(theirs.projects().next().unwrap().unwrap_err().is_unauthorized());
     assert_eq!(admin.api_keys_with(&keys).count(), 0);
     let all = keys.clone().include_revoked(true);
@@ -96,8 +96,8 @@ fn a_revoked_key_stops_working_at_once() {
         .find(|record| key.starts_with(&record.key_prefix))
         .expect("the key is listed by its prefix");
     assert_eq!(record.scopes, ["developer"]);
-    let said = admin.revoke_api_key(&record.id).unwrap();
-    assert!(said.unwrap().revoked_at.is_some());
+    let revoked = admin.revoke_api_key(&record.id).unwrap();
+    assert!(revoked.unwrap().revoked_at.is_some());
     assert!(theirs.projects().next().unwrap().unwrap_err().is_unauthorized());
     let filter = audit_logs::Filter::default().action(Action::ApiKeyRevoked);
     assert_eq!(admin.audit_logs_with(&filter).next().unwrap().unwrap().targets[0].id, record.id.as_str());
@@ -115,8 +115,7 @@ fn a_destructive_request_is_sent_once_and_any_2xx_response_is_a_success() {
         assert_eq!(emulator.received("disable_user"), before + 1);
     }
     emulator.fault(Fault::on("disable_user", FaultKind::WrongTypes));
-    let said = nomic.disable_user(&user.id).unwrap();
-    assert!(said.is_none());
+    assert_eq!(nomic.disable_user(&user.id).unwrap(), None);
 }
 
 #[test]
@@ -194,8 +193,8 @@ fn a_generic_call_has_the_errors_and_the_retry_rules_of_every_other() {
         nomic.call(&Request::post("/agents").json(&json!({"prompt": {"text": "Go."}})).tier(Tier::Heavy)).unwrap();
     let id = launched["data"]["id"].as_str().unwrap().to_owned();
     let request = Request::get("agents").segment(&id).segment("conversation");
-    let said: nomic_client::agents::Conversation = nomic.call(&request).unwrap();
-    assert_eq!(said.messages[0].text.as_deref(), Some("Go."));
+    let conversation: nomic_client::agents::Conversation = nomic.call(&request).unwrap();
+    assert_eq!(conversation.messages[0].text.as_deref(), Some("Go."));
     // The errors of every other call: a write of unknown effect is not sent again.
     emulator.fault(Fault::on("launch_agent", FaultKind::ResetAfter));
     let request = Request::post("/agents").json(&json!({"prompt": {"text": "Go."}}));

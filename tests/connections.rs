@@ -62,8 +62,8 @@ fn a_server_is_trusted_by_the_roots_that_are_given_and_by_no_others() {
     let file = nomic.upload(Upload::from_bytes("a.bin", vec![7; 3 << 20])).unwrap();
     assert_eq!(file.size, Some(3 << 20));
 
-    let stranger = Nomic::new(&url, emulator.key()).unwrap();
-    let error = stranger.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+    let without_root = Nomic::new(&url, emulator.key()).unwrap();
+    let error = without_root.launch_agent(&Launch::prompt("Go.")).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("certificate not trusted: ") && text.contains("certificate"), "{text}");
     assert!(error.is_unreachable() && !error.is_transient() && error.effect() == Effect::None, "{text}");
@@ -260,12 +260,12 @@ fn a_server_that_does_not_speak_http_gets_one_request() {
 #[cfg_attr(any(not(feature = "rustls"), feature = "native-tls"), ignore = "needs rustls, which resumes sessions")]
 fn connections_share_their_tls_sessions() {
     let config = tls::config(SERVER);
-    let (note, noted) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let server = RawServer::new(move |stream| {
         let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut tls = rustls::StreamOwned::new(connection, stream);
         let _ = tls.read(&mut [0; 4096]);
-        note.send(tls.conn.handshake_kind()).unwrap();
+        sender.send(tls.conn.handshake_kind()).unwrap();
         tls.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 11\r\n\r\n{\"data\":[]}").unwrap();
         tls.conn.send_close_notify();
         tls.flush().unwrap();
@@ -274,7 +274,7 @@ fn connections_share_their_tls_sessions() {
     let kinds: Vec<_> = (0..5)
         .map(|_| {
             assert!(nomic.projects().next().is_none());
-            noted.recv().unwrap()
+            receiver.recv().unwrap()
         })
         .collect();
     let resumed = kinds.iter().filter(|kind| **kind == Some(rustls::HandshakeKind::Resumed)).count();

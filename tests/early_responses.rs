@@ -53,20 +53,20 @@ fn stalled_over_tls(tickets: usize, silence: Duration) -> (Error, Duration, mpsc
     let mut config = rustls::ServerConfig::clone(&tls::config(SERVER));
     config.send_tls13_tickets = tickets;
     let config = Arc::new(config);
-    let (note, noted) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let server = RawServer::new(move |mut stream| {
         let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         connection.complete_io(&mut stream).unwrap();
         std::thread::sleep(silence);
         let mut tls = rustls::StreamOwned::new(connection, stream);
-        let _ = note.send(io::copy(&mut tls, &mut io::sink()));
+        let _ = sender.send(io::copy(&mut tls, &mut io::sink()));
     });
     let builder =
         Nomic::builder(server.https_url(), "npk_x").root_certificates(AUTHORITY).stall_timeout(Duration::from_secs(2));
     let nomic = builder.build().unwrap();
     let began = Instant::now();
     let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(32 << 20), 32 << 20)).unwrap_err();
-    (error, began.elapsed(), noted)
+    (error, began.elapsed(), receiver)
 }
 
 #[test]
@@ -82,8 +82,8 @@ fn a_server_that_stops_reading_over_tls_ends_an_upload_after_one_stall_timeout()
 
 #[test]
 fn a_server_that_resumes_reading_too_late_gets_no_tls_record_twice() {
-    let (error, _, noted) = stalled_over_tls(0, Duration::from_millis(3300));
-    let end = noted.recv().unwrap();
+    let (error, _, receiver) = stalled_over_tls(0, Duration::from_millis(3300));
+    let end = receiver.recv().unwrap();
     assert!(!matches!(&end, Err(error) if error.kind() == io::ErrorKind::InvalidData), "{end:?}: {error}");
     assert!(matches!(error.kind(), ErrorKind::Transport(error) if error.timed_out), "{error}");
 }

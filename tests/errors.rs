@@ -447,9 +447,9 @@ fn an_error_names_the_job_that_was_started_if_the_response_cannot_be_decoded() {
         let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
         assert_eq!(error.job(), job.map(|id| JobRef::Agent(id.into())).as_ref(), "{error}");
         assert!(error.effect() == Effect::Executed && error.effect() != Effect::None, "{error}");
-        let told =
+        let names_job =
             error.to_string().ends_with(&job.map(|id| format!("; it was executed, as agent {id}")).unwrap_or_default());
-        assert!(told, "{error}");
+        assert!(names_job, "{error}");
     }
     answer(r#"{"taskId":42,"status":"WAITING"}"#);
     let job = JobRef::from(&nomic.parse(&version).unwrap());

@@ -19,14 +19,14 @@ fn errors(emulator: &Emulator, status: u16, content_type: &str, body: impl Into<
     emulator.clear_faults();
     emulator.fault(always(status, content_type, body));
     let nomic = nomic(emulator);
-    let brief = impatient(Duration::from_millis(20));
+    let options = impatient(Duration::from_millis(20));
     let submitted = nomic.parse("v");
-    let waited = submitted.and_then(|job| nomic.wait_with(&job, &brief)).err();
-    let asked = nomic.wait_with(&nomic.parse_job("t"), &brief).err();
-    let extracted = nomic.wait_with(&nomic.extract_job("t"), &brief);
+    let submitted_job = submitted.and_then(|job| nomic.wait_with(&job, &options)).err();
+    let stored_job = nomic.wait_with(&nomic.parse_job("t"), &options).err();
+    let extracted = nomic.wait_with(&nomic.extract_job("t"), &options);
     let mismatch = extracted.and_then(|extracted| extracted.deserialize::<Vec<String>>()).err();
     let listed = nomic.users().find_map(Result::err);
-    [waited, asked, mismatch, listed].into_iter().flatten().collect()
+    [submitted_job, stored_job, mismatch, listed].into_iter().flatten().collect()
 }
 
 #[test]

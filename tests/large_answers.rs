@@ -99,7 +99,7 @@ fn a_decode_error_in_a_large_response_names_the_path() {
 fn a_decode_error_in_a_task_names_the_path() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
-    for (body, said) in [
+    for (body, cause) in [
         (json!({"status": 7}), "status: invalid type: integer `7`, expected a string"),
         (json!({"data": {"status": null}}), "data.status: invalid type: null, expected a string"),
         (json!({"data": {}}), "data: missing field `status`"),
@@ -107,7 +107,7 @@ fn a_decode_error_in_a_task_names_the_path() {
         respond(&emulator, &body);
         let error = nomic.poll(&nomic.parse_job("a")).unwrap_err();
         let line = error.to_string();
-        assert!(line.starts_with(&format!("get_parse: 200 cannot decode the response at {said}")), "{line}");
+        assert!(line.starts_with(&format!("get_parse: 200 cannot decode the response at {cause}")), "{line}");
     }
 }
 
@@ -145,11 +145,11 @@ fn unknown_fields_of_a_large_response_are_kept() {
 fn the_response_limit_holds_for_a_large_result() {
     let emulator = emulator();
     let job = large_job(&nomic(&emulator));
-    let narrow = builder(&emulator).response_limit(1 << 20).build().unwrap();
+    let limited = builder(&emulator).response_limit(1 << 20).build().unwrap();
     for kind in [None, Some(FaultKind::Gzip)] {
         // The size of a compressed response is known only after it was read.
         kind.into_iter().for_each(|kind| emulator.fault(Fault::on("get_parse", kind)));
-        let error = narrow.poll(&job).unwrap_err();
+        let error = limited.poll(&job).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::ResponseTooLarge { limit: 1_048_576, .. }), "{error}");
     }
 }

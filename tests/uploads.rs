@@ -57,15 +57,15 @@ fn an_upload_always_says_its_length_and_arrives_byte_for_byte() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let bytes: Vec<u8> = (0..3 * MIB + 7).map(|at| (at * 31 % 251) as u8).collect();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&told);
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let reports = Arc::clone(&reported);
     let uploads = [
         Upload::from_bytes("a.bin", bytes.clone()),
         Upload::from_reader("a.bin", io::Cursor::new(bytes.clone()), bytes.len() as u64),
         Upload::from_reader_buffered("a.bin", io::Cursor::new(bytes.clone())),
         Upload::from_bytes("a.bin", bytes.clone())
             .destination("deep/er/a.bin")
-            .progress(move |sent, total| heard.lock().unwrap().push((sent, total))),
+            .progress(move |sent, total| reports.lock().unwrap().push((sent, total))),
     ];
     for upload in uploads {
         let file = nomic.upload(upload.content_type("application/x-thing")).unwrap();
@@ -79,9 +79,9 @@ fn an_upload_always_says_its_length_and_arrives_byte_for_byte() {
         assert_eq!(request.header("transfer-encoding"), None);
         assert_eq!(request.header("expect"), None);
     }
-    let told = told.lock().unwrap();
-    assert!(told.len() > 10 && told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{} steps", told.len());
-    assert_eq!(told.last(), Some(&(bytes.len() as u64, bytes.len() as u64)));
+    let reported = reported.lock().unwrap();
+    assert!(reported.len() > 10 && reported.windows(2).all(|pair| pair[0].0 < pair[1].0), "{} steps", reported.len());
+    assert_eq!(reported.last(), Some(&(bytes.len() as u64, bytes.len() as u64)));
 }
 
 #[test]

@@ -24,26 +24,26 @@ fn sorted(rows: impl Iterator<Item = String>) -> Vec<String> {
 fn the_table_of_operations_is_the_contracts() {
     let contract = contract();
     let operations = contract.operations();
-    let told = operations
+    let documented = operations
         .iter()
         .map(|one| format!("{} {} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope, one.evidence));
     let known = operations::ALL
         .iter()
         .map(|one| format!("{} {} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope, one.evidence));
     assert_eq!(operations.len(), 26);
-    assert_eq!(sorted(told), sorted(known));
+    assert_eq!(sorted(documented), sorted(known));
 }
 
 #[test]
 fn the_emulators_operations_are_the_contracts() {
     let contract = contract();
     let operations = contract.operations();
-    let told =
+    let documented =
         operations.iter().map(|one| format!("{} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope));
     let served = nomic_emulator::operations()
         .iter()
         .map(|one| format!("{} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope));
-    assert_eq!(sorted(told), sorted(served));
+    assert_eq!(sorted(documented), sorted(served));
 }
 
 const README: &str = include_str!("../../../README.md");
@@ -53,14 +53,14 @@ fn the_readme_counts_the_operations_of_the_contract() {
     let contract = contract();
     let operations = contract.operations();
     let count = |evidence| operations.iter().filter(|one| one.evidence == evidence).count();
-    let told = format!(
+    let documented = format!(
         "Of its {} operations, {} are documented, {} was observed on the wire, and {} are inferred",
         operations.len(),
         count("documented"),
         count("observed"),
         count("inferred"),
     );
-    assert!(README.split_whitespace().collect::<Vec<_>>().join(" ").contains(&told), "{told}");
+    assert!(README.split_whitespace().collect::<Vec<_>>().join(" ").contains(&documented), "{documented}");
 }
 
 #[test]
