@@ -15,7 +15,7 @@ use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
 use serde_json::{Value, json};
 
 #[test]
-fn a_question_finds_sections_of_a_code_with_their_citations() {
+fn a_search_finds_sections_of_a_code_with_their_citations() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let search = |query| Search::new(query).jurisdiction("texas").code_type("building");
@@ -43,7 +43,7 @@ fn a_question_finds_sections_of_a_code_with_their_citations() {
 }
 
 #[test]
-fn a_user_is_shut_out_with_all_keys_at_once_and_the_audit_log_says_so() {
+fn disabling_a_user_stops_all_their_keys_at_once_and_is_in_the_audit_log() {
     let emulator = emulator();
     let admin = nomic(&emulator);
     let before = SystemTime::now() - Duration::from_secs(2);
@@ -60,11 +60,11 @@ fn a_user_is_shut_out_with_all_keys_at_once_and_the_audit_log_says_so() {
     let live = admin.api_keys_with(&keys).count();
     assert!(live >= 1);
 
-    let said = admin
+    let disabled = admin
         .disable_user_with(&user.id, &users::DisableOptions::default().reason("left the company"))
         .unwrap()
         .unwrap();
-    assert_eq!((said.disabled, said.revoked_api_keys), (Some(true), Some(live as u64)));
+    assert_eq!((disabled.disabled, disabled.revoked_api_keys), (Some(true), Some(live as u64)));
     assert!(theirs.projects().next().unwrap().unwrap_err().is_unauthorized());
     assert_eq!(admin.api_keys_with(&keys).count(), 0);
     let all = keys.clone().include_revoked(true);
@@ -96,15 +96,15 @@ fn a_revoked_key_stops_working_at_once() {
         .find(|record| key.starts_with(&record.key_prefix))
         .expect("the key is listed by its prefix");
     assert_eq!(record.scopes, ["developer"]);
-    let said = admin.revoke_api_key(&record.id).unwrap();
-    assert!(said.unwrap().revoked_at.is_some());
+    let revoked = admin.revoke_api_key(&record.id).unwrap();
+    assert!(revoked.unwrap().revoked_at.is_some());
     assert!(theirs.projects().next().unwrap().unwrap_err().is_unauthorized());
     let filter = audit_logs::Filter::default().action(Action::ApiKeyRevoked);
     assert_eq!(admin.audit_logs_with(&filter).next().unwrap().unwrap().targets[0].id, record.id.as_str());
 }
 
 #[test]
-fn what_is_destructive_is_sent_once_and_any_answer_of_success_is_one() {
+fn a_destructive_request_is_sent_once_and_any_2xx_response_is_a_success() {
     let emulator = emulator();
     let nomic = common::builder(&emulator).pacing(false).build().unwrap();
     let user = nomic.users().nth(3).unwrap().unwrap();
@@ -115,8 +115,7 @@ fn what_is_destructive_is_sent_once_and_any_answer_of_success_is_one() {
         assert_eq!(emulator.received("disable_user"), before + 1);
     }
     emulator.fault(Fault::on("disable_user", FaultKind::WrongTypes));
-    let said = nomic.disable_user(&user.id).unwrap();
-    assert!(said.is_none());
+    assert_eq!(nomic.disable_user(&user.id).unwrap(), None);
 }
 
 #[test]
@@ -163,7 +162,7 @@ fn the_audit_log_is_listed_newest_first_and_since_a_time() {
 }
 
 #[test]
-fn figures_come_with_what_holds_for_the_organization() {
+fn analytics_come_with_the_settings_of_the_organization() {
     let emulator = emulator();
     let page = nomic(&emulator).user_analytics().pages().next().unwrap().unwrap();
     assert_eq!((page.spend_limits_enabled(), page.default_spend_cap_cents()), (Some(true), Some(5000)));
@@ -185,7 +184,7 @@ fn a_hundred_thousand_entries_take_a_hundred_requests_and_little_memory() {
 }
 
 #[test]
-fn any_call_goes_through_the_same_door() {
+fn a_generic_call_has_the_errors_and_the_retry_rules_of_every_other() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let page: Value = nomic.call(&Request::get("/agents").query("limit", 1)).unwrap();
@@ -194,9 +193,9 @@ fn any_call_goes_through_the_same_door() {
         nomic.call(&Request::post("/agents").json(&json!({"prompt": {"text": "Go."}})).tier(Tier::Heavy)).unwrap();
     let id = launched["data"]["id"].as_str().unwrap().to_owned();
     let request = Request::get("agents").segment(&id).segment("conversation");
-    let said: nomic_client::agents::Conversation = nomic.call(&request).unwrap();
-    assert_eq!(said.messages[0].text.as_deref(), Some("Go."));
-    // The errors and the care of every other call.
+    let conversation: nomic_client::agents::Conversation = nomic.call(&request).unwrap();
+    assert_eq!(conversation.messages[0].text.as_deref(), Some("Go."));
+    // The errors of every other call: a write of unknown effect is not sent again.
     emulator.fault(Fault::on("launch_agent", FaultKind::ResetAfter));
     let request = Request::post("/agents").json(&json!({"prompt": {"text": "Go."}}));
     let error = nomic.call::<Value>(&request).unwrap_err();
@@ -209,7 +208,7 @@ fn any_call_goes_through_the_same_door() {
     assert!(error.is_not_found() && error.operation() == Some("GET /no/such/thing"), "{error}");
     let error = nomic.call::<Value>(&Request::new(Method::Patch, "/agents")).unwrap_err();
     assert_eq!(error.status(), Some(405));
-    // An answer without a body.
+    // A response without a body.
     emulator.fault(Fault::any(FaultKind::json(204, "")));
     assert_eq!(nomic.call::<Option<Value>>(&Request::delete("/agents").segment(&id)).unwrap(), None);
 }

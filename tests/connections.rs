@@ -1,4 +1,4 @@
-//! Connections: TLS with given roots, proxies, early responses, and which connections are reused.
+//! Connections: TLS with given roots, proxies, responses that are not HTTP, and which connections are reused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
@@ -21,7 +21,7 @@ use nomic_client::{Effect, ErrorKind, Nomic};
 use raw_server::{RawServer, read_head, read_request, response};
 use tls::{AUTHORITY, SERVER};
 
-/// Copies both ways until one side ends.
+/// Copies in both directions until one side closes.
 fn splice(a: TcpStream, b: TcpStream) {
     let (mut a2, mut b2) = (a.try_clone().unwrap(), b.try_clone().unwrap());
     let there = std::thread::spawn(move || {
@@ -62,12 +62,12 @@ fn a_server_is_trusted_by_the_roots_that_are_given_and_by_no_others() {
     let file = nomic.upload(Upload::from_bytes("a.bin", vec![7; 3 << 20])).unwrap();
     assert_eq!(file.size, Some(3 << 20));
 
-    let stranger = Nomic::new(&url, emulator.key()).unwrap();
-    let error = stranger.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+    let without_root = Nomic::new(&url, emulator.key()).unwrap();
+    let error = without_root.launch_agent(&Launch::prompt("Go.")).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("certificate not trusted: ") && text.contains("certificate"), "{text}");
     assert!(error.is_unreachable() && !error.is_transient() && error.effect() == Effect::None, "{text}");
-    assert!(!text.contains("tried"), "time does not mend it: {text}");
+    assert!(!text.contains("tried"), "a retry does not help: {text}");
     let elsewhere = url.replace("localhost", "127.0.0.1");
     let nomic = Nomic::builder(elsewhere, emulator.key()).root_certificates(AUTHORITY).build().unwrap();
     let text = nomic.agent("a").unwrap_err().to_string();
@@ -76,10 +76,8 @@ fn a_server_is_trusted_by_the_roots_that_are_given_and_by_no_others() {
 }
 
 #[test]
-#[cfg_attr(
-    not(all(target_os = "linux", any(feature = "platform-verifier", feature = "native-tls"))),
-    ignore = "needs the feature platform-verifier or native-tls, and Linux, where a variable names the system's roots"
-)]
+// On Linux, a variable names the system's roots.
+#[cfg(all(target_os = "linux", any(feature = "platform-verifier", feature = "native-tls")))]
 fn a_server_is_trusted_by_the_roots_of_the_system() {
     let emulator = emulator();
     let url = format!("{}/api/v0", tls::before(&emulator, SERVER).https_url());
@@ -94,7 +92,7 @@ fn a_server_is_trusted_by_the_roots_of_the_system() {
 }
 
 #[test]
-fn a_proxy_is_spoken_to_with_connect_and_its_refusal_is_its_own() {
+fn a_proxy_is_used_with_connect_and_its_errors_name_it() {
     let emulator = emulator();
     let through = |address: SocketAddr| {
         builder(&emulator).proxy(format!("http://me:secret@{address}")).connect_timeout(Duration::from_millis(500))
@@ -132,7 +130,7 @@ fn a_proxy_is_spoken_to_with_connect_and_its_refusal_is_its_own() {
 }
 
 #[test]
-fn the_environment_names_a_proxy_that_can_be_spoken_to_and_the_hosts_without_one() {
+fn the_environment_names_the_proxy_and_the_hosts_without_one() {
     let emulator = emulator();
     let (open, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));
     let (open, socks) = (format!("http://{open}"), "socks5://127.0.0.1:1080");
@@ -162,7 +160,7 @@ fn the_environment_names_a_proxy_that_can_be_spoken_to_and_the_hosts_without_one
 
 #[test]
 #[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
-fn tls_goes_through_a_proxy_and_the_proxy_sees_nothing_of_it() {
+fn tls_goes_through_a_proxy_that_sees_no_request() {
     let emulator = emulator();
     let server = tls::before(&emulator, SERVER);
     let (through, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(server.address()));
@@ -177,7 +175,7 @@ fn tls_goes_through_a_proxy_and_the_proxy_sees_nothing_of_it() {
 }
 
 #[test]
-fn a_handshake_that_fails_behind_a_proxy_has_carried_nothing_out() {
+fn a_tls_handshake_that_fails_behind_a_proxy_has_executed_nothing() {
     let emulator = emulator();
     let (address, _) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));
     let url = emulator.url().replace("http://", "https://");
@@ -188,7 +186,7 @@ fn a_handshake_that_fails_behind_a_proxy_has_carried_nothing_out() {
 }
 
 #[test]
-fn what_acts_takes_no_connection_that_was_idle_for_long() {
+fn a_write_does_not_reuse_a_connection_that_was_idle_for_long() {
     let emulator = emulator();
     let nomic = builder(&emulator).build().unwrap();
     let launch = || nomic.launch_agent(&Launch::prompt("Go.")).unwrap();
@@ -197,15 +195,15 @@ fn what_acts_takes_no_connection_that_was_idle_for_long() {
     launch();
     list();
     assert_eq!(emulator.connections(), 1);
-    // The one test that sleeps: what is idle for two seconds may just be closing at the other end.
+    // After two seconds, the server may be about to close an idle connection.
     std::thread::sleep(Duration::from_millis(2100));
     list();
-    assert_eq!(emulator.connections(), 1, "a read takes the old one: it can be repeated");
+    assert_eq!(emulator.connections(), 1, "a read reuses it: it can be repeated");
     launch();
-    assert_eq!(emulator.connections(), 1, "it is fresh again");
+    assert_eq!(emulator.connections(), 1, "the read has made it fresh");
     std::thread::sleep(Duration::from_millis(2100));
     launch();
-    assert_eq!(emulator.connections(), 2, "what acts takes a new one");
+    assert_eq!(emulator.connections(), 2, "a write makes a new one");
 }
 
 #[test]
@@ -233,7 +231,7 @@ fn a_write_without_a_body_states_its_length() {
 }
 
 #[test]
-fn a_peer_that_does_not_speak_http_is_asked_once() {
+fn a_server_that_does_not_speak_http_gets_one_request() {
     let many: String = (0..200).map(|number| format!("X-{number}: 1\r\n")).collect();
     let responses = [
         "SSH-2.0-OpenSSH_9.9\r\n".to_owned(),
@@ -259,12 +257,12 @@ fn a_peer_that_does_not_speak_http_is_asked_once() {
 #[cfg_attr(any(not(feature = "rustls"), feature = "native-tls"), ignore = "needs rustls, which resumes sessions")]
 fn connections_share_their_tls_sessions() {
     let config = tls::config(SERVER);
-    let (note, noted) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let server = RawServer::new(move |stream| {
         let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut tls = rustls::StreamOwned::new(connection, stream);
         let _ = tls.read(&mut [0; 4096]);
-        note.send(tls.conn.handshake_kind()).unwrap();
+        sender.send(tls.conn.handshake_kind()).unwrap();
         tls.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 11\r\n\r\n{\"data\":[]}").unwrap();
         tls.conn.send_close_notify();
         tls.flush().unwrap();
@@ -273,7 +271,7 @@ fn connections_share_their_tls_sessions() {
     let kinds: Vec<_> = (0..5)
         .map(|_| {
             assert!(nomic.projects().next().is_none());
-            noted.recv().unwrap()
+            receiver.recv().unwrap()
         })
         .collect();
     let resumed = kinds.iter().filter(|kind| **kind == Some(rustls::HandshakeKind::Resumed)).count();
@@ -293,7 +291,7 @@ fn requests_start_no_threads() {
 
 #[test]
 #[cfg_attr(not(feature = "gzip"), ignore = "needs the feature gzip")]
-fn an_answer_that_has_no_body_is_a_success_whatever_packing_it_announces() {
+fn a_response_without_a_body_is_a_success_whatever_encoding_it_announces() {
     let heads = [
         "204 No Content\r\n",
         "204 No Content\r\nContent-Length: 0\r\n",
@@ -317,7 +315,7 @@ fn an_answer_that_has_no_body_is_a_success_whatever_packing_it_announces() {
 
 #[test]
 #[cfg_attr(not(feature = "gzip"), ignore = "needs the feature gzip")]
-fn the_body_of_a_reset_is_not_waited_for() {
+fn the_body_of_a_205_is_not_waited_for() {
     let server = RawServer::sending("HTTP/1.1 205 Reset Content\r\nContent-Encoding: gzip\r\n\r\n");
     let nomic = Nomic::builder(server.url(), "npk_x").stall_timeout(Duration::from_secs(5)).build();
     let began = Instant::now();
@@ -326,8 +324,8 @@ fn the_body_of_a_reset_is_not_waited_for() {
 }
 
 #[test]
-fn session_tickets_are_no_early_answer_through_a_proxy_either() {
-    // TLS that sends its tickets, and then takes its time: a slow uplink looks so.
+fn session_tickets_are_not_taken_for_an_early_response() {
+    // The server sends its tickets, then waits before it reads, as behind a slow uplink.
     let config = tls::config(SERVER);
     let server = RawServer::new(move |stream| {
         let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
@@ -353,7 +351,7 @@ fn session_tickets_are_no_early_answer_through_a_proxy_either() {
 }
 
 #[test]
-fn a_proxy_that_is_in_trouble_for_a_moment_does_not_end_a_wait() {
+fn a_transient_proxy_error_does_not_end_a_wait() {
     let emulator = emulator();
     let target = emulator.address();
     let calls = AtomicUsize::new(0);
@@ -373,7 +371,7 @@ fn a_proxy_that_is_in_trouble_for_a_moment_does_not_end_a_wait() {
 }
 
 #[test]
-fn a_panic_in_a_callback_leaves_the_pace_as_it_was() {
+fn a_panic_in_a_callback_does_not_slow_down_later_calls() {
     let emulator = emulator();
     let nomic = builder(&emulator).build().unwrap();
     nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).unwrap();

@@ -1,4 +1,5 @@
-//! Responses that come before the request was sent: they reach the caller, over TLS too, and nothing else is taken for one.
+//! Responses that come before the whole request was sent: they reach the caller, over TLS too, and nothing else is taken for
+//! one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
@@ -46,31 +47,31 @@ fn an_early_answer_is_heard_over_tls_too() {
     }
 }
 
-/// Uploads over TLS, with a stall timeout of 2 s, to a server that sends so many tickets and then reads nothing for a
-/// while; how that ends, after which time, and how it ends for the server.
+/// Uploads over TLS, with a stall timeout of 2 s, to a server that sends this many session tickets and then does not read
+/// for a while. Returns the error, the time it took, and what the server then reads.
 fn stalled_over_tls(tickets: usize, silence: Duration) -> (Error, Duration, mpsc::Receiver<io::Result<u64>>) {
     let mut config = rustls::ServerConfig::clone(&tls::config(SERVER));
     config.send_tls13_tickets = tickets;
     let config = Arc::new(config);
-    let (note, noted) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let server = RawServer::new(move |mut stream| {
         let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         connection.complete_io(&mut stream).unwrap();
         std::thread::sleep(silence);
         let mut tls = rustls::StreamOwned::new(connection, stream);
-        let _ = note.send(io::copy(&mut tls, &mut io::sink()));
+        let _ = sender.send(io::copy(&mut tls, &mut io::sink()));
     });
     let builder =
         Nomic::builder(server.https_url(), "npk_x").root_certificates(AUTHORITY).stall_timeout(Duration::from_secs(2));
     let nomic = builder.build().unwrap();
     let began = Instant::now();
     let error = nomic.upload(Upload::from_reader("a.bin", io::repeat(0).take(32 << 20), 32 << 20)).unwrap_err();
-    (error, began.elapsed(), noted)
+    (error, began.elapsed(), receiver)
 }
 
 #[test]
-fn a_server_that_takes_no_more_over_tls_ends_an_upload_after_one_stall_timeout() {
-    // With tickets something lies there to be read, which is no answer.
+fn a_server_that_stops_reading_over_tls_ends_an_upload_after_one_stall_timeout() {
+    // Session tickets are pending bytes, but not a response.
     for tickets in [0, 2] {
         let (error, took, _) = stalled_over_tls(tickets, Duration::from_secs(30));
         assert!(matches!(error.kind(), ErrorKind::Transport(error) if error.timed_out), "{error}");
@@ -80,15 +81,15 @@ fn a_server_that_takes_no_more_over_tls_ends_an_upload_after_one_stall_timeout()
 }
 
 #[test]
-fn a_server_that_goes_on_too_late_over_tls_gets_no_record_twice() {
-    let (error, _, noted) = stalled_over_tls(0, Duration::from_millis(3300));
-    let end = noted.recv().unwrap();
+fn a_server_that_resumes_reading_too_late_gets_no_tls_record_twice() {
+    let (error, _, receiver) = stalled_over_tls(0, Duration::from_millis(3300));
+    let end = receiver.recv().unwrap();
     assert!(!matches!(&end, Err(error) if error.kind() == io::ErrorKind::InvalidData), "{end:?}: {error}");
     assert!(matches!(error.kind(), ErrorKind::Transport(error) if error.timed_out), "{error}");
 }
 
 #[test]
-fn an_answer_that_waits_while_the_server_takes_no_more_is_heard_at_once() {
+fn an_early_response_of_a_server_that_stops_reading_arrives_at_once() {
     let emulator = emulator();
     let nomic = builder(&emulator).upload_deadline(Duration::from_secs(20)).build().unwrap();
     emulator.fault(Fault::any(FaultKind::EarlyResponse { status: 413, after_bytes: 0, close: false }));
@@ -99,7 +100,7 @@ fn an_answer_that_waits_while_the_server_takes_no_more_is_heard_at_once() {
 }
 
 #[test]
-fn a_success_that_comes_before_the_document_was_taken_is_none() {
+fn a_success_before_the_document_was_read_is_an_error() {
     let server = RawServer::new(|mut stream| {
         let _ = stream.read(&mut [0; 1000]);
         stream.write_all(response("200 OK", FILE).as_bytes()).unwrap();
@@ -111,7 +112,7 @@ fn a_success_that_comes_before_the_document_was_taken_is_none() {
 }
 
 #[test]
-fn an_interim_answer_is_no_early_one() {
+fn an_interim_response_is_not_an_early_response() {
     let server = RawServer::new(|mut stream| {
         let _ = stream.read(&mut [0; 1000]);
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
@@ -129,14 +130,14 @@ fn an_interim_answer_is_no_early_one() {
 }
 
 #[test]
-fn an_early_answer_behind_interim_ones_is_heard_at_once() {
+fn an_early_response_after_interim_ones_arrives_at_once() {
     let hints = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n";
     for interim in ["HTTP/1.1 100 Continue\r\n\r\n".to_owned(), hints.repeat(3), "HTTP/1.1 102 \r\n\r\n".repeat(40)] {
         let interim = Arc::new(interim);
         let sent = Arc::clone(&interim);
         let server = RawServer::new(move |mut stream| {
             let _ = stream.read(&mut [0; 1000]);
-            // In the middle of the interim heads first, so that a part of one is seen too.
+            // The last interim head comes in two parts.
             let (one, other) = sent.split_at(sent.len() - 3);
             stream.write_all(one.as_bytes()).unwrap();
             std::thread::sleep(Duration::from_millis(400));

@@ -1,4 +1,4 @@
-//! What a person reads when something is wrong: one line that names the operation and the cause.
+//! Errors as a person reads them: one line that names the operation and the cause.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
@@ -17,12 +17,12 @@ use nomic_client::{Effect, Error, ErrorCode, ErrorKind, Nomic, files};
 use nomic_emulator::{CannedResponse, Emulator, Fault, FaultKind, StallPhase};
 use raw_server::{FullQueue, RawServer, read_request};
 
-/// One read against a client, as the error's line.
+/// The error of a read, as a line.
 fn line(nomic: &Nomic) -> String {
     line_of("get_agent", &nomic.agent("a").unwrap_err())
 }
 
-/// The same for a read that the server would answer with success.
+/// The error of a read that succeeds without a fault, as a line.
 fn listed(nomic: &Nomic) -> String {
     line_of("list_projects", &nomic.projects().next().unwrap().unwrap_err())
 }
@@ -74,7 +74,7 @@ fn a_typo_in_the_domain() {
 }
 
 #[test]
-fn nobody_listening() {
+fn a_port_without_a_listener() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let nomic = Nomic::builder(format!("http://{free}"), "npk_x").attempts(2).build().unwrap();
     let text = line(&nomic);
@@ -82,7 +82,7 @@ fn nobody_listening() {
         text,
         format!("get_agent: cannot connect to {free}: connection refused: nothing is listening there (tried 2 times)")
     );
-    // What acts was provably not executed.
+    // A write was certainly not executed.
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
     assert!(error.is_unreachable() && error.effect() == Effect::None, "{error}");
 }
@@ -99,11 +99,11 @@ fn tls_where_there_is_none() {
         text,
         format!("get_agent: cannot connect to {address}: it does not speak TLS: is it http:// and not https://?")
     );
-    assert!(!nomic.agent("a").unwrap_err().is_transient(), "time does not mend it");
+    assert!(!nomic.agent("a").unwrap_err().is_transient(), "a retry does not help");
 }
 
 #[test]
-fn a_page_that_says_200_is_no_success() {
+fn an_html_page_with_status_200_is_not_a_success() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let page = || emulator.fault(Fault::any(status(200, "text/html", "<html>Please sign in</html>")));
@@ -123,7 +123,7 @@ fn a_page_that_says_200_is_no_success() {
 }
 
 #[test]
-fn an_error_whose_body_is_cut_keeps_its_status() {
+fn an_error_with_a_truncated_body_keeps_its_status() {
     let head = "HTTP/1.1 422 No\r\nContent-Type: application/json\r\nContent-Length: 500\r\nRetry-After: 7\r\n\r\n";
     let response = format!("{head}{{\"error\": \"The sche");
     let server = RawServer::new(move |mut stream| {
@@ -165,7 +165,7 @@ fn extreme_settings_neither_panic_nor_hang() {
     };
     nomic_of(all(most)).projects().next().unwrap().unwrap();
     emulator.fault(Fault::any(FaultKind::RateLimited { retry_after: Some("1".into()) }));
-    // With a day for a window the bucket, emptied by the 429, has its next token in minutes.
+    // With a window of a day, the next token after a 429 would come in minutes.
     nomic_of(all(most).rate_window(Duration::from_secs(60))).projects().next().unwrap().unwrap();
     let error = all(Duration::ZERO).build().unwrap_err();
     assert!(error.to_string().contains("connect_timeout is zero"), "{error}");
@@ -178,7 +178,7 @@ fn nomic_of(builder: nomic_client::Builder) -> Nomic {
 }
 
 #[test]
-fn what_cannot_be_written_as_http_is_refused() {
+fn a_request_that_cannot_be_written_as_http_is_rejected() {
     let emulator = emulator();
     let error = nomic(&emulator).search_files(&"x".repeat(100_000)).next().unwrap().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::InvalidRequest(_)) && !error.is_transient(), "{error}");
@@ -186,7 +186,7 @@ fn what_cannot_be_written_as_http_is_refused() {
 }
 
 #[test]
-fn an_error_at_the_end_of_main_is_something_to_read() {
+fn an_error_that_main_returns_is_readable() {
     let error = Nomic::new("acme", "").unwrap_err();
     assert_eq!(format!("{error:?}"), "cannot build the client: the API key is empty");
     let emulator = emulator();
@@ -225,7 +225,7 @@ fn a_redirect_is_shown_and_not_followed() {
 }
 
 #[test]
-fn an_answer_that_is_cut_in_the_middle() {
+fn a_response_that_is_cut_off() {
     let emulator = emulator();
     let nomic = builder(&emulator).attempts(1).build().unwrap();
     for kind in
@@ -264,7 +264,7 @@ fn a_stalled_server_ends_with_the_response_or_the_stall_timeout() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_given_up_at_the_deadline() {
+fn a_call_to_a_server_that_never_responds_ends_at_the_deadline() {
     let emulator = emulator();
     let deadline = Duration::from_millis(400);
     let nomic = builder(&emulator).deadline(deadline).pacing(false).build().unwrap();
@@ -278,7 +278,7 @@ fn a_server_that_never_answers_is_given_up_at_the_deadline() {
         assert!(text.replace("200 ", "").starts_with("list_projects: timed out after 4"), "{text}");
         assert!(text.ends_with("waiting for a response") || text.ends_with("the rest of the response"), "{text}");
         assert!(took >= deadline && took < deadline + Duration::from_millis(200), "{kind:?}: {took:?}");
-        // What acts may have been executed.
+        // A write may have been executed.
         emulator.fault(Fault::on("launch_agent", kind));
         let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
         assert!(error.is_timeout() && error.effect() != Effect::None, "{error}");
@@ -286,7 +286,7 @@ fn a_server_that_never_answers_is_given_up_at_the_deadline() {
 }
 
 #[test]
-fn a_server_that_does_not_even_accept_is_given_up_at_the_deadline() {
+fn a_call_to_a_server_that_never_accepts_ends_at_the_deadline() {
     let server = FullQueue::new();
     let nomic = Nomic::builder(server.url(), "npk_x").deadline(Duration::from_millis(300)).build().unwrap();
     let began = Instant::now();
@@ -333,7 +333,7 @@ fn json_of_another_shape_is_named_with_its_path() {
 }
 
 #[test]
-fn the_servers_words_are_never_lost() {
+fn the_message_of_the_server_is_never_lost() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let error = nomic.parse("no-uuid").unwrap_err();
@@ -356,7 +356,7 @@ fn the_servers_words_are_never_lost() {
 }
 
 #[test]
-fn an_answer_beyond_the_limit_is_not_read() {
+fn a_response_larger_than_the_limit_is_not_read() {
     let emulator = emulator();
     let nomic = builder(&emulator).response_limit(64 * 1024).build().unwrap();
     for kind in [FaultKind::Oversized(1 << 30), FaultKind::GzipBomb(1 << 30)] {
@@ -368,7 +368,7 @@ fn an_answer_beyond_the_limit_is_not_read() {
 
 #[test]
 #[cfg_attr(not(feature = "gzip"), ignore = "needs the feature gzip")]
-fn a_compressed_answer_is_read() {
+fn a_compressed_response_is_read() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     emulator.fault(Fault::any(FaultKind::Gzip).forever());
@@ -378,7 +378,7 @@ fn a_compressed_answer_is_read() {
 
 #[test]
 #[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
-fn the_environment_is_asked_for_what_is_missing() {
+fn from_env_names_the_missing_variables() {
     let run = |variables: &[(&str, &str)]| {
         let output = run(program("environment").envs(variables.iter().copied()));
         assert!(output.is_success(), "{}", output.combined());
@@ -393,7 +393,7 @@ fn the_environment_is_asked_for_what_is_missing() {
 }
 
 #[test]
-fn a_client_in_a_hurry_shares_all_but_its_deadline() {
+fn a_client_with_another_deadline_shares_the_connections() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let hurried = nomic.with_deadline(Duration::from_millis(300));
@@ -416,7 +416,7 @@ fn a_client_in_a_hurry_shares_all_but_its_deadline() {
 }
 
 #[test]
-fn an_error_is_never_as_long_as_an_answer() {
+fn an_error_has_a_bounded_length() {
     let emulator = emulator();
     let long = "x".repeat(1_000_000);
     for body in [format!(r#"{{"id":["{long}"],"status":"b"}}"#), format!(r#"{{"{long}":1,"id":7}}"#)] {
@@ -432,7 +432,7 @@ fn an_error_is_never_as_long_as_an_answer() {
 }
 
 #[test]
-fn a_job_that_was_begun_is_told_although_its_answer_cannot_be_read() {
+fn an_error_names_the_job_that_was_started_if_the_response_cannot_be_decoded() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let version = document(&nomic);
@@ -447,9 +447,9 @@ fn a_job_that_was_begun_is_told_although_its_answer_cannot_be_read() {
         let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
         assert_eq!(error.job(), job.map(|id| JobRef::Agent(id.into())).as_ref(), "{error}");
         assert!(error.effect() == Effect::Executed && error.effect() != Effect::None, "{error}");
-        let told =
+        let names_job =
             error.to_string().ends_with(&job.map(|id| format!("; it was executed, as agent {id}")).unwrap_or_default());
-        assert!(told, "{error}");
+        assert!(names_job, "{error}");
     }
     answer(r#"{"taskId":42,"status":"WAITING"}"#);
     let job = JobRef::from(&nomic.parse(&version).unwrap());
@@ -459,7 +459,7 @@ fn a_job_that_was_begun_is_told_although_its_answer_cannot_be_read() {
 }
 
 #[test]
-fn a_success_whose_body_is_lost_says_that_there_was_one() {
+fn a_success_with_a_truncated_body_keeps_its_status() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     emulator.fault(Fault::on("launch_agent", FaultKind::CloseInBody));
@@ -473,7 +473,7 @@ fn a_success_whose_body_is_lost_says_that_there_was_one() {
 }
 
 #[test]
-fn a_wrong_host_is_unreachable_also_when_the_deadline_comes_first() {
+fn a_host_that_does_not_accept_is_unreachable_also_at_the_deadline() {
     let server = FullQueue::new();
     let nomic = Nomic::builder(server.url(), "npk_x").deadline(Duration::from_millis(200)).build().unwrap();
     let error = nomic.agent("a").unwrap_err();
@@ -481,7 +481,7 @@ fn a_wrong_host_is_unreachable_also_when_the_deadline_comes_first() {
 }
 
 #[test]
-fn what_is_completed_without_a_result_is_kept_as_it_came() {
+fn a_completed_job_without_a_result_keeps_all_its_fields() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let body = r#"{"status":"COMPLETED","output":{"chunks":[{"content":"a"}]}}"#;

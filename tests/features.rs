@@ -1,4 +1,4 @@
-//! What each set of the crate's features can do, and what it says where something was left out.
+//! What works with each set of the crate's features, and the errors that name a missing one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
@@ -14,7 +14,7 @@ fn the_main_job_needs_no_feature_on_this_machine() {
 }
 
 #[test]
-fn packed_answers_are_asked_for_where_they_can_be_unpacked() {
+fn compressed_responses_are_requested_if_they_can_be_decompressed() {
     let emulator = emulator();
     document(&nomic(&emulator));
     let request = emulator.requests().pop().unwrap();
@@ -25,7 +25,7 @@ fn packed_answers_are_asked_for_where_they_can_be_unpacked() {
 
 #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
 #[test]
-fn without_tls_every_url_that_needs_it_is_refused_with_the_features_that_have_it() {
+fn without_tls_an_error_names_the_features_that_have_it() {
     use nomic_client::Nomic;
 
     let refused = |builder: nomic_client::Builder| {

@@ -10,23 +10,23 @@ use nomic_client::files::Upload;
 use nomic_client::{Error, Nomic, Request};
 use nomic_emulator::{CannedResponse, Emulator, Fault, FaultKind};
 
-fn says(status: u16, content_type: &str, body: impl Into<String>) -> Fault {
+fn always(status: u16, content_type: &str, body: impl Into<String>) -> Fault {
     Fault::any(CannedResponse::new(status, content_type, body.into())).forever()
 }
 
-/// The errors that a server can bring about by saying `status` and `body` to everything.
+/// The errors of a server that responds to everything with `status` and `body`.
 fn errors(emulator: &Emulator, status: u16, content_type: &str, body: impl Into<String>) -> Vec<Error> {
     emulator.clear_faults();
-    emulator.fault(says(status, content_type, body));
+    emulator.fault(always(status, content_type, body));
     let nomic = nomic(emulator);
-    let brief = impatient(Duration::from_millis(20));
+    let options = impatient(Duration::from_millis(20));
     let submitted = nomic.parse("v");
-    let waited = submitted.and_then(|job| nomic.wait_with(&job, &brief)).err();
-    let asked = nomic.wait_with(&nomic.parse_job("t"), &brief).err();
-    let extracted = nomic.wait_with(&nomic.extract_job("t"), &brief);
+    let submitted_job = submitted.and_then(|job| nomic.wait_with(&job, &options)).err();
+    let stored_job = nomic.wait_with(&nomic.parse_job("t"), &options).err();
+    let extracted = nomic.wait_with(&nomic.extract_job("t"), &options);
     let mismatch = extracted.and_then(|extracted| extracted.deserialize::<Vec<String>>()).err();
     let listed = nomic.users().find_map(Result::err);
-    [waited, asked, mismatch, listed].into_iter().flatten().collect()
+    [submitted_job, stored_job, mismatch, listed].into_iter().flatten().collect()
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn nothing_from_outside_makes_a_second_line() {
 }
 
 #[test]
-fn a_key_that_the_server_says_is_in_no_error_however_it_is_said() {
+fn a_key_that_the_server_echoes_is_in_no_error() {
     let emulator = emulator();
     let key = emulator.key();
     let escaped = key.replacen('_', "\\u005f", 1);
@@ -103,7 +103,7 @@ fn a_base_url_with_a_secret_is_refused_without_being_shown() {
 }
 
 #[test]
-fn a_delay_of_more_seconds_than_can_be_counted_is_no_delay_of_none() {
+fn a_retry_after_of_too_many_seconds_is_not_read_as_absent() {
     let emulator = emulator();
     emulator.fault(Fault::any(FaultKind::RateLimited { retry_after: Some("18446744073709551616".into()) }));
     let nomic = nomic(&emulator);

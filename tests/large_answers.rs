@@ -13,10 +13,10 @@ use nomic_client::{Effect, ErrorKind, Nomic, Request};
 use nomic_emulator::{Emulator, Fault, FaultKind};
 use serde_json::{Value, json};
 
-/// The paragraphs of a document whose parse result has some megabytes.
+/// Paragraphs of a document whose parse result has several megabytes.
 const PARAGRAPHS: usize = 10_000;
 
-/// A job that is done, with a large result.
+/// A completed job with a large result.
 fn large_job(nomic: &Nomic) -> ParseJob {
     let paragraph =
         |number| format!("§ {number}: the \"permit\" lapses\tif no work has begun within 180 days. ⛰ \\ 🦀\n\n");
@@ -34,13 +34,13 @@ fn done(nomic: &Nomic, job: &ParseJob) -> Parsed {
     }
 }
 
-/// Has the next question after a parse job answered with this.
-fn answers(emulator: &Emulator, body: &Value) {
+/// Responds to the next poll of a parse job with this.
+fn respond(emulator: &Emulator, body: &Value) {
     emulator.fault(Fault::on("get_parse", FaultKind::json(200, body)));
 }
 
 #[test]
-fn a_large_result_is_what_its_text_says_however_it_comes() {
+fn a_large_result_is_the_same_however_it_is_sent() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let job = large_job(&nomic);
@@ -60,7 +60,7 @@ fn a_large_result_is_what_its_text_says_however_it_comes() {
 }
 
 #[test]
-fn a_large_answer_that_breaks_is_asked_for_again_and_nothing_of_the_first_is_left() {
+fn a_large_response_that_is_cut_off_is_requested_again() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let job = large_job(&nomic);
@@ -78,7 +78,7 @@ fn a_large_answer_that_breaks_is_asked_for_again_and_nothing_of_the_first_is_lef
 }
 
 #[test]
-fn what_does_not_fit_is_named_with_its_place_in_a_large_answer_too() {
+fn a_decode_error_in_a_large_response_names_the_path() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let mut chunks = vec![json!({"content": "A paragraph of some words, and of some more.", "blocks": []}); 20_000];
@@ -86,7 +86,7 @@ fn what_does_not_fit_is_named_with_its_place_in_a_large_answer_too() {
         json!([{"content": "a"}, {"content": "b", "bbox": {"page": "two"}}, {"content": {"text": "c"}}]);
     let task = json!({"status": 7, "result": {"chunks": chunks}});
     for (body, place) in [(task.clone(), ""), (json!({"data": task}), "data.")] {
-        answers(&emulator, &body);
+        respond(&emulator, &body);
         let error = nomic.poll(&nomic.parse_job("a")).unwrap_err();
         let ErrorKind::Decode(inside) = error.kind() else { panic!("{error}") };
         assert_eq!(inside.path, format!("{place}status"));
@@ -96,60 +96,60 @@ fn what_does_not_fit_is_named_with_its_place_in_a_large_answer_too() {
 }
 
 #[test]
-fn a_task_whose_status_is_no_text_is_named_with_its_place() {
+fn a_decode_error_in_a_task_names_the_path() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
-    for (body, said) in [
+    for (body, cause) in [
         (json!({"status": 7}), "status: invalid type: integer `7`, expected a string"),
         (json!({"data": {"status": null}}), "data.status: invalid type: null, expected a string"),
         (json!({"data": {}}), "data: missing field `status`"),
     ] {
-        answers(&emulator, &body);
+        respond(&emulator, &body);
         let error = nomic.poll(&nomic.parse_job("a")).unwrap_err();
         let line = error.to_string();
-        assert!(line.starts_with(&format!("get_parse: 200 cannot decode the response at {said}")), "{line}");
+        assert!(line.starts_with(&format!("get_parse: 200 cannot decode the response at {cause}")), "{line}");
     }
 }
 
 #[test]
-fn a_large_answer_that_is_more_than_what_is_known_loses_nothing() {
+fn unknown_fields_of_a_large_response_are_kept() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let chunks = vec![json!({"content": "A paragraph of some words, and of some more."}); 20_000];
     let result = json!({"chunks": chunks, "blocks": [{"content": "top"}], "language": "de"});
-    // The status outside, the result inside: kept as it came.
-    answers(&emulator, &json!({"status": "COMPLETED", "data": {"more": 7, "result": result}, "result": null}));
+    // The status is outside of `data` and the result inside: everything is kept in `extra`.
+    respond(&emulator, &json!({"status": "COMPLETED", "data": {"more": 7, "result": result}, "result": null}));
     let parsed = done(&nomic, &nomic.parse_job("a"));
     assert_eq!(parsed.extra["data"]["result"]["chunks"].as_array().unwrap().len(), chunks.len());
-    // Something inside that is no task.
-    answers(&emulator, &json!({"data": {"more": chunks}, "status": "COMPLETED"}));
+    // `data` is not a task.
+    respond(&emulator, &json!({"data": {"more": chunks}, "status": "COMPLETED"}));
     let parsed = done(&nomic, &nomic.parse_job("a"));
     assert_eq!(parsed.extra["data"]["more"].as_array().unwrap().len(), chunks.len());
-    // An envelope with a status of its own.
-    answers(&emulator, &json!({"status": "success", "data": {"result": result, "status": "completed"}}));
+    // The envelope has a status too.
+    respond(&emulator, &json!({"status": "success", "data": {"result": result, "status": "completed"}}));
     assert_eq!(done(&nomic, &nomic.parse_job("a")).chunks.len(), chunks.len());
-    answers(&emulator, &json!({"status": "COMPLETED", "result": result, "data": null, "error": null}));
+    respond(&emulator, &json!({"status": "COMPLETED", "result": result, "data": null, "error": null}));
     let parsed = done(&nomic, &nomic.parse_job("a"));
     assert_eq!((parsed.chunks.len(), parsed.top_level_blocks.len()), (chunks.len(), 1));
     assert_eq!(parsed.extra["language"], "de");
-    // A result of another kind hides no failure.
-    answers(&emulator, &json!({"status": "FAILED", "error": "page 7 cannot be read", "result": []}));
+    // A result of an unexpected type does not hide a failure.
+    respond(&emulator, &json!({"status": "FAILED", "error": "page 7 cannot be read", "result": []}));
     assert!(
         matches!(nomic.poll(&nomic.parse_job("a")), Ok(Poll::Failed { message, .. }) if message.contains("page 7"))
     );
-    answers(&emulator, &json!({"status": "FAILED", "error": "x".repeat(1 << 20), "result": {"chunks": null}}));
+    respond(&emulator, &json!({"status": "FAILED", "error": "x".repeat(1 << 20), "result": {"chunks": null}}));
     assert!(matches!(nomic.poll(&nomic.parse_job("a")), Ok(Poll::Failed { message, .. }) if message.len() == 1 << 20));
 }
 
 #[test]
-fn the_limit_of_an_answer_holds_while_it_is_decoded() {
+fn the_response_limit_holds_for_a_large_result() {
     let emulator = emulator();
     let job = large_job(&nomic(&emulator));
-    let narrow = builder(&emulator).response_limit(1 << 20).build().unwrap();
+    let limited = builder(&emulator).response_limit(1 << 20).build().unwrap();
     for kind in [None, Some(FaultKind::Gzip)] {
-        // Packed, its size is known only when it was read.
+        // The size of a compressed response is known only after it was read.
         kind.into_iter().for_each(|kind| emulator.fault(Fault::on("get_parse", kind)));
-        let error = narrow.poll(&job).unwrap_err();
+        let error = limited.poll(&job).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::ResponseTooLarge { limit: 1_048_576, .. }), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Lists over real sockets: lazy, past empty pages, never in circles, to be resumed.
+//! Lists: lazy, past empty pages, never in circles, and resumable.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
@@ -42,7 +42,7 @@ fn a_listing_sends_nothing_before_the_first_item_and_a_page_at_a_time_then() {
 }
 
 #[test]
-fn pages_tell_the_count_and_the_cursor() {
+fn pages_have_the_count_and_the_cursor() {
     let emulator = emulator(25);
     let pages: Vec<Page<Agent>> = nomic(&emulator).agents().page_size(10).pages().map(Result::unwrap).collect();
     assert_eq!(pages.iter().map(|page| page.data.len()).collect::<Vec<_>>(), [10, 10, 5]);
@@ -61,7 +61,7 @@ fn a_listing_goes_on_past_an_empty_page() {
 }
 
 #[test]
-fn a_listing_that_runs_in_a_circle_ends_with_an_error() {
+fn a_listing_whose_cursor_repeats_ends_with_an_error() {
     let emulator = emulator(50);
     emulator.fault(Fault::on("list_agents", FaultKind::CursorCycle).skip(3).forever());
     let mut listing = nomic(&emulator).agents().page_size(5);
@@ -101,7 +101,7 @@ fn a_cursor_points_at_the_page_of_the_next_item() {
             None if taken < 10 => all.clone(),
             None => Vec::new(),
         };
-        // Nothing is lost; what was taken of a page that is not through comes again.
+        // Nothing is lost; a page that was read in part comes again.
         assert_eq!(again, all[taken / 10 * 10..][..again.len()], "after {taken}");
         assert!(again.len() >= 25 - taken, "after {taken}");
     }
@@ -116,14 +116,14 @@ fn a_listing_moves_into_a_thread() {
 }
 
 #[test]
-fn what_is_left_of_a_page_comes_first_when_a_listing_becomes_pages() {
+fn pages_begin_with_the_rest_of_the_current_page() {
     let emulator = emulator(25);
     let nomic = nomic(&emulator);
     let all = ids(nomic.agents().page_size(10));
     let mut listing = nomic.agents().page_size(10);
     let mut got: Vec<String> = listing.by_ref().take(3).map(|agent| agent.unwrap().id.to_string()).collect();
     let pages = listing.pages();
-    assert_eq!(pages.cursor(), None, "the page that was begun is not through");
+    assert_eq!(pages.cursor(), None, "the current page is not finished");
     let pages: Vec<_> = pages.map(Result::unwrap).collect();
     assert_eq!(pages.iter().map(|page| page.data.len()).collect::<Vec<_>>(), [7, 10, 5]);
     got.extend(pages.into_iter().flat_map(|page| page.data).map(|agent| agent.id.to_string()));
@@ -140,7 +140,7 @@ fn a_listing_knows_whether_it_is_finished() {
 }
 
 #[test]
-fn any_list_is_read_as_the_known_ones_are() {
+fn a_generic_list_is_read_like_the_known_ones() {
     let emulator = emulator(25);
     let nomic = nomic(&emulator);
     let request = Request::get("/agents");

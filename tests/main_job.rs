@@ -48,7 +48,7 @@ fn a_pdf_is_parsed_into_its_own_text_with_pages_and_boxes() {
 }
 
 #[test]
-fn values_are_extracted_into_a_type_with_their_places() {
+fn values_are_extracted_into_a_type_with_citations() {
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Permit {
@@ -81,7 +81,7 @@ fn values_are_extracted_into_a_type_with_their_places() {
 }
 
 #[test]
-fn what_cannot_be_asked_for_is_refused_before_anything_is_sent() {
+fn an_invalid_request_is_rejected_before_anything_is_sent() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let refused = |result: Result<(), Error>| {
@@ -197,7 +197,7 @@ fn a_prompt_carries_images() {
 }
 
 #[test]
-fn a_file_is_found_by_a_part_of_its_name_where_it_was_put() {
+fn a_file_is_found_by_a_part_of_its_name() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let upload = Upload::from_bytes("x.txt", "Level: 3").destination("Project Alpha/reports/quarterly.txt");

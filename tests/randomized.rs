@@ -14,9 +14,9 @@ use common::{builder, impatient};
 use nomic_client::files::Upload;
 use nomic_emulator::{Emulator, Fault, Limits, Rng};
 
-/// Each sleeps most of the time.
+/// Many, since each sleeps most of the time.
 const THREADS: usize = 28;
-/// All that a run asks for.
+/// The operations that a run calls and that may fail.
 const OPERATIONS: [&str; 9] = [
     "upload_file",
     "search_files",
@@ -38,17 +38,17 @@ fn runs() -> Range<u64> {
 
 /// One run; its number is its seed.
 fn run(emulator: &Emulator, number: u64) -> Account {
-    let mut chance = Rng::new(number);
+    let mut random = Rng::new(number);
     emulator.clear_faults();
     let mut plan = Vec::new();
     for operation in OPERATIONS.into_iter().chain(["get_artifact"]) {
-        for _ in 0..chance.below(3) {
-            plan.push(Fault::on(operation, chance.fault()).skip(chance.below(2) as u32));
+        for _ in 0..random.below(3) {
+            plan.push(Fault::on(operation, random.fault()).skip(random.below(2) as u32));
         }
     }
     plan.iter().for_each(|fault| emulator.fault(fault.clone()));
     let nomic = builder(emulator)
-        .attempts(1 + chance.below(3) as u32)
+        .attempts(1 + random.below(3) as u32)
         .response_timeout(Duration::from_millis(400))
         .stall_timeout(Duration::from_millis(400))
         .deadline(Duration::from_secs(5))
@@ -56,7 +56,7 @@ fn run(emulator: &Emulator, number: u64) -> Account {
         .rate_window(Duration::from_millis(200))
         .build()
         .unwrap();
-    let document = Document { number, size: chance.below(3000) as usize };
+    let document = Document { number, size: random.below(3000) as usize };
     let mut caller = Careful::new(&nomic, document, impatient(Duration::from_millis(500)));
     if caller.upload(|| Upload::from_bytes(document.name(), document.text())) {
         caller.work();
@@ -100,7 +100,7 @@ fn whatever_goes_wrong_each_job_exists_once_and_its_result_is_right() {
     let found = accounts.iter().filter(|account| account.file.is_some() && account.version.is_none()).count();
     println!("{} runs, {errors} errors, {results} results, {found} uploads found by a search", accounts.len());
     println!("upload, parse, extract, agent: done {done:?}, unknown {unknown:?}, else not done");
-    // What never happens proves nothing.
+    // The faults must have had each of these effects, or the test proves nothing.
     if accounts.len() >= 1000 {
         assert!(done.iter().all(|count| *count > 400) && unknown[1..3].iter().all(|count| *count > 80));
         assert!(results > 1400 && found > 40);

@@ -11,7 +11,7 @@ use nomic_client::agents::Launch;
 use nomic_client::{Error, Nomic};
 use nomic_emulator::{CannedResponse, Fault, FaultKind};
 
-/// Every record of ours at any level, and of all crates from debug upwards.
+/// The log records of this crate at all levels, and of other crates from debug on.
 struct Records(Mutex<Vec<String>>);
 
 static RECORDS: Records = Records(Mutex::new(Vec::new()));
@@ -50,7 +50,7 @@ fn the_key_is_shown_nowhere() {
     let agents = nomic.agents();
     let debug = format!("{debug}{nomic:?}{nomic:#?}{agents:?}{:?}", nomic.polls_with(&job, &Default::default()));
 
-    // A server that echoes what it was sent, in each kind of error.
+    // A server that echoes the key, in each kind of error.
     let echo = |status, content_type, body: String| FaultKind::from(CannedResponse::new(status, content_type, body));
     let echoes = [
         echo(401, "application/json", format!(r#"{{"error":"unknown key {key}","code":"{key}"}}"#)),
@@ -63,7 +63,7 @@ fn the_key_is_shown_nowhere() {
         echo(200, "application/json", format!(r#"{{"id":7,"key":"{key}"}}"#)),
         echo(200, "application/json", format!(r#"{{"id":"a","status":{{"is":"{key}"}}}}"#)),
         echo(200, "text/plain", format!("Bearer {key}")),
-        // So often that what is left of it is short, with one key across every cut.
+        // So many keys that wherever the text is truncated, a key is cut.
         echo(502, "text/html", format!("<{}", key.repeat(1000))),
         echo(200, "application/json", format!(r#"{{"id":7,"a":"{}"}}"#, key.repeat(1000))),
     ];
@@ -95,7 +95,7 @@ fn the_key_is_shown_nowhere() {
     }
 
     let records = std::mem::take(&mut *RECORDS.0.lock().unwrap());
-    // Headers that echo the key, apart: ureq's own record of an answer shows these two.
+    // Headers that echo the key come last: ureq's own log record of a response shows these two.
     for kind in [
         echo(418, &key, "I am a teapot".to_owned()),
         FaultKind::Redirect { status: 302, location: format!("http://127.0.0.1/?key={key}") },
@@ -108,7 +108,7 @@ fn the_key_is_shown_nowhere() {
     assert!(!debug.contains(&key), "in a Debug: {debug}");
     assert!(!shown.contains(&key[..key.len() / 2]), "in an error");
     assert!(records.iter().any(|record| record.contains("nomic_client submit_parse POST /parse 20")), "{records:#?}");
-    assert!(records.iter().any(|record| record.contains("ureq")), "other crates are heard");
+    assert!(records.iter().any(|record| record.contains("ureq")), "the records of other crates are seen");
     for path in ["files", "artifacts"] {
         let line = format!("DEBUG nomic_client ignored a value of an unexpected type at {path}");
         assert!(records.contains(&line), "{path}: {records:#?}");

@@ -19,13 +19,13 @@ fn list(nomic: &Nomic) -> Result<(), Error> {
     nomic.agents().try_for_each(|agent| agent.map(drop))
 }
 
-/// A client that gives up a silent server at once.
+/// A client that times out soon on a server that does not respond.
 fn impatient(emulator: &Emulator) -> Builder {
     builder(emulator).response_timeout(Duration::from_millis(100)).stall_timeout(Duration::from_millis(100))
 }
 
-/// What leaves it open whether the server acted.
-fn doubtful() -> Vec<FaultKind> {
+/// Faults after which the effect of a request is unknown.
+fn unknown_effect() -> Vec<FaultKind> {
     vec![
         FaultKind::ResetBefore,
         FaultKind::ResetAfter,
@@ -47,7 +47,7 @@ fn doubtful() -> Vec<FaultKind> {
 fn a_post_is_never_sent_twice() {
     let emulator = emulator();
     let nomic = impatient(&emulator).pacing(false).attempts(5).build().unwrap();
-    for (run, kind) in doubtful().into_iter().enumerate() {
+    for (run, kind) in unknown_effect().into_iter().enumerate() {
         for operation in ["launch_agent", "upload_file"] {
             emulator.fault(Fault::on(operation, kind.clone()));
             let before = emulator.received(operation);
@@ -66,7 +66,7 @@ fn a_post_is_never_sent_twice() {
 fn a_read_is_sent_again_until_it_succeeds_or_the_attempts_are_used_up() {
     let emulator = emulator();
     let nomic = impatient(&emulator).build().unwrap();
-    for kind in doubtful().into_iter().filter(|kind| *kind != FaultKind::TruncatedJson) {
+    for kind in unknown_effect().into_iter().filter(|kind| *kind != FaultKind::TruncatedJson) {
         let before = emulator.received("list_agents");
         emulator.fault(Fault::on("list_agents", kind.clone()));
         list(&nomic).unwrap_or_else(|error| panic!("{kind:?}: {error}"));
@@ -80,7 +80,7 @@ fn a_read_is_sent_again_until_it_succeeds_or_the_attempts_are_used_up() {
 }
 
 #[test]
-fn not_on_this_instance_is_final() {
+fn not_configured_is_a_permanent_error() {
     let emulator = emulator();
     for status in [501, 503] {
         let kind =
@@ -94,7 +94,7 @@ fn not_on_this_instance_is_final() {
 }
 
 #[test]
-fn a_refusal_with_a_delay_is_waited_out_and_one_without_is_not() {
+fn a_429_is_retried_after_its_delay_and_not_without_one() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let limited = |delay: Option<&str>| FaultKind::RateLimited { retry_after: delay.map(str::to_owned) };
@@ -111,7 +111,7 @@ fn a_refusal_with_a_delay_is_waited_out_and_one_without_is_not() {
 }
 
 #[test]
-fn a_delay_beyond_the_deadline_comes_back_at_once_for_all_clones() {
+fn a_delay_beyond_the_deadline_is_an_error_at_once_for_all_clones() {
     let emulator = emulator();
     let nomic = builder(&emulator).deadline(Duration::from_secs(5)).build().unwrap();
     emulator.fault(Fault::on("launch_agent", FaultKind::RateLimited { retry_after: Some("3600".into()) }));
@@ -128,16 +128,16 @@ fn a_delay_beyond_the_deadline_comes_back_at_once_for_all_clones() {
         "{second}"
     );
     assert_eq!(emulator.received("launch_agent"), 1);
-    // Another tier is not concerned.
+    // Another tier is not blocked.
     list(&nomic).unwrap();
 }
 
 /// A 429 with this body.
-fn refusal(body: &str, retry_after: &str) -> FaultKind {
+fn throttled(body: &str, retry_after: &str) -> FaultKind {
     CannedResponse::json(429, body).header("Retry-After", retry_after).into()
 }
 
-const SPENT: &str = r#"{"error":"Spend limit reached","code":"spend_limit_reached"}"#;
+const SPEND_LIMIT: &str = r#"{"error":"Spend limit reached","code":"spend_limit_reached"}"#;
 
 #[test]
 fn a_users_spend_limit_holds_up_nobody_elses_uploads() {
@@ -146,15 +146,15 @@ fn a_users_spend_limit_holds_up_nobody_elses_uploads() {
     let limit = Duration::from_secs(5);
     let nomic = builder(&emulator).deadline(limit).upload_deadline(limit).build().unwrap();
     let began = Instant::now();
-    emulator.fault(Fault::on("launch_agent", refusal(SPENT, "3600")));
+    emulator.fault(Fault::on("launch_agent", throttled(SPEND_LIMIT, "3600")));
     let error = launch(&nomic).unwrap_err();
     assert!(error.is_rate_limited() && error.to_string().contains("Spend limit reached"), "{error}");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
     upload(&nomic.clone()).unwrap();
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 
-    // A delay that leaves time is waited out, by the call that was asked to and by no other.
-    emulator.fault(Fault::on("launch_agent", refusal(SPENT, "0.8")));
+    // A short delay is waited for, by the call that was throttled and by no other.
+    emulator.fault(Fault::on("launch_agent", throttled(SPEND_LIMIT, "0.8")));
     let began = Instant::now();
     std::thread::scope(|scope| {
         let launched = scope.spawn(|| launch(&nomic).map(|()| began.elapsed()));
@@ -169,7 +169,7 @@ fn a_users_spend_limit_holds_up_nobody_elses_uploads() {
 }
 
 #[test]
-fn any_other_refusal_is_the_tiers() {
+fn any_other_429_blocks_the_tier() {
     let emulator = emulator();
     for body in [
         r#"{"error":"Rate limit exceeded","code":"rate_limited"}"#,
@@ -183,7 +183,7 @@ fn any_other_refusal_is_the_tiers() {
         "",
     ] {
         let nomic = builder(&emulator).deadline(Duration::from_secs(5)).build().unwrap();
-        emulator.fault(Fault::on("launch_agent", refusal(body, "3600")));
+        emulator.fault(Fault::on("launch_agent", throttled(body, "3600")));
         let before = emulator.received("launch_agent");
         for _ in 0..2 {
             assert!(launch(&nomic).unwrap_err().is_rate_limited(), "{body}");
@@ -228,7 +228,7 @@ fn an_outage_is_not_multiplied() {
     });
     let (calls, sent) = (threads * each, emulator.received("list_agents"));
     assert!(sent <= calls + calls / 20, "{sent} requests for {calls} calls");
-    // It recovers: successes bring repetitions back.
+    // After some successes, reads are retried again.
     emulator.clear_faults();
     for _ in 0..20 {
         list(&nomic).unwrap();
@@ -253,7 +253,7 @@ fn calls_are_paced_so_that_hardly_any_is_refused() {
         let (sent, accepted) = (emulator.received("launch_agent"), emulator.accepted("launch_agent"));
         println!("{model:?}: {sent} sent, {accepted} accepted");
         assert_eq!(accepted, 80);
-        // One for each thread, and 3 % of the calls.
+        // At most one for each thread, and 3 % of the calls.
         assert!(sent <= accepted + 8 + accepted * 3 / 100, "{model:?}: {} of {sent} were refused", sent - accepted);
     }
 }
@@ -273,11 +273,11 @@ fn a_server_that_tells_its_limit_with_a_429_only_refuses_hardly_any_either() {
         let (sent, accepted) = (emulator.received("launch_agent"), emulator.accepted("launch_agent"));
         println!("{model:?}: {sent} sent, {accepted} accepted");
         assert_eq!(accepted, threads * each);
-        // Each thread may find out by itself that there is a limit; as many again are for a busy machine.
+        // Each thread may meet the limit once; as many again are allowed for on a busy machine.
         assert!(sent <= accepted + 2 * threads, "{model:?}: {} of {sent} were refused", sent - accepted);
     };
     std::thread::scope(|scope| {
-        // Seven windows, in the time that the others take for fewer calls.
+        // Twice the speed: its calls take seven windows.
         for (model, speed, each) in
             [(LimitModel::FullBurst, 20, 12), (LimitModel::EvenPacing, 20, 12), (LimitModel::FixedWindow, 40, 24)]
         {
@@ -298,7 +298,7 @@ fn an_idle_account_makes_nobody_wait() {
 }
 
 #[test]
-fn a_server_that_says_now_again_and_again_is_not_hammered() {
+fn a_server_that_always_allows_a_retry_at_once_gets_few_requests() {
     let emulator = emulator();
     let limited = r#"{"error":"Rate limit exceeded","code":"rate_limited"}"#;
     let past = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -308,11 +308,11 @@ fn a_server_that_says_now_again_and_again_is_not_hammered() {
         (false, limited, past),
         (true, limited, "1e19"),
         (true, limited, "1000000000"),
-        (true, SPENT, "0"),
-        (true, SPENT, past),
+        (true, SPEND_LIMIT, "0"),
+        (true, SPEND_LIMIT, past),
     ] {
         emulator.clear_faults();
-        emulator.fault(Fault::on("launch_agent", refusal(body, delay)).forever());
+        emulator.fault(Fault::on("launch_agent", throttled(body, delay)).forever());
         let before = emulator.received("launch_agent");
         let nomic = builder(&emulator).pacing(pacing).deadline(Duration::from_secs(2)).build().unwrap();
         let error = launch(&nomic).unwrap_err();
@@ -323,12 +323,12 @@ fn a_server_that_says_now_again_and_again_is_not_hammered() {
 }
 
 #[test]
-fn a_turn_that_cannot_come_in_time_is_told_at_once() {
+fn a_rate_limit_that_ends_after_the_deadline_is_an_error_at_once() {
     let limits = Limits::documented(LimitModel::EvenPacing).quota("heavy", 2);
     let emulator = Emulator::builder().limits(limits).start().unwrap();
     let nomic = builder(&emulator).deadline(Duration::from_secs(5)).build().unwrap();
     launch(&nomic).unwrap();
-    // Two a minute: the next turn comes in half a minute, and nobody is on the way who could bring better news.
+    // Two a minute: the next permit comes in half a minute, and no request in flight could report a higher limit.
     let began = Instant::now();
     let error = launch(&nomic).unwrap_err();
     assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
@@ -336,7 +336,7 @@ fn a_turn_that_cannot_come_in_time_is_told_at_once() {
 }
 
 #[test]
-fn what_never_left_takes_no_turn_of_the_pace() {
+fn a_request_that_was_not_sent_does_not_count_against_the_rate_limit() {
     let nomic =
         Nomic::builder("http://127.0.0.1:1", "npk_x").attempts(2).deadline(Duration::from_secs(2)).build().unwrap();
     let error = launch(&nomic).unwrap_err();

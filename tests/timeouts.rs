@@ -1,4 +1,4 @@
-//! Time limits over real sockets: each phase of a request has one, and the deadline ends them all.
+//! Time limits: each phase of a request has one, and the deadline ends them all.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
@@ -25,7 +25,7 @@ fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// What a call returns, and after which time.
+/// The result of a call, and the time it took.
 fn timed<T>(call: impl FnOnce() -> Result<T>) -> (Result<T>, Duration) {
     let began = Instant::now();
     (call(), began.elapsed())

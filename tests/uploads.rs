@@ -1,4 +1,4 @@
-//! Uploads over real sockets: names, sizes, memory, documents that change, and answers that come early.
+//! Uploads: names, sizes, memory, documents that change while they are sent, and early responses.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
@@ -57,15 +57,15 @@ fn an_upload_always_says_its_length_and_arrives_byte_for_byte() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let bytes: Vec<u8> = (0..3 * MIB + 7).map(|at| (at * 31 % 251) as u8).collect();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&told);
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let reports = Arc::clone(&reported);
     let uploads = [
         Upload::from_bytes("a.bin", bytes.clone()),
         Upload::from_reader("a.bin", io::Cursor::new(bytes.clone()), bytes.len() as u64),
         Upload::from_reader_buffered("a.bin", io::Cursor::new(bytes.clone())),
         Upload::from_bytes("a.bin", bytes.clone())
             .destination("deep/er/a.bin")
-            .progress(move |sent, total| heard.lock().unwrap().push((sent, total))),
+            .progress(move |sent, total| reports.lock().unwrap().push((sent, total))),
     ];
     for upload in uploads {
         let file = nomic.upload(upload.content_type("application/x-thing")).unwrap();
@@ -79,13 +79,13 @@ fn an_upload_always_says_its_length_and_arrives_byte_for_byte() {
         assert_eq!(request.header("transfer-encoding"), None);
         assert_eq!(request.header("expect"), None);
     }
-    let told = told.lock().unwrap();
-    assert!(told.len() > 10 && told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{} steps", told.len());
-    assert_eq!(told.last(), Some(&(bytes.len() as u64, bytes.len() as u64)));
+    let reported = reported.lock().unwrap();
+    assert!(reported.len() > 10 && reported.windows(2).all(|pair| pair[0].0 < pair[1].0), "{} steps", reported.len());
+    assert_eq!(reported.last(), Some(&(bytes.len() as u64, bytes.len() as u64)));
 }
 
 #[test]
-fn what_is_empty_or_too_large_opens_no_connection() {
+fn a_document_that_is_empty_or_too_large_opens_no_connection() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let (empty, large) = (Zeros::new("empty.pdf", 0), Zeros::new("large.pdf", MAX_UPLOAD + 1));
@@ -120,20 +120,20 @@ fn a_document_that_shrinks_or_grows_while_it_is_sent_is_an_error_and_no_hang() {
         assert!(error.effect() == Effect::None);
     }
     assert_eq!(emulator.accepted("upload_file"), 0);
-    // The client is as good as before.
+    // The client still works.
     nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).unwrap();
 }
 
 #[test]
-fn an_upload_that_is_given_up_ends_at_once_and_stores_nothing() {
+fn a_cancelled_upload_ends_at_once_and_stores_nothing() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let size = 8 * MIB;
-    // In the middle, and with the last byte of the document.
+    // In the middle, and at the last byte of the document.
     for end in [MIB, size] {
         let mut reached = 0;
         let upload = Upload::from_bytes("a.bin", vec![7; size as usize]).on_progress(|sent, total| {
-            assert!(reached < end && total == size, "called after it broke off");
+            assert!(reached < end && total == size, "called after it was cancelled");
             reached = sent;
             if sent >= end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
@@ -150,7 +150,7 @@ fn an_upload_that_is_given_up_ends_at_once_and_stores_nothing() {
 }
 
 #[test]
-fn a_reader_that_fails_says_so() {
+fn an_error_of_the_reader_is_returned() {
     struct Failing;
     impl Read for Failing {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -166,7 +166,7 @@ fn a_reader_that_fails_says_so() {
 #[test]
 fn an_answer_that_comes_before_the_document_is_through_reaches_the_caller() {
     let emulator = emulator();
-    // Without a pace: what is lost must not make the rest of the test wait.
+    // Without pacing, no response makes the next upload wait.
     let nomic = builder(&emulator).attempts(1).pacing(false).build().unwrap();
     let document = Zeros::new("early.bin", 64 * MIB);
     let mut missed = Vec::new();
@@ -186,7 +186,7 @@ fn an_answer_that_comes_before_the_document_is_through_reaches_the_caller() {
 }
 
 #[test]
-fn an_early_answer_of_a_server_that_reads_no_further_is_heard_after_the_stall_timeout() {
+fn an_early_response_of_a_server_that_keeps_the_connection_arrives_after_the_stall_timeout() {
     let emulator = emulator();
     let nomic = builder(&emulator).stall_timeout(Duration::from_millis(300)).build().unwrap();
     emulator.fault(Fault::any(FaultKind::EarlyResponse { status: 413, after_bytes: 0, close: false }));
@@ -222,7 +222,7 @@ fn after_an_early_response_the_document_is_read_no_further_and_its_connection_is
 }
 
 #[test]
-fn an_upload_that_was_refused_with_a_delay_is_sent_again_from_its_beginning() {
+fn a_throttled_upload_is_sent_again_from_its_beginning() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     let early = || {
@@ -232,7 +232,7 @@ fn an_upload_that_was_refused_with_a_delay_is_sent_again_from_its_beginning() {
     early();
     nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).unwrap();
     assert_eq!((emulator.received("upload_file"), emulator.accepted("upload_file")), (2, 1));
-    // A reader that was begun cannot be: the refusal is handed back, with its delay.
+    // A reader cannot be read again: the 429 is returned, with its delay.
     early();
     let reader = Upload::from_reader("b.txt", io::Cursor::new("Level: 2"), 8);
     let error = nomic.upload(reader).unwrap_err();
@@ -272,11 +272,11 @@ fn memory_does_not_grow_with_the_document() {
 }
 
 #[test]
-fn of_a_reader_no_more_is_read_than_it_was_said_to_give() {
+fn a_reader_is_read_to_its_stated_length_only() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut socket, _) = listener.accept().unwrap();
-    // It stays open, and what comes after the document is another matter.
+    // The socket stays open; the bytes after the document belong to something else.
     peer.write_all(b"Level: 1").unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
     let emulator = emulator();

@@ -1,4 +1,4 @@
-//! A careful caller, who repeats only what its errors let it repeat; and the server's books, to check its account.
+//! A caller that repeats only what its errors allow, and a check of its results against what the emulator executed.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 /// What is done to a document, in this order.
 pub(crate) const STEPS: [&str; 4] = ["upload_file", "submit_parse", "submit_extract", "launch_agent"];
 
-/// How often something is tried.
+/// The maximum number of attempts.
 const TRIES: usize = 5;
-/// What a server that was left in the middle is given to come to an end, before it is looked whether it did.
+/// The time that the server gets to finish a request whose response was lost, before the caller looks for its effect.
 const SETTLING: Duration = Duration::from_millis(500);
 
-/// What the caller knows of a step in the end.
+/// What the caller knows about a step in the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Told {
     #[default]
@@ -30,7 +30,7 @@ pub(crate) enum Told {
     Done,
 }
 
-/// A document unlike all others, of about so many bytes.
+/// A document with a unique text of about `size` bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Document {
     pub(crate) number: u64,
@@ -59,7 +59,7 @@ impl Document {
         text
     }
 
-    /// Whether a text speaks of this document, and of no other.
+    /// Whether a text names this document and no other.
     fn owns(self, text: &str) -> bool {
         let digits = &self.permit()[3..];
         let mut named = text.split("PH-").skip(1).peekable();
@@ -67,26 +67,26 @@ impl Document {
     }
 }
 
-/// What became of a document, as its caller knows it.
+/// What the caller knows about a document.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     pub(crate) document: Document,
     pub(crate) file: Option<FileId>,
     pub(crate) version: Option<FileVersionId>,
     pub(crate) told: [Told; 4],
-    /// Jobs whose result came, and was right.
+    /// Jobs whose result came and was right.
     pub(crate) results: usize,
     /// Jobs that failed on the server.
     pub(crate) failed: usize,
     /// Jobs that had not ended at the timeout.
     pub(crate) unfinished: Vec<JobRef>,
-    /// Errors on the way.
+    /// The number of errors.
     pub(crate) errors: usize,
-    /// What should not have been.
+    /// Descriptions of what was wrong.
     pub(crate) wrong: Vec<String>,
 }
 
-/// Who brings one document through.
+/// Processes one document.
 pub(crate) struct Careful<'a> {
     nomic: &'a Nomic,
     options: WaitOptions,
@@ -98,7 +98,7 @@ impl<'a> Careful<'a> {
         Self { nomic, options, account: Account { document, ..Account::default() } }
     }
 
-    /// Uploads the document, made ready to be sent by `upload`. Whether it is there.
+    /// Uploads the document with what `upload` returns. Returns whether it is on the server.
     pub(crate) fn upload<'u>(&mut self, upload: impl Fn() -> Upload<'u>) -> bool {
         let document = self.account.document;
         let act = |nomic: &Nomic| nomic.upload(upload()).map(|file| (file.id, Some(file.file_version_id)));
@@ -106,14 +106,14 @@ impl<'a> Careful<'a> {
             let hits = nomic.search_files(&document.name());
             hits.map(|hit| hit.map(|hit| (hit.id, None))).next().transpose()
         };
-        // Who finds the file after a lost answer does not learn its version, and cannot have it parsed.
+        // A file that was found by a search has no version, and cannot be parsed.
         if let Some((file, version)) = self.act(0, act, Some(("search_files", &look))) {
             (self.account.file, self.account.version) = (Some(file), version);
         }
         self.account.file.is_some()
     }
 
-    /// Has the uploaded document parsed, values extracted, and an agent work on it. Gives the agent.
+    /// Parses the uploaded document, extracts values, and runs an agent on it. Returns the agent.
     pub(crate) fn work(&mut self) -> Option<Agent> {
         let document = self.account.document;
         if let Some(version) = self.account.version.clone() {
@@ -155,8 +155,8 @@ impl<'a> Careful<'a> {
         Some(agent)
     }
 
-    /// Does what acts, again only where nothing was done and time may help. Where nobody knows it looks first, if there
-    /// is a place to look at.
+    /// Sends a write; sends it again only if it had no effect and the error is transient. If the effect is unknown, looks for
+    /// it first, where that is possible.
     #[expect(clippy::type_complexity, reason = "an operation, and how to find what it did")]
     fn act<T>(
         &mut self,
@@ -191,7 +191,7 @@ impl<'a> Careful<'a> {
         None
     }
 
-    /// Reads, and reads again while time may help.
+    /// Sends a read, again while its error is transient.
     pub(crate) fn read<T>(&mut self, operation: &str, read: impl Fn(&Nomic) -> Result<T>) -> Option<T> {
         for _ in 0..TRIES {
             match read(self.nomic) {
@@ -207,7 +207,7 @@ impl<'a> Careful<'a> {
         None
     }
 
-    /// Waits for a job, and picks it up again where a wait ended without a result.
+    /// Waits for a job, and waits again if a wait ended without a result.
     fn wait<J: Job>(&mut self, operation: &str, job: &J) -> Option<J::Output> {
         let mut left = None;
         for _ in 0..TRIES {
@@ -234,7 +234,7 @@ impl<'a> Careful<'a> {
         }
     }
 
-    /// Counts an error, which must say where it comes from, and be one that a fault can have caused.
+    /// Counts an error. It must be one that a fault can cause, and name its operation.
     pub(crate) fn note(&mut self, operation: &str, error: &Error) {
         self.account.errors += 1;
         if !explains(operation, error) {
@@ -261,7 +261,7 @@ fn explains(operation: &str, error: &Error) -> bool {
     from_a_fault && error.operation() == Some(operation) && (acts || error.effect() == Effect::None)
 }
 
-/// Holds accounts against what the server has done; what is wrong. There must be an account for each document.
+/// Compares the accounts of all documents with what the emulator executed. Returns what is wrong.
 pub(crate) fn audit(emulator: &Emulator, accounts: &[Account]) -> Vec<String> {
     let mut done: [HashMap<String, u64>; 4] = Default::default();
     let mut wrong = Vec::new();
@@ -300,7 +300,7 @@ pub(crate) fn audit(emulator: &Emulator, accounts: &[Account]) -> Vec<String> {
     emulator.clear_faults();
     let nomic = Nomic::new(emulator.url(), emulator.key());
     for job in accounts.iter().flat_map(|account| &account.unfinished) {
-        // Only what a fault keeps from ending may have outlasted its caller's timeout.
+        // Only a job that a fault keeps from ending may be unfinished.
         let goes_on = nomic.as_ref().is_ok_and(|nomic| match job {
             JobRef::Parse(id) => matches!(nomic.poll(&nomic.parse_job(id.clone())), Ok(Poll::Pending { .. })),
             JobRef::Extract(id) => matches!(nomic.poll(&nomic.extract_job(id.clone())), Ok(Poll::Pending { .. })),

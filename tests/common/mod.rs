@@ -12,7 +12,7 @@ use nomic_client::job::WaitOptions;
 use nomic_client::{Builder, FileVersionId, Nomic};
 use nomic_emulator::{Emulator, Limits};
 
-/// An emulator that limits nothing and whose jobs are done at the first question.
+/// An emulator without rate limits, whose jobs are done at the first poll.
 pub(crate) fn emulator() -> Emulator {
     Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).start().unwrap()
 }
@@ -22,7 +22,7 @@ pub(crate) fn nomic(emulator: &Emulator) -> Nomic {
     builder(emulator).build().unwrap()
 }
 
-/// A client of the emulator, to be set up further.
+/// A builder for a client of the emulator.
 pub(crate) fn builder(emulator: &Emulator) -> Builder {
     Nomic::builder(emulator.url(), emulator.key())
 }

@@ -1,4 +1,4 @@
-//! TLS before an emulator, which speaks none itself.
+//! TLS in front of an emulator, which speaks plain HTTP only.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -11,15 +11,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::raw_server::RawServer;
 
-/// Who vouches for [`SERVER`].
+/// The authority that signed [`SERVER`].
 pub(crate) const AUTHORITY: &[u8] = include_bytes!("../data/authority.pem");
 /// The certificate of `localhost`.
 pub(crate) const SERVER: &[u8] = include_bytes!("../data/server.pem");
-/// One that vouches for itself, for the same name and too long ago.
+/// A self-signed one for the same name, which has expired.
 #[allow(dead_code, reason = "not every test binary that speaks TLS looks at this")]
 pub(crate) const EXPIRED: &[u8] = include_bytes!("../data/expired.pem");
 
-/// A server of this certificate; all of them have the same key.
+/// A configuration with this certificate; all certificates have the same key.
 pub(crate) fn config(certificate: &[u8]) -> Arc<rustls::ServerConfig> {
     let certificates = vec![CertificateDer::from_pem_slice(certificate).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("../data/server.key")).unwrap();
@@ -39,7 +39,7 @@ pub(crate) fn before(emulator: &Emulator, certificate: &[u8]) -> RawServer {
             return;
         }
         let mut tls = rustls::StreamOwned::new(connection, outer);
-        // One request and its answer after the other: nothing here is sent both ways at once.
+        // A request, then its response: nothing is sent in both directions at once.
         let mut piece = vec![0; 1 << 16];
         tls.sock.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
         inner.set_read_timeout(Some(Duration::from_millis(2))).unwrap();

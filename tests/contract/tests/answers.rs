@@ -1,4 +1,4 @@
-//! What the emulator answers is what the contract shows: the status is declared, the body is of the schema.
+//! The emulator's responses keep the contract: the status is declared, and the body matches the schema.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use nomic_contract::Contract;
 use nomic_emulator::{Emulator, Limits};
 use serde_json::{Value, json};
 
-/// A client of its own, without the crate's: one request on one connection.
+/// A minimal client that is independent of the crate: one request on each connection.
 struct Raw<'a> {
     emulator: &'a Emulator,
     contract: &'a Contract,
@@ -19,7 +19,7 @@ struct Raw<'a> {
 }
 
 impl Raw<'_> {
-    /// Sends, and holds the answer against the contract. Gives status and body.
+    /// Sends a request, and checks the response against the contract. Returns status and body.
     fn send(&mut self, method: &str, target: &str, content_type: &str, body: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(self.emulator.address()).unwrap();
         let (key, length) = (self.emulator.key(), body.len());
@@ -105,7 +105,7 @@ fn every_answer_of_the_emulator_is_one_of_the_contract() {
     let artifacts = raw.get(&format!("/agents/{agent}/artifacts"));
     raw.get(&format!("/agents/{agent}/artifacts/{}", text(&artifacts, "/data/0/id")));
     raw.post(&format!("/agents/{agent}/followup"), &json!({"prompt": {"text": "More."}}));
-    // With jobs that take no time it has ended again: 409 is declared, and so is what a new one answers.
+    // Jobs take no time, so this agent has ended and the response is 409; the next one is still running.
     raw.send("POST", &format!("/agents/{agent}/stop"), "", "");
     emulator.fault(nomic_emulator::Fault::on("launch_agent", nomic_emulator::FaultKind::JobNeverEnds));
     let (_, endless) = raw.post("/agents", &json!({"prompt": {"text": "Go."}}));
@@ -123,7 +123,7 @@ fn every_answer_of_the_emulator_is_one_of_the_contract() {
     let keys = raw.get("/api-keys?includeRevoked=true&limit=1");
     raw.get("/audit-logs?limit=5&action=user.disabled");
     raw.get("/analytics/users?limit=2");
-    // The own key last.
+    // The key of this client comes last.
     let own = raw.get("/api-keys?limit=1");
     raw.send("POST", &format!("/api-keys/{}/revoke", text(&own, "/data/0/id")), "", "");
     assert!(keys["data"].is_array());

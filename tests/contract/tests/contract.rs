@@ -1,5 +1,5 @@
-//! Client and emulator say of every operation what the contract says, and read every answer that it shows; the README
-//! counts the operations as it does, and shows errors as they are printed.
+//! The operations of the client, of the emulator and of the README are those of the contract; the client reads every example
+//! of the contract; the README shows errors as they are printed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 use nomic_client::agents::Launch;
@@ -13,7 +13,7 @@ fn contract() -> Contract {
     Contract::read().unwrap()
 }
 
-/// Sorted: the order of a table is its own affair.
+/// The rows in order: that of a table does not matter.
 fn sorted(rows: impl Iterator<Item = String>) -> Vec<String> {
     let mut rows: Vec<_> = rows.collect();
     rows.sort();
@@ -24,26 +24,26 @@ fn sorted(rows: impl Iterator<Item = String>) -> Vec<String> {
 fn the_table_of_operations_is_the_contracts() {
     let contract = contract();
     let operations = contract.operations();
-    let told = operations
+    let documented = operations
         .iter()
         .map(|one| format!("{} {} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope, one.evidence));
     let known = operations::ALL
         .iter()
         .map(|one| format!("{} {} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope, one.evidence));
     assert_eq!(operations.len(), 26);
-    assert_eq!(sorted(told), sorted(known));
+    assert_eq!(sorted(documented), sorted(known));
 }
 
 #[test]
 fn the_emulators_operations_are_the_contracts() {
     let contract = contract();
     let operations = contract.operations();
-    let told =
+    let documented =
         operations.iter().map(|one| format!("{} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope));
     let served = nomic_emulator::operations()
         .iter()
         .map(|one| format!("{} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope));
-    assert_eq!(sorted(told), sorted(served));
+    assert_eq!(sorted(documented), sorted(served));
 }
 
 const README: &str = include_str!("../../../README.md");
@@ -53,14 +53,14 @@ fn the_readme_counts_the_operations_of_the_contract() {
     let contract = contract();
     let operations = contract.operations();
     let count = |evidence| operations.iter().filter(|one| one.evidence == evidence).count();
-    let told = format!(
+    let documented = format!(
         "Of its {} operations, {} are documented, {} was observed on the wire, and {} are inferred",
         operations.len(),
         count("documented"),
         count("observed"),
         count("inferred"),
     );
-    assert!(README.split_whitespace().collect::<Vec<_>>().join(" ").contains(&told), "{told}");
+    assert!(README.split_whitespace().collect::<Vec<_>>().join(" ").contains(&documented), "{documented}");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn every_example_is_read_and_so_is_each_as_it_may_come_tomorrow() {
         for (status, schema, example) in contract.examples(&operation) {
             let mut answers = contract.mutations(schema, example);
             answers.push(Mutation { what: "as it is".to_owned(), answer: example.clone() });
-            // An agent is documented inside `data` and seen bare; others may be wrapped one day.
+            // An agent is documented inside `data` and was observed without it.
             if let Some(data) = example.get("data").filter(|data| data.is_object()) {
                 answers.push(Mutation { what: "bare".to_owned(), answer: data.clone() });
             }
@@ -155,8 +155,8 @@ fn an_answer_without_a_body_is_a_success_where_the_contract_allows_it() {
     assert_eq!(nomic.revoke_api_key("a").unwrap(), None);
 }
 
-/// Reads an example with an unknown field in every object, and writes it again: how many of these are left. And what of
-/// the example itself has no field of its own.
+/// Reads an example with an unknown field in every object, and writes it again. Returns the number of unknown fields before
+/// and after, and the fields of the example that the type does not have.
 fn kept<T>(example: &Value) -> (usize, usize, Vec<String>)
 where
     T: serde::de::DeserializeOwned + serde::Serialize + std::fmt::Debug,
@@ -216,9 +216,9 @@ fn what_the_contract_shows_has_a_field_of_its_own_and_no_unknown_field_is_lost()
     ] {
         assert_eq!(planted, left, "{name}");
         let by_methods: &[&str] = match name {
-            // A task's own fields, of which a wait makes nothing else.
+            // A field of the task, not of its result.
             "get_extract" => &["status"],
-            // Said of the whole organization; methods of the page read it.
+            // A setting of the organization, which a method of the page reads.
             "list_user_analytics" => &["defaultSpendCapCents"],
             _ => &[],
         };

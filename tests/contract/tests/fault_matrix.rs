@@ -1,4 +1,4 @@
-//! Every operation under every fault: the kind of the outcome, how often it was asked for and done, and how long it took.
+//! Every operation under every fault: the kind of the outcome, how often it was received and executed, and how long it took.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 #[path = "../../common/raw_server.rs"]
@@ -19,13 +19,13 @@ use nomic_contract::{Ids, call};
 use nomic_emulator::{CannedResponse, Emulator, Fault, FaultKind, Limits, StallPhase};
 use serde_json::json;
 
-/// When a silence is a stall: soon where one is to come, late where a busy machine may make one.
+/// The stall timeout: short if the fault is a stall, long if only a busy machine could cause one.
 const STALL: Duration = Duration::from_millis(600);
 const NO_STALL: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(10);
-/// What a busy machine adds.
+/// The delay that a busy machine may add.
 const SLACK: Duration = Duration::from_secs(1);
-/// Longer than all cases of an operation take together. Who is not through by then hangs.
+/// Longer than all cases of an operation take together: an operation that takes longer hangs.
 const HANG: Duration = Duration::from_secs(180);
 
 /// Something on the emulator for each operation.
@@ -46,98 +46,98 @@ fn ids(nomic: &Nomic) -> Ids {
     }
 }
 
-/// What has to come of a fault.
+/// The outcome that a fault must have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Expected {
-    /// It is as if nothing had been.
+    /// The call succeeds.
     Success,
-    /// Nobody knows whether it was done: a read is repeated, what acts is not.
-    Doubt,
-    /// It was refused for a while: everything is repeated.
-    Later,
-    /// It was refused for longer than there is time.
-    TooLate,
-    /// It is over, and was not done.
-    Refused,
-    /// It is over; what acts may have been done.
-    Unread,
-    /// As unread, but for what acts and has an answer of no certain shape: that is a success.
-    Misshapen,
+    /// The effect is unknown: a read is sent again, a write is not.
+    UnknownEffect,
+    /// Throttled: reads and writes are sent again.
+    Throttled,
+    /// Throttled for longer than the deadline.
+    ThrottledTooLong,
+    /// An error; nothing was executed.
+    Rejected,
+    /// An error; a write may have been executed.
+    Unreadable,
+    /// As `Unreadable`, but a success for the writes in `ACKNOWLEDGED`.
+    WrongTypes,
 }
 
-/// A fault, what has to come of it, and the error that tells of it.
+/// A fault, its expected outcome, and the kind of the error.
 type Row = (FaultKind, Expected, &'static str);
 
-/// Those with which the server does nothing.
+/// Faults with which the server executes nothing.
 fn without_effect(elsewhere: &str) -> Vec<Row> {
-    use Expected::{Doubt, Later, Refused, TooLate, Unread};
+    use Expected::{Rejected, Throttled, ThrottledTooLong, UnknownEffect, Unreadable};
     let api = |status: u16| FaultKind::Api { status, error: "No.".into(), code: Some("no".into()) };
     let not_configured = FaultKind::Api { status: 503, error: "No.".into(), code: Some("not_configured".into()) };
     let limited = |delay: Option<&str>| FaultKind::RateLimited { retry_after: delay.map(str::to_owned) };
     let early = |close: bool| FaultKind::EarlyResponse { status: 413, after_bytes: 0, close };
     let mut rows = vec![
-        (FaultKind::ResetAtOnce, Doubt, "broken"),
-        (FaultKind::ResetBefore, Doubt, "broken"),
-        (FaultKind::Stall(StallPhase::BeforeRead), Doubt, "stalled"),
-        (FaultKind::Html(500), Doubt, "foreign 500"),
-        (FaultKind::Html(502), Doubt, "foreign 502"),
-        (FaultKind::Html(503), Doubt, "foreign 503"),
-        (FaultKind::Html(504), Doubt, "foreign 504"),
-        (FaultKind::Html(522), Doubt, "foreign 522"),
-        (api(408), Doubt, "api 408"),
-        (api(500), Doubt, "api 500"),
-        (api(504), Doubt, "api 504"),
-        (limited(Some("0.05")), Later, "api 429"),
-        (limited(Some("60")), TooLate, "api 429"),
-        (limited(None), Refused, "api 429"),
-        (api(400), Refused, "api 400"),
-        (api(401), Refused, "api 401"),
-        (api(409), Refused, "api 409"),
-        (api(413), Refused, "api 413"),
-        (api(422), Refused, "api 422"),
-        (api(501), Refused, "api 501"),
-        (api(503), Unread, "api 503"),
-        (not_configured, Refused, "api 503"),
-        (early(true), Refused, "api 413"),
-        (early(false), Refused, "api 413"),
-        (FaultKind::Html(403), Refused, "foreign 403"),
-        (FaultKind::Html(200), Unread, "foreign"),
+        (FaultKind::ResetAtOnce, UnknownEffect, "broken"),
+        (FaultKind::ResetBefore, UnknownEffect, "broken"),
+        (FaultKind::Stall(StallPhase::BeforeRead), UnknownEffect, "stalled"),
+        (FaultKind::Html(500), UnknownEffect, "unexpected 500"),
+        (FaultKind::Html(502), UnknownEffect, "unexpected 502"),
+        (FaultKind::Html(503), UnknownEffect, "unexpected 503"),
+        (FaultKind::Html(504), UnknownEffect, "unexpected 504"),
+        (FaultKind::Html(522), UnknownEffect, "unexpected 522"),
+        (api(408), UnknownEffect, "api 408"),
+        (api(500), UnknownEffect, "api 500"),
+        (api(504), UnknownEffect, "api 504"),
+        (limited(Some("0.05")), Throttled, "api 429"),
+        (limited(Some("60")), ThrottledTooLong, "api 429"),
+        (limited(None), Rejected, "api 429"),
+        (api(400), Rejected, "api 400"),
+        (api(401), Rejected, "api 401"),
+        (api(409), Rejected, "api 409"),
+        (api(413), Rejected, "api 413"),
+        (api(422), Rejected, "api 422"),
+        (api(501), Rejected, "api 501"),
+        (api(503), Unreadable, "api 503"),
+        (not_configured, Rejected, "api 503"),
+        (early(true), Rejected, "api 413"),
+        (early(false), Rejected, "api 413"),
+        (FaultKind::Html(403), Rejected, "unexpected 403"),
+        (FaultKind::Html(200), Unreadable, "unexpected"),
     ];
     for location in ["/api/v0/projects", elsewhere] {
-        for (status, expected, told) in [
-            (301, Refused, "foreign 301"),
-            (307, Refused, "foreign 307"),
-            (308, Refused, "foreign 308"),
-            // A server may answer so after it has acted.
-            (302, Unread, "foreign 302"),
-            (303, Unread, "foreign 303"),
+        for (status, expected, kind) in [
+            (301, Rejected, "unexpected 301"),
+            (307, Rejected, "unexpected 307"),
+            (308, Rejected, "unexpected 308"),
+            // A server may send these after it executed the request.
+            (302, Unreadable, "unexpected 302"),
+            (303, Unreadable, "unexpected 303"),
         ] {
-            rows.push((FaultKind::Redirect { status, location: location.to_owned() }, expected, told));
+            rows.push((FaultKind::Redirect { status, location: location.to_owned() }, expected, kind));
         }
     }
     rows
 }
 
-/// Those with which the server acts.
+/// Faults with which the server executes the request.
 fn with_effect() -> Vec<Row> {
-    use Expected::{Doubt, Misshapen, Success, Unread};
+    use Expected::{Success, UnknownEffect, Unreadable, WrongTypes};
     let gateway = CannedResponse::new(502, "text/plain", "Bad gateway").after_executing().into();
     vec![
-        (FaultKind::ResetAfter, Doubt, "broken"),
-        (FaultKind::ResetInHead, Doubt, "broken"),
-        (FaultKind::ResetInBody, Doubt, "broken"),
-        (FaultKind::CloseInBody, Doubt, "broken"),
-        (FaultKind::ContentLengthTooLong, Doubt, "broken"),
-        (FaultKind::Stall(StallPhase::BeforeHead), Doubt, "stalled"),
-        (FaultKind::Stall(StallPhase::InHead), Doubt, "stalled"),
-        (FaultKind::Stall(StallPhase::InBody), Doubt, "stalled"),
-        (gateway, Doubt, "foreign 502"),
-        (FaultKind::MalformedJson, Unread, "garbled"),
-        (FaultKind::TruncatedJson, Unread, "garbled"),
-        (FaultKind::ContentLengthTooShort, Unread, "garbled"),
-        (FaultKind::Oversized(1 << 20), Unread, "too large"),
-        (FaultKind::GzipBomb(1 << 20), Unread, "too large"),
-        (FaultKind::WrongTypes, Misshapen, "misshapen"),
+        (FaultKind::ResetAfter, UnknownEffect, "broken"),
+        (FaultKind::ResetInHead, UnknownEffect, "broken"),
+        (FaultKind::ResetInBody, UnknownEffect, "broken"),
+        (FaultKind::CloseInBody, UnknownEffect, "broken"),
+        (FaultKind::ContentLengthTooLong, UnknownEffect, "broken"),
+        (FaultKind::Stall(StallPhase::BeforeHead), UnknownEffect, "stalled"),
+        (FaultKind::Stall(StallPhase::InHead), UnknownEffect, "stalled"),
+        (FaultKind::Stall(StallPhase::InBody), UnknownEffect, "stalled"),
+        (gateway, UnknownEffect, "unexpected 502"),
+        (FaultKind::MalformedJson, Unreadable, "malformed"),
+        (FaultKind::TruncatedJson, Unreadable, "malformed"),
+        (FaultKind::ContentLengthTooShort, Unreadable, "malformed"),
+        (FaultKind::Oversized(1 << 20), Unreadable, "too large"),
+        (FaultKind::GzipBomb(1 << 20), Unreadable, "too large"),
+        (FaultKind::WrongTypes, WrongTypes, "wrong types"),
         (FaultKind::Gzip, Success, ""),
         (FaultKind::Delay(Duration::from_millis(20)), Success, ""),
         (FaultKind::Drip { every: Duration::from_millis(1), bytes: 64 }, Success, ""),
@@ -151,19 +151,19 @@ fn with_effect() -> Vec<Row> {
     ]
 }
 
-/// Operations whose answer's shape is a guess, so that any JSON is a success.
+/// Writes whose response is not documented, so that any JSON is a success.
 const ACKNOWLEDGED: [&str; 5] = ["delete_agent", "stop_agent", "disable_user", "enable_user", "revoke_api_key"];
 
-/// The kind of an error, with its status unless that is one of success.
-fn told(error: &Error) -> String {
+/// The kind of an error, and its status unless it is 2xx.
+fn kind_of(error: &Error) -> String {
     let kind = match error.kind() {
         ErrorKind::Api(_) => "api",
-        ErrorKind::UnexpectedResponse(_) => "foreign",
+        ErrorKind::UnexpectedResponse(_) => "unexpected",
         ErrorKind::Transport(error) if error.phase == TransportPhase::Connect => "unreachable",
         ErrorKind::Transport(error) if error.timed_out => "stalled",
         ErrorKind::Transport(_) => "broken",
-        ErrorKind::Decode(error) if error.malformed => "garbled",
-        ErrorKind::Decode(_) => "misshapen",
+        ErrorKind::Decode(error) if error.malformed => "malformed",
+        ErrorKind::Decode(_) => "wrong types",
         ErrorKind::ResponseTooLarge { .. } => "too large",
         ErrorKind::Deadline(_) => "deadline",
         _ => "another",
@@ -174,10 +174,10 @@ fn told(error: &Error) -> String {
     }
 }
 
-/// A host to which nothing must ever come. Nobody accepts there: what comes waits to be looked at.
-struct Stranger(TcpListener);
+/// A host that must receive nothing. A connection to it waits in the queue of its listener.
+struct OtherHost(TcpListener);
 
-impl Stranger {
+impl OtherHost {
     fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -188,8 +188,8 @@ impl Stranger {
         format!("http://localhost:{}/api/v0/projects", self.0.local_addr().unwrap().port())
     }
 
-    /// What has come.
-    fn heard(&self) -> Option<String> {
+    /// What a client has sent.
+    fn received(&self) -> Option<String> {
         let (mut stream, _) = match self.0.accept() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
             accepted => accepted.unwrap(),
@@ -219,8 +219,8 @@ fn builder(url: &str, emulator: &Emulator, stall: Duration, deadline: Duration) 
         .upload_deadline(deadline)
 }
 
-/// An operation on a server of its own.
-struct Bench {
+/// The cases of an operation, on an emulator of its own.
+struct OperationTest {
     operation: &'static Operation,
     emulator: Emulator,
     setup: Nomic,
@@ -229,15 +229,15 @@ struct Bench {
     cases: usize,
 }
 
-impl Bench {
+impl OperationTest {
     fn new(operation: &'static Operation) -> Self {
         let emulator = emulator();
         let setup = Nomic::builder(emulator.url(), emulator.key()).pacing(false).build().unwrap();
         Self { operation, emulator, setup, ids: None, wrong: Vec::new(), cases: 0 }
     }
 
-    /// Calls the operation; the outcome, how long it took, and how often it was received and accepted. That should be
-    /// `due` times; a server that was left in the middle may still be at it.
+    /// Calls the operation. Returns the outcome, how long it took, and how often it was received and accepted. Waits until
+    /// it was accepted `due` times: the server may still execute a request whose client has left.
     fn call(
         &mut self,
         nomic: &Nomic,
@@ -246,13 +246,13 @@ impl Bench {
     ) -> (Result<(), Error>, Duration, u64, u64) {
         let (name, emulator) = (self.operation.name, &self.emulator);
         emulator.clear_faults();
-        // What these do can be done only once.
+        // These can be executed once only.
         if matches!(name, "delete_agent" | "stop_agent" | "follow_up_agent") {
             self.ids = None;
         }
         let ids = self.ids.get_or_insert_with(|| ids(&self.setup));
         if name == "stop_agent" {
-            // Only what has not ended can be stopped.
+            // Only an agent that has not ended can be stopped.
             emulator.fault(Fault::on("follow_up_agent", FaultKind::JobNeverEnds));
             self.setup.follow_up_agent(&ids.agent, "More.").unwrap();
         }
@@ -269,86 +269,93 @@ impl Bench {
         (outcome, took, emulator.received(name) - received, emulator.accepted(name) - accepted)
     }
 
-    /// Notes what does not hold of a case.
+    /// Records the claims that do not hold in a case.
     fn check(&mut self, case: &str, outcome: &Result<(), Error>, claims: &[(bool, &str)]) {
         self.cases += 1;
         for (_, claim) in claims.iter().filter(|(holds, _)| !holds) {
-            self.wrong.push(format!("{}, {case}: not so: {claim}: {outcome:?}", self.operation.name));
+            self.wrong.push(format!("{}, {case}: false: {claim}: {outcome:?}", self.operation.name));
         }
     }
 
-    fn fault(&mut self, row: &Row, acts: bool, attempts: u32, times: u32, stranger: &Stranger) {
+    fn fault(&mut self, row: &Row, executes: bool, attempts: u32, times: u32, other_host: &OtherHost) {
         let (kind, expected, error) = row;
         let stall = if matches!(kind, FaultKind::Stall(_)) { STALL } else { NO_STALL };
         let nomic = builder(self.emulator.url(), &self.emulator, stall, DEADLINE).attempts(attempts).build().unwrap();
         let reads = reads(self.operation);
-        let repeated = attempts > 1 && (*expected == Expected::Later || reads && *expected == Expected::Doubt);
-        // How many requests the fault struck, and how many were left in peace.
-        let (struck, spared) = match (repeated, times) {
+        let repeated =
+            attempts > 1 && (*expected == Expected::Throttled || reads && *expected == Expected::UnknownEffect);
+        // How many requests the fault hits, and how many it does not.
+        let (hit, unhit) = match (repeated, times) {
             (true, 1) => (1, 1),
             (true, _) => (u64::from(attempts), 0),
             (false, _) => (1, 0),
         };
-        // What strikes before a request is read strikes before it is counted.
+        // These faults hit before a request is read, and so before it is counted.
         let unread = matches!(kind, FaultKind::ResetAtOnce | FaultKind::Stall(StallPhase::BeforeRead));
-        let counted = if unread { 0 } else { struck };
-        let done = if acts { struck } else { 0 };
-        let (outcome, took, received, accepted) = self.call(&nomic, Some((kind, times)), done + spared);
-        let heard = stranger.heard();
+        let counted = if unread { 0 } else { hit };
+        let done = if executes { hit } else { 0 };
+        let (outcome, took, received, accepted) = self.call(&nomic, Some((kind, times)), done + unhit);
+        let received_elsewhere = other_host.received();
 
-        let acknowledged = *expected == Expected::Misshapen && ACKNOWLEDGED.contains(&self.operation.name);
-        let succeeds = *expected == Expected::Success || spared > 0 || acknowledged;
-        let doubtful = matches!(expected, Expected::Doubt | Expected::Unread | Expected::Misshapen);
+        let acknowledged = *expected == Expected::WrongTypes && ACKNOWLEDGED.contains(&self.operation.name);
+        let succeeds = *expected == Expected::Success || unhit > 0 || acknowledged;
+        let effect_unknown = matches!(expected, Expected::UnknownEffect | Expected::Unreadable | Expected::WrongTypes);
         let transient = match expected {
-            Expected::Doubt | Expected::Later | Expected::TooLate => Some(true),
-            Expected::Refused | Expected::Misshapen => Some(false),
+            Expected::UnknownEffect | Expected::Throttled | Expected::ThrottledTooLong => Some(true),
+            Expected::Rejected | Expected::WrongTypes => Some(false),
             // Another server may answer next time.
-            Expected::Unread | Expected::Success => None,
+            Expected::Unreadable | Expected::Success => None,
         };
         let mut claims = vec![
             (took < DEADLINE + SLACK, "it ends within the deadline"),
             (outcome.is_ok() == succeeds, if succeeds { "it succeeds" } else { "it fails" }),
-            (received == counted + spared, "it is sent as often as it may be"),
-            (accepted == done + spared, "it is done as often as the server lets it"),
+            (received == counted + unhit, "it is sent as often as it may be"),
+            (accepted == done + unhit, "it is executed as often as the server allows"),
             (reads || accepted <= 1, "it is executed at most once"),
-            (heard.is_none(), "nothing goes to another host"),
+            (received_elsewhere.is_none(), "nothing goes to another host"),
         ];
         if let Err(failed) = &outcome {
             claims.extend([
-                (told(failed) == *error, *error),
-                ((failed.effect() != Effect::None) == (!reads && doubtful), "its fate is told"),
-                (transient.is_none_or(|transient| failed.is_transient() == transient), "it is told whether time helps"),
-                (!failed.to_string().contains('\n') && failed.operation() == Some(self.operation.name), "its line"),
+                (kind_of(failed) == *error, *error),
+                ((failed.effect() != Effect::None) == (!reads && effect_unknown), "the effect is reported"),
+                (
+                    transient.is_none_or(|transient| failed.is_transient() == transient),
+                    "it is reported whether the error is transient",
+                ),
+                (
+                    !failed.to_string().contains('\n') && failed.operation() == Some(self.operation.name),
+                    "the error is one line and names the operation",
+                ),
             ]);
         }
         let case = format!(
-            "{kind:?} {times} times, {attempts} attempts, {received} received, {accepted} accepted, {took:?}, another host heard {heard:?}"
+            "{kind:?} {times} times, {attempts} attempts, {received} received, {accepted} accepted, {took:?}, another host received {received_elsewhere:?}"
         );
         self.check(&case, &outcome, &claims);
     }
 
-    /// A server that is never done, and a deadline that comes before anything else.
-    fn deadline(&mut self, kind: &FaultKind, acts: bool) {
+    /// A server that never finishes, and a deadline that ends the call.
+    fn deadline(&mut self, kind: &FaultKind, executes: bool) {
         let deadline = Duration::from_secs(1);
         let nomic = builder(self.emulator.url(), &self.emulator, NO_STALL, deadline).build().unwrap();
-        let (outcome, took, received, accepted) = self.call(&nomic, Some((kind, u32::MAX)), u64::from(acts));
+        let (outcome, took, received, accepted) = self.call(&nomic, Some((kind, u32::MAX)), u64::from(executes));
         let failed = outcome.as_ref().err();
-        let doubtful = failed.is_some_and(|error| error.effect() != Effect::None);
+        let effect_unknown = failed.is_some_and(|error| error.effect() != Effect::None);
         let case = format!("{kind:?}, {received} received, {accepted} accepted, {took:?}");
         let claims = [
             (took >= deadline && took < deadline + SLACK, "it ends at the deadline"),
-            (failed.is_some_and(|error| told(error) == "deadline"), "deadline"),
-            (doubtful != reads(self.operation), "its fate is told"),
-            (received <= 1 && accepted == u64::from(acts), "it is executed at most once"),
+            (failed.is_some_and(|error| kind_of(error) == "deadline"), "deadline"),
+            (effect_unknown != reads(self.operation), "the effect is reported"),
+            (received <= 1 && accepted == u64::from(executes), "it is executed at most once"),
         ];
         self.check(&case, &outcome, &claims);
     }
 
-    /// A server to which no request may ever come.
-    fn unreached(&mut self, way: &Way, attempts: u32) {
-        let stall = if way.lasting { NO_STALL } else { STALL };
-        let mut nomic = builder(&way.url, &self.emulator, stall, DEADLINE).attempts(attempts);
-        if let Some(roots) = way.roots {
+    /// A server that must receive no request.
+    fn unreached(&mut self, server: &BadServer, attempts: u32) {
+        let stall = if server.permanent { NO_STALL } else { STALL };
+        let mut nomic = builder(&server.url, &self.emulator, stall, DEADLINE).attempts(attempts);
+        if let Some(roots) = server.roots {
             nomic = nomic.root_certificates(roots);
         }
         let (outcome, took, received, _) = self.call(&nomic.build().unwrap(), None, 0);
@@ -357,37 +364,40 @@ impl Bench {
             Some(ErrorKind::Transport(error)) => error.attempts,
             _ => 0,
         };
-        let case = format!("{}, {attempts} attempts, {tries} tries, {received} received, {took:?}", way.url);
+        let case = format!("{}, {attempts} attempts, {tries} tries, {received} received, {took:?}", server.url);
         let claims = [
             (took < DEADLINE + SLACK, "it ends within the deadline"),
-            (failed.is_some_and(|error| told(error) == "unreachable"), "unreachable"),
-            (failed.is_some_and(|error| error.to_string().contains(way.words)), way.words),
-            (tries == if way.lasting { 1 } else { attempts }, "it is tried as often as it may be"),
-            (failed.is_some_and(|error| error.is_transient() != way.lasting), "it is told whether time helps"),
-            (failed.is_some_and(|error| error.effect() == Effect::None), "its fate is told"),
+            (failed.is_some_and(|error| kind_of(error) == "unreachable"), "unreachable"),
+            (failed.is_some_and(|error| error.to_string().contains(server.message)), server.message),
+            (tries == if server.permanent { 1 } else { attempts }, "it is tried as often as it may be"),
+            (
+                failed.is_some_and(|error| error.is_transient() != server.permanent),
+                "it is reported whether the error is transient",
+            ),
+            (failed.is_some_and(|error| error.effect() == Effect::None), "the effect is reported"),
             (received == 0, "no request comes to such a server"),
         ];
         self.check(&case, &outcome, &claims);
     }
 }
 
-/// How not to reach a server.
-struct Way {
+/// A server that cannot be reached or trusted.
+struct BadServer {
     url: String,
     roots: Option<&'static [u8]>,
-    words: &'static str,
-    lasting: bool,
+    message: &'static str,
+    permanent: bool,
 }
 
-/// Runs all operations side by side, most of which sleep most of the time; none may panic, none may hang. How many cases.
-fn for_each_operation(run: fn(&mut Bench)) -> usize {
+/// Runs all operations in parallel, since most sleep most of the time; none may panic or hang. Returns the number of cases.
+fn for_each_operation(run: fn(&mut OperationTest)) -> usize {
     let (sender, receiver) = mpsc::channel();
     for operation in operations::ALL {
         let sender = sender.clone();
         std::thread::spawn(move || {
-            let mut bench = Bench::new(operation);
-            run(&mut bench);
-            sender.send((bench.cases, bench.wrong)).unwrap();
+            let mut test = OperationTest::new(operation);
+            run(&mut test);
+            sender.send((test.cases, test.wrong)).unwrap();
         });
     }
     drop(sender);
@@ -403,19 +413,19 @@ fn for_each_operation(run: fn(&mut Bench)) -> usize {
 
 #[test]
 fn every_operation_comes_through_every_fault_as_promised() {
-    let cases = for_each_operation(|bench| {
-        let stranger = Stranger::new();
-        let idle = without_effect(&stranger.url()).into_iter().map(|row| (row, false));
+    let cases = for_each_operation(|test| {
+        let other_host = OtherHost::new();
+        let idle = without_effect(&other_host.url()).into_iter().map(|row| (row, false));
         let mut rows: Vec<_> = idle.chain(with_effect().into_iter().map(|row| (row, true))).collect();
-        // Each begins elsewhere, or all would be at the laborious ones at the same time.
-        let place = operations::ALL.iter().position(|one| one.name == bench.operation.name).unwrap();
+        // Each operation begins at another fault, so that the expensive faults do not coincide.
+        let index = operations::ALL.iter().position(|one| one.name == test.operation.name).unwrap();
         let count = rows.len();
-        rows.rotate_left(place * count / operations::ALL.len());
-        for (row, acts) in &rows {
-            // A refusal is waited out whatever the attempts are: for ever is for as long as the deadline.
-            let for_ever = if row.1 == Expected::Later { 1 } else { u32::MAX };
+        rows.rotate_left(index * count / operations::ALL.len());
+        for (row, executes) in &rows {
+            // A throttled request is sent again until the deadline, whatever the attempts are.
+            let for_ever = if row.1 == Expected::Throttled { 1 } else { u32::MAX };
             for (attempts, times) in [(1, 1), (3, 1), (2, for_ever)] {
-                bench.fault(row, *acts, attempts, times, &stranger);
+                test.fault(row, *executes, attempts, times, &other_host);
             }
         }
     });
@@ -424,41 +434,41 @@ fn every_operation_comes_through_every_fault_as_promised() {
 
 #[test]
 fn every_operation_ends_at_its_deadline_if_the_server_never_does() {
-    let cases = for_each_operation(|bench| {
-        bench.deadline(&FaultKind::Stall(StallPhase::BeforeRead), false);
-        bench.deadline(&FaultKind::Stall(StallPhase::BeforeHead), true);
-        bench.deadline(&FaultKind::Stall(StallPhase::InHead), true);
-        bench.deadline(&FaultKind::Stall(StallPhase::InBody), true);
-        bench.deadline(&FaultKind::Drip { every: Duration::from_millis(50), bytes: 1 }, true);
+    let cases = for_each_operation(|test| {
+        test.deadline(&FaultKind::Stall(StallPhase::BeforeRead), false);
+        test.deadline(&FaultKind::Stall(StallPhase::BeforeHead), true);
+        test.deadline(&FaultKind::Stall(StallPhase::InHead), true);
+        test.deadline(&FaultKind::Stall(StallPhase::InBody), true);
+        test.deadline(&FaultKind::Drip { every: Duration::from_millis(50), bytes: 1 }, true);
     });
     println!("{cases} cases");
 }
 
 #[test]
 fn no_operation_comes_to_a_server_that_cannot_be_reached_or_trusted() {
-    let cases = for_each_operation(|bench| {
-        let certified = |certificate, host: &str, roots| Way {
-            url: tls::before(&bench.emulator, certificate).https_url().replace("localhost", host),
+    let cases = for_each_operation(|test| {
+        let certified = |certificate, host: &str, roots| BadServer {
+            url: tls::before(&test.emulator, certificate).https_url().replace("localhost", host),
             roots,
-            words: "certificate not trusted: ",
-            lasting: true,
+            message: "certificate not trusted: ",
+            permanent: true,
         };
-        let broken = |url: &str, words| Way { url: url.to_owned(), roots: None, words, lasting: false };
+        let broken = |url: &str, message| BadServer { url: url.to_owned(), roots: None, message, permanent: false };
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-        let ways = [
-            // Another name, an authority that nobody knows, one that has run out.
+        let servers = [
+            // Another name, an unknown authority, an expired certificate.
             certified(tls::SERVER, "127.0.0.1", Some(tls::AUTHORITY)),
             certified(tls::SERVER, "localhost", None),
             certified(tls::EXPIRED, "localhost", Some(tls::EXPIRED)),
-            // A busy resolver may not find out in time that there is nothing.
+            // A busy resolver may not find out in time that the name does not exist.
             broken("https://no-such-host.invalid", "cannot connect to no-such-host.invalid: "),
-            // A port that nobody is given by chance.
+            // A port that no listener is given by chance.
             broken("http://127.0.0.1:1", "connection refused"),
             broken(&format!("https://{}", silent.local_addr().unwrap()), "no connection within the connect timeout"),
         ];
-        for way in &ways {
+        for server in &servers {
             for attempts in [1, 2] {
-                bench.unreached(way, attempts);
+                test.unreached(server, attempts);
             }
         }
     });

@@ -13,7 +13,7 @@ use nomic_emulator::{Emulator, Limits, Request};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-/// Every method with every option, on an emulator that refuses what the contract forbids.
+/// Calls every method with every option.
 fn drive(emulator: &Emulator) {
     let nomic = Nomic::new(emulator.url(), emulator.key()).unwrap();
     let file = nomic.upload(Upload::from_bytes("a.txt", "Level: 3\n")).unwrap();
@@ -90,13 +90,13 @@ fn drive(emulator: &Emulator) {
     nomic.user_analytics().for_each(|user| drop(user.unwrap()));
 }
 
-/// A schema of the contract as a validator, references and all.
+/// A validator for a schema of the contract.
 fn validator(contract: &Contract, schema: &Value) -> jsonschema::Validator {
     let whole = json!({"allOf": [schema], "components": contract.components()});
     jsonschema::options().should_validate_formats(true).build(&whole).unwrap()
 }
 
-/// What is wrong with a request.
+/// Descriptions of what is wrong with a request.
 fn faults(contract: &Contract, request: &Request) -> Vec<String> {
     let operations = contract.operations();
     let Some(operation) = operations.iter().find(|one| Some(one.name) == request.operation) else {
