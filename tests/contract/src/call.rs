@@ -6,7 +6,7 @@ use nomic_client::{AgentId, ApiKeyId, ArtifactId, Error, FileVersionId, Listing,
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-/// What the operations are called on.
+/// The ids that the operations are called with.
 #[derive(Clone, Debug)]
 pub struct Ids {
     /// A document.
@@ -41,13 +41,13 @@ impl Ids {
     }
 }
 
-/// Calls an operation, of a list its first page; a job is not waited for. Returns whether there was a value to read: `false`
-/// after an acknowledgement without one.
+/// Calls an operation: gets only the first page of a list, and does not wait for jobs. Returns `false` if the operation
+/// succeeded without a value, and `true` otherwise.
 ///
 /// # Errors
 ///
-/// Those of the call.
-#[expect(clippy::panic, reason = "an operation without a call here makes every test fail that calls them all")]
+/// Fails if the call fails.
+#[expect(clippy::panic, reason = "every operation must have a call here")]
 pub fn call(nomic: &Nomic, operation: &str, ids: &Ids) -> Result<bool, Error> {
     fn value<T>(_: T) -> bool {
         true
@@ -88,6 +88,6 @@ pub fn call(nomic: &Nomic, operation: &str, ids: &Ids) -> Result<bool, Error> {
         "revoke_api_key" => nomic.revoke_api_key(key).map(|key| key.is_some()),
         "list_audit_logs" => first_page(nomic.audit_logs()),
         "list_user_analytics" => first_page(nomic.user_analytics()),
-        other => panic!("nothing calls {other}"),
+        other => panic!("no call for {other}"),
     }
 }

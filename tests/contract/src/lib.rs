@@ -1,7 +1,7 @@
-//! The contract as a value: its operations, their examples, and what may change in an answer without notice; and a call
-//! of each operation.
+//! The contract: its operations, their examples, and the ways in which a response may change without notice; and a call of
+//! each operation.
 //!
-//! A package of its own, so that nobody who runs an example compiles a YAML reader.
+//! A separate package, so that running an example does not compile a YAML parser.
 
 mod call;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 pub use call::{Ids, call};
 
-/// The contract, with references resolved as they are met.
+/// The contract. References are resolved on access.
 #[derive(Debug)]
 pub struct Contract {
     root: Value,
@@ -22,7 +22,7 @@ pub struct Operation<'a> {
     pub name: &'a str,
     /// In upper case.
     pub method: String,
-    /// With `{…}` for ids.
+    /// With `{…}` placeholders for ids.
     pub path: &'a str,
     /// `x-tier`.
     pub tier: &'a str,
@@ -34,40 +34,40 @@ pub struct Operation<'a> {
     pub entry: &'a Value,
 }
 
-/// An answer that differs from an example in one respect.
+/// A response that differs from an example in one respect.
 #[derive(Debug)]
 pub struct Mutation {
-    /// What was changed, as `dropped data.artifacts`.
-    pub what: String,
-    /// The answer.
-    pub answer: Value,
+    /// The change, such as `dropped data.artifacts`.
+    pub change: String,
+    /// The response body.
+    pub body: Value,
 }
 
 impl Contract {
-    /// Reads the copy that lies beside this package.
+    /// Parses the `openapi.yaml` in this package.
     ///
     /// # Errors
     ///
-    /// Those of the reader.
+    /// Fails if the file is not valid YAML.
     pub fn read() -> Result<Self, Box<dyn std::error::Error>> {
         Ok(Self { root: serde_saphyr::from_str(include_str!("../openapi.yaml"))? })
     }
 
-    /// All operations, in order.
+    /// All operations, in the order of the contract.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation<'_>> {
         const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
         let mut operations = Vec::new();
         for (path, entries) in object(&self.root["paths"]) {
             for (method, entry) in object(entries).filter(|(method, _)| METHODS.contains(&method.as_str())) {
-                let word = |field: &str| entry[field].as_str().unwrap_or_default();
+                let text = |field: &str| entry[field].as_str().unwrap_or_default();
                 operations.push(Operation {
-                    name: word("operationId"),
+                    name: text("operationId"),
                     method: method.to_uppercase(),
                     path,
-                    tier: word("x-tier"),
-                    scope: word("x-scope"),
-                    evidence: word("x-evidence"),
+                    tier: text("x-tier"),
+                    scope: text("x-scope"),
+                    evidence: text("x-evidence"),
                     entry,
                 });
             }
@@ -75,13 +75,13 @@ impl Contract {
         operations
     }
 
-    /// `components`: what references lead to.
+    /// The `components` object, to which references point.
     #[must_use]
     pub fn components(&self) -> &Value {
         &self.root["components"]
     }
 
-    /// The parameters of an operation, those of its path among them.
+    /// The parameters of an operation, including those of its path.
     #[must_use]
     pub fn parameters<'a>(&'a self, operation: &Operation<'a>) -> Vec<&'a Value> {
         let shared = &self.root["paths"][operation.path]["parameters"];
@@ -89,12 +89,12 @@ impl Contract {
         all.into_iter().filter_map(Value::as_array).flatten().map(|parameter| self.resolved(parameter)).collect()
     }
 
-    /// Each successful answer of an operation that has an example: status, schema and example.
+    /// Status, schema and example of each 2xx response that has an example.
     #[must_use]
     pub fn examples<'a>(&'a self, operation: &Operation<'a>) -> Vec<(u16, &'a Value, &'a Value)> {
         let mut examples = Vec::new();
-        for (status, answer) in object(&operation.entry["responses"]).filter(|(status, _)| status.starts_with('2')) {
-            let content = &self.resolved(answer)["content"]["application/json"];
+        for (status, response) in object(&operation.entry["responses"]).filter(|(status, _)| status.starts_with('2')) {
+            let content = &self.resolved(response)["content"]["application/json"];
             if !content["example"].is_null() {
                 examples.push((status.parse().unwrap_or(200), &content["schema"], &content["example"]));
             }
@@ -102,8 +102,8 @@ impl Contract {
         examples
     }
 
-    /// The fields of an answer, as `data[].name`: with `!` behind the required ones and `?` behind those that neither are
-    /// required nor stand in the example. What is shaped by the caller is one field.
+    /// The fields of a response, such as `data[].name`. Required fields end in `!`; optional fields that are missing from the
+    /// example end in `?`. A value whose shape the caller defines counts as one field.
     #[must_use]
     pub fn fields(&self, schema: &Value, example: &Value) -> Vec<String> {
         let mut fields = Vec::new();
@@ -131,57 +131,57 @@ impl Contract {
         }
     }
 
-    /// An example as it may come tomorrow: unknown fields at every level, each optional field dropped, each nullable one
-    /// null, each word of a status or a kind unknown or in upper case.
+    /// Variants of an example that a later version of the service may send: an unknown field in each object, each optional
+    /// field dropped, each nullable field null, and each enum value unknown or in another case.
     #[must_use]
     pub fn mutations(&self, schema: &Value, example: &Value) -> Vec<Mutation> {
         let mut found = Vec::new();
-        let mut places = vec![Place { pointer: String::new(), name: "$".to_owned(), schema: schema.clone() }];
-        while let Some(place) = places.pop() {
-            let Some(value) = example.pointer(&place.pointer) else { continue };
-            let change = |change: &dyn Fn(&mut Value)| {
-                let mut answer = example.clone();
-                if let Some(value) = answer.pointer_mut(&place.pointer) {
-                    change(value);
+        let mut nodes = vec![Node { pointer: String::new(), name: "$".to_owned(), schema: schema.clone() }];
+        while let Some(node) = nodes.pop() {
+            let Some(value) = example.pointer(&node.pointer) else { continue };
+            let edit = |edit: &dyn Fn(&mut Value)| {
+                let mut body = example.clone();
+                if let Some(value) = body.pointer_mut(&node.pointer) {
+                    edit(value);
                 }
-                answer
+                body
             };
-            let properties = self.properties(&place.schema);
-            let required = self.required(&place.schema);
+            let properties = self.properties(&node.schema);
+            let required = self.required(&node.schema);
             match value {
                 Value::Object(fields) => {
                     let unknown = json!({"deep": [1, {"er": null}]});
                     found.push(Mutation {
-                        what: format!("unknown field in {}", place.name),
-                        answer: change(&|value| value["xFromTheFuture"] = unknown.clone()),
+                        change: format!("unknown field in {}", node.name),
+                        body: edit(&|value| value["xFromTheFuture"] = unknown.clone()),
                     });
                     for field in fields.keys() {
-                        let name = format!("{}.{field}", place.name);
+                        let name = format!("{}.{field}", node.name);
                         let schema = properties.get(field).cloned().unwrap_or_default();
                         if !required.contains(field) && properties.contains_key(field) {
                             let drop =
                                 |value: &mut Value| drop(value.as_object_mut().and_then(|map| map.remove(field)));
-                            found.push(Mutation { what: format!("dropped {name}"), answer: change(&drop) });
+                            found.push(Mutation { change: format!("dropped {name}"), body: edit(&drop) });
                         }
                         if nullable(&schema) {
-                            let answer = change(&|value| value[field] = Value::Null);
-                            found.push(Mutation { what: format!("null in {name}"), answer });
+                            let body = edit(&|value| value[field] = Value::Null);
+                            found.push(Mutation { change: format!("null in {name}"), body });
                         }
-                        places.push(Place { pointer: format!("{}/{}", place.pointer, escaped(field)), name, schema });
+                        nodes.push(Node { pointer: format!("{}/{}", node.pointer, escaped(field)), name, schema });
                     }
                 }
                 Value::Array(items) => {
-                    let schema = self.resolved(&place.schema)["items"].clone();
+                    let schema = self.resolved(&node.schema)["items"].clone();
                     for at in 0..items.len() {
-                        let (pointer, name) = (format!("{}/{at}", place.pointer), format!("{}[{at}]", place.name));
-                        places.push(Place { pointer, name, schema: schema.clone() });
+                        let (pointer, name) = (format!("{}/{at}", node.pointer), format!("{}[{at}]", node.name));
+                        nodes.push(Node { pointer, name, schema: schema.clone() });
                     }
                 }
-                Value::String(word) if WORDS.contains(&place.name.rsplit('.').next().unwrap_or_default()) => {
-                    let (upper, lower) = (word.to_uppercase(), word.to_lowercase());
-                    for other in ["word_of_the_future", &upper, &lower] {
-                        let what = format!("{other:?} in {}", place.name);
-                        found.push(Mutation { what, answer: change(&|value| *value = other.into()) });
+                Value::String(text) if ENUM_FIELDS.contains(&node.name.rsplit('.').next().unwrap_or_default()) => {
+                    let (upper, lower) = (text.to_uppercase(), text.to_lowercase());
+                    for other in ["value_of_the_future", &upper, &lower] {
+                        let change = format!("{other:?} in {}", node.name);
+                        found.push(Mutation { change, body: edit(&|value| *value = other.into()) });
                     }
                 }
                 _ => {}
@@ -190,7 +190,7 @@ impl Contract {
         found
     }
 
-    /// The target of a `$ref`, or the value itself.
+    /// The target of a `$ref`, or the value itself if it is not one.
     #[must_use]
     pub fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str().and_then(|reference| self.root.pointer(reference.trim_start_matches('#'))) {
@@ -199,7 +199,7 @@ impl Contract {
         }
     }
 
-    /// The properties of a schema, those of its `allOf` parts among them.
+    /// The properties of a schema, including those of its `allOf` parts.
     fn properties(&self, schema: &Value) -> Map<String, Value> {
         let schema = self.resolved(schema);
         let mut properties = schema["properties"].as_object().cloned().unwrap_or_default();
@@ -217,10 +217,11 @@ impl Contract {
     }
 }
 
-/// Fields that hold one of a list of words, though the contract does not list them.
-const WORDS: [&str; 6] = ["status", "type", "fileType", "role", "spendStatus", "code"];
+/// Fields that hold an enum value, although the contract does not list the values.
+const ENUM_FIELDS: [&str; 6] = ["status", "type", "fileType", "role", "spendStatus", "code"];
 
-struct Place {
+/// A value within an example.
+struct Node {
     pointer: String,
     name: String,
     schema: Value,
@@ -234,7 +235,7 @@ fn nullable(schema: &Value) -> bool {
     schema["type"].as_array().is_some_and(|types| types.iter().any(|one| one == "null"))
 }
 
-/// A field name as a part of a JSON pointer.
+/// Escapes a field name for a JSON pointer.
 fn escaped(field: &str) -> String {
     field.replace('~', "~0").replace('/', "~1")
 }

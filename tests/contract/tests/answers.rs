@@ -1,4 +1,4 @@
-//! What the emulator answers is what the contract shows: the status is declared, the body is of the schema.
+//! The emulator's responses conform to the contract: the status is declared, and the body matches the schema.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 use std::collections::BTreeSet;
@@ -10,16 +10,16 @@ use nomic_contract::Contract;
 use nomic_emulator::{Emulator, Limits};
 use serde_json::{Value, json};
 
-/// A client of its own, without the crate's: one request on one connection.
-struct Raw<'a> {
+/// A minimal HTTP client, independent of the crate's: one request per connection.
+struct RawClient<'a> {
     emulator: &'a Emulator,
     contract: &'a Contract,
     called: BTreeSet<String>,
     wrong: Vec<String>,
 }
 
-impl Raw<'_> {
-    /// Sends, and holds the answer against the contract. Gives status and body.
+impl RawClient<'_> {
+    /// Sends a request and checks the response against the contract. Returns status and body.
     fn send(&mut self, method: &str, target: &str, content_type: &str, body: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(self.emulator.address()).unwrap();
         let (key, length) = (self.emulator.key(), body.len());
@@ -43,22 +43,22 @@ impl Raw<'_> {
         let operations = self.contract.operations();
         let operation = operations.iter().find(|one| Some(one.name) == operation).unwrap();
         let label = format!("{method} {target} {status}");
-        let answer = &operation.entry["responses"][status.to_string()];
-        if answer.is_null() {
-            self.wrong.push(format!("{label}: the contract declares no such status"));
+        let response = &operation.entry["responses"][status.to_string()];
+        if response.is_null() {
+            self.wrong.push(format!("{label}: the contract does not declare this status"));
             return;
         }
-        let schema = &self.contract.resolved(answer)["content"]["application/json"]["schema"];
+        let schema = &self.contract.resolved(response)["content"]["application/json"]["schema"];
         if !schema.is_null() {
-            let whole = json!({"allOf": [schema], "components": self.contract.components()});
-            let validator = jsonschema::options().should_validate_formats(true).build(&whole).unwrap();
+            let schema = json!({"allOf": [schema], "components": self.contract.components()});
+            let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
             self.wrong.extend(
                 validator.iter_errors(body).map(|error| format!("{label}: {}: {error}", error.instance_path())),
             );
         }
         for header in ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "date"] {
             if status != 401 && !head.to_ascii_lowercase().contains(&format!("\r\n{header}: ")) {
-                self.wrong.push(format!("{label}: has no {header}"));
+                self.wrong.push(format!("{label}: lacks the header {header}"));
             }
         }
         if (200..300).contains(&status) {
@@ -80,11 +80,11 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 }
 
 #[test]
-fn every_answer_of_the_emulator_is_one_of_the_contract() {
+fn every_response_of_the_emulator_conforms_to_the_contract() {
     let contract = Contract::read().unwrap();
     let limits = Limits::documented(nomic_emulator::LimitModel::FullBurst);
     let emulator = Emulator::builder().limits(limits).job_time(Duration::ZERO).start().unwrap();
-    let mut raw = Raw { emulator: &emulator, contract: &contract, called: BTreeSet::new(), wrong: Vec::new() };
+    let mut raw = RawClient { emulator: &emulator, contract: &contract, called: BTreeSet::new(), wrong: Vec::new() };
     let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\nContent-Type: text/plain\r\n\r\n\
                 Level: 3\r\n--b--\r\n";
     let (_, file) = raw.send("POST", "/files/upload", "multipart/form-data; boundary=b", form);
@@ -105,7 +105,7 @@ fn every_answer_of_the_emulator_is_one_of_the_contract() {
     let artifacts = raw.get(&format!("/agents/{agent}/artifacts"));
     raw.get(&format!("/agents/{agent}/artifacts/{}", text(&artifacts, "/data/0/id")));
     raw.post(&format!("/agents/{agent}/followup"), &json!({"prompt": {"text": "More."}}));
-    // With jobs that take no time it has ended again: 409 is declared, and so is what a new one answers.
+    // Jobs end at once here, so that stopping one fails with 409; a job that never ends can be stopped.
     raw.send("POST", &format!("/agents/{agent}/stop"), "", "");
     emulator.fault(nomic_emulator::Fault::on("launch_agent", nomic_emulator::FaultKind::JobNeverEnds));
     let (_, endless) = raw.post("/agents", &json!({"prompt": {"text": "Go."}}));
@@ -123,12 +123,12 @@ fn every_answer_of_the_emulator_is_one_of_the_contract() {
     let keys = raw.get("/api-keys?includeRevoked=true&limit=1");
     raw.get("/audit-logs?limit=5&action=user.disabled");
     raw.get("/analytics/users?limit=2");
-    // The own key last.
+    // This client's own key, last.
     let own = raw.get("/api-keys?limit=1");
     raw.send("POST", &format!("/api-keys/{}/revoke", text(&own, "/data/0/id")), "", "");
     assert!(keys["data"].is_array());
 
     assert!(raw.wrong.is_empty(), "{}", raw.wrong.join("\n"));
     let known: BTreeSet<_> = contract.operations().iter().map(|one| one.name.to_owned()).collect();
-    assert_eq!(raw.called, known, "every operation answered with success");
+    assert_eq!(raw.called, known, "every operation succeeded once");
 }

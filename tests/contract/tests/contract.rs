@@ -1,5 +1,5 @@
-//! Client and emulator say of every operation what the contract says, and read every answer that it shows; the README
-//! counts the operations as it does, and shows errors as they are printed.
+//! The operation tables of client and emulator match the contract, and the client reads every example in it. The README
+//! agrees with the contract, and shows errors as they are printed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 use nomic_client::agents::Launch;
@@ -13,7 +13,7 @@ fn contract() -> Contract {
     Contract::read().unwrap()
 }
 
-/// Sorted: the order of a table is its own affair.
+/// Sorts the rows: tables may be in any order.
 fn sorted(rows: impl Iterator<Item = String>) -> Vec<String> {
     let mut rows: Vec<_> = rows.collect();
     rows.sort();
@@ -24,26 +24,26 @@ fn sorted(rows: impl Iterator<Item = String>) -> Vec<String> {
 fn the_table_of_operations_is_the_contracts() {
     let contract = contract();
     let operations = contract.operations();
-    let told = operations
+    let expected = operations
         .iter()
         .map(|one| format!("{} {} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope, one.evidence));
-    let known = operations::ALL
+    let actual = operations::ALL
         .iter()
         .map(|one| format!("{} {} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope, one.evidence));
     assert_eq!(operations.len(), 26);
-    assert_eq!(sorted(told), sorted(known));
+    assert_eq!(sorted(expected), sorted(actual));
 }
 
 #[test]
 fn the_emulators_operations_are_the_contracts() {
     let contract = contract();
     let operations = contract.operations();
-    let told =
+    let expected =
         operations.iter().map(|one| format!("{} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope));
     let served = nomic_emulator::operations()
         .iter()
         .map(|one| format!("{} {} {} {} {}", one.name, one.method, one.path, one.tier, one.scope));
-    assert_eq!(sorted(told), sorted(served));
+    assert_eq!(sorted(expected), sorted(served));
 }
 
 const README: &str = include_str!("../../../README.md");
@@ -53,14 +53,14 @@ fn the_readme_counts_the_operations_of_the_contract() {
     let contract = contract();
     let operations = contract.operations();
     let count = |evidence| operations.iter().filter(|one| one.evidence == evidence).count();
-    let told = format!(
+    let expected = format!(
         "Of its {} operations, {} are documented, {} was observed on the wire, and {} are inferred",
         operations.len(),
         count("documented"),
         count("observed"),
         count("inferred"),
     );
-    assert!(README.split_whitespace().collect::<Vec<_>>().join(" ").contains(&told), "{told}");
+    assert!(README.split_whitespace().collect::<Vec<_>>().join(" ").contains(&expected), "{expected}");
 }
 
 #[test]
@@ -97,13 +97,13 @@ fn the_errors_that_the_readme_shows_are_printed_so() {
     assert_eq!(shown.lines().collect::<Vec<_>>(), printed);
 }
 
-/// Calls an operation on an emulator that always sends this answer.
-fn answer(emulator: &Emulator, operation: &str, status: u16, answer: &Value) -> Result<(), Error> {
+/// Calls an operation on an emulator that always sends this response.
+fn call_with_response(emulator: &Emulator, operation: &str, status: u16, body: &Value) -> Result<(), Error> {
     emulator.clear_faults();
-    emulator.fault(Fault::any(FaultKind::json(status, answer)).forever());
+    emulator.fault(Fault::any(FaultKind::json(status, body)).forever());
     let nomic = Nomic::builder(emulator.url(), emulator.key()).pacing(false).build().unwrap();
     let ids = Ids::all("019abc12-3456-7890-abcd-ef1234567890");
-    call(&nomic, operation, &ids).map(|is_read| assert!(is_read, "{operation}: {answer}"))
+    call(&nomic, operation, &ids).map(|has_value| assert!(has_value, "{operation}: {body}"))
 }
 
 #[test]
@@ -113,39 +113,39 @@ fn every_example_is_read_and_so_is_each_as_it_may_come_tomorrow() {
     let (mut read, mut failed) = (0, Vec::new());
     for operation in contract.operations() {
         for (status, schema, example) in contract.examples(&operation) {
-            let mut answers = contract.mutations(schema, example);
-            answers.push(Mutation { what: "as it is".to_owned(), answer: example.clone() });
-            // An agent is documented inside `data` and seen bare; others may be wrapped one day.
+            let mut mutations = contract.mutations(schema, example);
+            mutations.push(Mutation { change: "unchanged".to_owned(), body: example.clone() });
+            // Agents are documented inside `data` but were observed without it; other values may change likewise.
             if let Some(data) = example.get("data").filter(|data| data.is_object()) {
-                answers.push(Mutation { what: "bare".to_owned(), answer: data.clone() });
+                mutations.push(Mutation { change: "unwrapped".to_owned(), body: data.clone() });
             }
-            for mutation in answers {
-                match answer(&emulator, operation.name, status, &mutation.answer) {
+            for mutation in mutations {
+                match call_with_response(&emulator, operation.name, status, &mutation.body) {
                     Ok(()) => read += 1,
-                    Err(error) => failed.push(format!("{} {}: {error}", operation.name, mutation.what)),
+                    Err(error) => failed.push(format!("{} {}: {error}", operation.name, mutation.change)),
                 }
             }
         }
     }
-    println!("{read} answers read");
+    println!("{read} responses read");
     assert!(failed.is_empty(), "{} of {read} failed:\n{}", failed.len(), failed.join("\n"));
-    assert!(read > 350, "only {read} answers");
+    assert!(read > 350, "only {read} responses");
 }
 
 #[test]
-fn an_answer_without_a_body_is_a_success_where_the_contract_allows_it() {
+fn an_empty_response_is_a_success_where_the_contract_allows_it() {
     let contract = contract();
     let emulator = Emulator::start().unwrap();
     emulator.fault(Fault::any(FaultKind::json(204, "")).forever());
     let nomic = Nomic::new(emulator.url(), emulator.key()).unwrap();
-    let silent: Vec<_> = contract
+    let may_be_empty: Vec<_> = contract
         .operations()
         .into_iter()
         .filter(|one| !one.entry["responses"]["204"].is_null())
         .map(|one| one.name.to_owned())
         .collect();
     assert_eq!(
-        sorted(silent.into_iter()),
+        sorted(may_be_empty.into_iter()),
         ["delete_agent", "disable_user", "enable_user", "revoke_api_key", "stop_agent"]
     );
     assert_eq!(nomic.stop_agent("a").unwrap(), None);
@@ -155,20 +155,20 @@ fn an_answer_without_a_body_is_a_success_where_the_contract_allows_it() {
     assert_eq!(nomic.revoke_api_key("a").unwrap(), None);
 }
 
-/// Reads an example with an unknown field in every object, and writes it again: how many of these are left. And what of
-/// the example itself has no field of its own.
-fn kept<T>(example: &Value) -> (usize, usize, Vec<String>)
+/// Adds an unknown field to every object of an example, then deserializes and serializes it. Returns how many fields were
+/// added, how many are left, and the fields of the example itself that end up in `extra`.
+fn round_trip<T>(example: &Value) -> (usize, usize, Vec<String>)
 where
     T: serde::de::DeserializeOwned + serde::Serialize + std::fmt::Debug,
 {
-    fn plant(value: &mut Value) -> usize {
+    fn add_unknown(value: &mut Value) -> usize {
         match value {
             Value::Object(fields) => {
-                let inner: usize = fields.values_mut().map(plant).sum();
+                let inner: usize = fields.values_mut().map(add_unknown).sum();
                 fields.insert("xFromTheFuture".to_owned(), json!({"a": 1}));
                 inner + 1
             }
-            Value::Array(items) => items.iter_mut().map(plant).sum(),
+            Value::Array(items) => items.iter_mut().map(add_unknown).sum(),
             _ => 0,
         }
     }
@@ -179,9 +179,9 @@ where
         .map(|rest| rest[..rest.find('"').unwrap()].to_owned())
         .collect();
     let mut example = example.clone();
-    let planted = plant(&mut example);
+    let added = add_unknown(&mut example);
     let read: T = serde_json::from_value(example).unwrap();
-    (planted, serde_json::to_string(&read).unwrap().matches("xFromTheFuture").count(), unknown)
+    (added, serde_json::to_string(&read).unwrap().matches("xFromTheFuture").count(), unknown)
 }
 
 #[test]
@@ -194,35 +194,35 @@ fn what_the_contract_shows_has_a_field_of_its_own_and_no_unknown_field_is_lost()
         contract.examples(operation)[0].2
     };
     let data = |name: &str| example(name)["data"].clone();
-    for (name, (planted, left, unknown)) in [
-        ("upload_file", kept::<files::UploadedFile>(example("upload_file"))),
-        ("search_files", kept::<Page<files::FileHit>>(example("search_files"))),
-        ("get_parse", kept::<parse::Parsed>(&example("get_parse")["result"])),
-        ("get_extract", kept::<extract::Extracted>(example("get_extract"))),
-        ("search_codes", kept::<codes::CodeSection>(&example("search_codes")["results"][0])),
-        ("get_agent", kept::<agents::Agent>(&data("get_agent"))),
-        ("list_agents", kept::<Page<agents::Agent>>(example("list_agents"))),
-        ("get_agent_conversation", kept::<agents::Conversation>(example("get_agent_conversation"))),
-        ("get_artifact", kept::<agents::Artifact>(&data("get_artifact"))),
-        ("list_workflows", kept::<Page<workflows::Workflow>>(example("list_workflows"))),
-        ("list_projects", kept::<Page<projects::Project>>(example("list_projects"))),
-        ("list_users", kept::<Page<users::User>>(example("list_users"))),
-        ("get_user", kept::<users::User>(example("get_user"))),
-        ("disable_user", kept::<users::User>(example("disable_user"))),
-        ("list_api_keys", kept::<Page<api_keys::ApiKey>>(example("list_api_keys"))),
-        ("revoke_api_key", kept::<api_keys::ApiKey>(example("revoke_api_key"))),
-        ("list_audit_logs", kept::<Page<audit_logs::AuditEntry>>(example("list_audit_logs"))),
-        ("list_user_analytics", kept::<Page<analytics::UserAnalytics>>(example("list_user_analytics"))),
+    for (name, (added, left, unknown)) in [
+        ("upload_file", round_trip::<files::UploadedFile>(example("upload_file"))),
+        ("search_files", round_trip::<Page<files::FileHit>>(example("search_files"))),
+        ("get_parse", round_trip::<parse::Parsed>(&example("get_parse")["result"])),
+        ("get_extract", round_trip::<extract::Extracted>(example("get_extract"))),
+        ("search_codes", round_trip::<codes::CodeSection>(&example("search_codes")["results"][0])),
+        ("get_agent", round_trip::<agents::Agent>(&data("get_agent"))),
+        ("list_agents", round_trip::<Page<agents::Agent>>(example("list_agents"))),
+        ("get_agent_conversation", round_trip::<agents::Conversation>(example("get_agent_conversation"))),
+        ("get_artifact", round_trip::<agents::Artifact>(&data("get_artifact"))),
+        ("list_workflows", round_trip::<Page<workflows::Workflow>>(example("list_workflows"))),
+        ("list_projects", round_trip::<Page<projects::Project>>(example("list_projects"))),
+        ("list_users", round_trip::<Page<users::User>>(example("list_users"))),
+        ("get_user", round_trip::<users::User>(example("get_user"))),
+        ("disable_user", round_trip::<users::User>(example("disable_user"))),
+        ("list_api_keys", round_trip::<Page<api_keys::ApiKey>>(example("list_api_keys"))),
+        ("revoke_api_key", round_trip::<api_keys::ApiKey>(example("revoke_api_key"))),
+        ("list_audit_logs", round_trip::<Page<audit_logs::AuditEntry>>(example("list_audit_logs"))),
+        ("list_user_analytics", round_trip::<Page<analytics::UserAnalytics>>(example("list_user_analytics"))),
     ] {
-        assert_eq!(planted, left, "{name}");
-        let by_methods: &[&str] = match name {
-            // A task's own fields, of which a wait makes nothing else.
+        assert_eq!(added, left, "{name}");
+        let exposed_by_methods: &[&str] = match name {
+            // A field of the task, not of the result.
             "get_extract" => &["status"],
-            // Said of the whole organization; methods of the page read it.
+            // A value for the whole organization; methods of the page return it.
             "list_user_analytics" => &["defaultSpendCapCents"],
             _ => &[],
         };
-        assert_eq!(unknown, by_methods, "{name}");
+        assert_eq!(unknown, exposed_by_methods, "{name}");
     }
 }
 
@@ -246,11 +246,11 @@ fn the_errors_of_the_contract_are_read() {
     let emulator = Emulator::start().unwrap();
     for (name, status) in [("Error", 404), ("RateLimited", 429)] {
         let example = &contract.components()["responses"][name]["content"]["application/json"]["example"];
-        let error = answer(&emulator, "get_agent", status, example).unwrap_err();
+        let error = call_with_response(&emulator, "get_agent", status, example).unwrap_err();
         assert_eq!(error.code().unwrap(), example["code"].as_str().unwrap());
         assert!(error.to_string().contains(example["error"].as_str().unwrap()), "{error}");
         let older = json!({"error": example["error"]});
-        let error = answer(&emulator, "get_agent", status, &older).unwrap_err();
+        let error = call_with_response(&emulator, "get_agent", status, &older).unwrap_err();
         assert!(error.code().is_none() && error.status() == Some(status), "{error}");
     }
 }

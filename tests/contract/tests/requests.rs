@@ -1,4 +1,4 @@
-//! Every request that the client can make is one that the contract allows: path, query, body, form.
+//! Every request that the client can send conforms to the contract: path, query, body and form.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use nomic_emulator::{Emulator, Limits, Request};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-/// Every method with every option, on an emulator that refuses what the contract forbids.
+/// Calls every method with every option.
 fn drive(emulator: &Emulator) {
     let nomic = Nomic::new(emulator.url(), emulator.key()).unwrap();
     let file = nomic.upload(Upload::from_bytes("a.txt", "Level: 3\n")).unwrap();
@@ -90,28 +90,28 @@ fn drive(emulator: &Emulator) {
     nomic.user_analytics().for_each(|user| drop(user.unwrap()));
 }
 
-/// A schema of the contract as a validator, references and all.
+/// A validator for a schema of the contract; resolves references.
 fn validator(contract: &Contract, schema: &Value) -> jsonschema::Validator {
-    let whole = json!({"allOf": [schema], "components": contract.components()});
-    jsonschema::options().should_validate_formats(true).build(&whole).unwrap()
+    let schema = json!({"allOf": [schema], "components": contract.components()});
+    jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
 }
 
-/// What is wrong with a request.
-fn faults(contract: &Contract, request: &Request) -> Vec<String> {
+/// The ways in which a request violates the contract.
+fn violations(contract: &Contract, request: &Request) -> Vec<String> {
     let operations = contract.operations();
     let Some(operation) = operations.iter().find(|one| Some(one.name) == request.operation) else {
-        return vec!["is no operation of the contract".to_owned()];
+        return vec!["is not an operation of the contract".to_owned()];
     };
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     if operation.method != request.method {
-        faults.push(format!("is a {}", request.method));
+        violations.push(format!("is a {}", request.method));
     }
     let parameters = contract.parameters(operation);
     let (_, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap();
         let Some(parameter) = parameters.iter().find(|one| one["in"] == "query" && one["name"] == name) else {
-            faults.push(format!("has the parameter {name}, which the contract does not know"));
+            violations.push(format!("has the parameter {name}, which is not in the contract"));
             continue;
         };
         let value = if parameter["schema"]["type"] == "integer" {
@@ -120,45 +120,45 @@ fn faults(contract: &Contract, request: &Request) -> Vec<String> {
             Value::from(percent_decode_str(value).decode_utf8().unwrap())
         };
         for error in validator(contract, &parameter["schema"]).iter_errors(&value) {
-            faults.push(format!("{name}: {error}"));
+            violations.push(format!("{name}: {error}"));
         }
     }
     for parameter in parameters.iter().filter(|one| one["in"] == "query" && one["required"] == true) {
         let name = parameter["name"].as_str().unwrap();
         if !query.split('&').any(|pair| pair.starts_with(&format!("{name}="))) {
-            faults.push(format!("lacks the parameter {name}"));
+            violations.push(format!("lacks the parameter {name}"));
         }
     }
     let content = &operation.entry["requestBody"]["content"];
     let schema = &content["application/json"]["schema"];
     if schema.is_null() {
         if !request.body.is_empty() {
-            faults.push("has a body".to_owned());
+            violations.push("has a body".to_owned());
         }
     } else if !request.body.is_empty() {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
-        faults.extend(
+        violations.extend(
             validator(contract, schema).iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path())),
         );
         if request.header("content-type") != Some("application/json") {
-            faults.push("does not say that it is JSON".to_owned());
+            violations.push("lacks the content type application/json".to_owned());
         }
     } else if operation.entry["requestBody"]["required"] == true {
-        faults.push("lacks its body".to_owned());
+        violations.push("lacks its body".to_owned());
     }
-    faults
+    violations
 }
 
 #[test]
-fn every_request_is_one_that_the_contract_allows() {
+fn every_request_conforms_to_the_contract() {
     let contract = Contract::read().unwrap();
     let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).start().unwrap();
     drive(&emulator);
     let requests = emulator.requests();
     let mut wrong = Vec::new();
     for request in &requests {
-        for fault in faults(&contract, request) {
-            wrong.push(format!("{} {}: {fault}", request.method, request.target));
+        for violation in violations(&contract, request) {
+            wrong.push(format!("{} {}: {violation}", request.method, request.target));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -179,13 +179,13 @@ fn every_request_is_one_that_the_contract_allows() {
 }
 
 #[test]
-fn a_request_that_the_contract_forbids_is_found() {
+fn violations_of_the_contract_are_detected() {
     let contract = Contract::read().unwrap();
     let emulator = Emulator::builder().limits(Limits::off()).start().unwrap();
     let nomic = Nomic::new(emulator.url(), emulator.key()).unwrap();
     let call = |request: nomic_client::Request| {
         let _ = nomic.call::<Value>(&request);
-        !faults(&contract, &emulator.requests().pop().unwrap()).is_empty()
+        !violations(&contract, &emulator.requests().pop().unwrap()).is_empty()
     };
     use nomic_client::Request;
     assert!(call(Request::get("/agents").query("limit", 0)));
