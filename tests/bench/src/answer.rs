@@ -1,6 +1,6 @@
-//! A parse result of 100 MB: the whole exchange beside the decoding of bytes that are in memory already.
+//! A parse result of 100 MB: the whole exchange, compared with decoding a body that is already in memory.
 //!
-//! Each way is a process of its own, so that its peak memory is its own; rounds are interleaved.
+//! Each candidate runs in its own process, so that its peak memory is measured alone; rounds are interleaved.
 
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,19 +15,19 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::served::Server;
-use crate::table::{in_turns, median, peak_memory, ratio};
+use crate::table::{interleaved, median, peak_memory, ratio};
 
 const ROUNDS: usize = 15;
 const MEGABYTES: &str = "100";
-const WAYS: [&str; 5] = [
+const CANDIDATES: [&str; 5] = [
     "from_slice alone",
     "read, then from_slice",
     "ureq's read, then from_slice",
-    "from_reader off the socket",
+    "from_reader on the socket",
     "nomic-client",
 ];
 
-/// What a parse job's answer is read into.
+/// The response of a parse job.
 #[derive(Deserialize)]
 struct Task {
     status: JobStatus,
@@ -40,11 +40,12 @@ struct Task {
 pub fn run() -> ExitCode {
     let server = Server::start(&["parse", MEGABYTES]);
     let address = server.address.to_string();
-    let measured = in_turns(&WAYS, ROUNDS, |way| ["answer-by", way, &address].map(str::to_owned).into());
+    let measured =
+        interleaved(&CANDIDATES, ROUNDS, |candidate| ["answer-by", candidate, &address].map(str::to_owned).into());
     println!("a parse result of {MEGABYTES} MB, median of {ROUNDS} rounds");
     let of_ureq = ratio(&measured[4].0, &measured[2].0);
     println!("{:28} {:>10} {:>7} {:>12} {:>7}", "", "time", "", "peak memory", "");
-    for (name, (times, peaks)) in WAYS.iter().zip(&measured) {
+    for (name, (times, peaks)) in CANDIDATES.iter().zip(&measured) {
         println!(
             "{name:28} {:>7.1} ms {:>6.3}x {:>8.1} MiB {:>6.3}x",
             median(times).as_secs_f64() * 1e3,
@@ -53,14 +54,14 @@ pub fn run() -> ExitCode {
             median(peaks) as f64 / median(&measured[0].1) as f64,
         );
     }
-    println!("nomic-client: {of_ureq:.3} of ureq's read and from_slice");
+    println!("nomic-client: {of_ureq:.3}x the time of ureq's read, then from_slice");
     ExitCode::SUCCESS
 }
 
-/// One way, in a process of its own; prints microseconds and its peak memory in KiB.
-pub fn by(way: &str, address: &str) -> ExitCode {
+/// Runs one candidate; prints the elapsed microseconds and the peak memory in KiB.
+pub fn by(candidate: &str, address: &str) -> ExitCode {
     let address: SocketAddr = address.parse().expect("an address");
-    let (took, chunks) = match way {
+    let (took, chunks) = match candidate {
         "nomic-client" => {
             let nomic = Nomic::new(format!("http://{address}/api/v0"), "npk_bench").expect("a good URL and key");
             let began = Instant::now();
@@ -75,7 +76,7 @@ pub fn by(way: &str, address: &str) -> ExitCode {
             let task: Task = serde_json::from_slice(&body).expect("a task");
             (began.elapsed(), chunks(&task))
         }
-        "from_reader off the socket" => {
+        "from_reader on the socket" => {
             let began = Instant::now();
             let (socket, length) = get(address);
             let body = BufReader::with_capacity(64 << 10, socket.take(length));
@@ -87,7 +88,7 @@ pub fn by(way: &str, address: &str) -> ExitCode {
             let (mut socket, length) = get(address);
             let mut body = vec![0; usize::try_from(length).expect("it fits")];
             socket.read_exact(&mut body).expect("a body");
-            if way == "from_slice alone" {
+            if candidate == "from_slice alone" {
                 began = Instant::now();
             }
             let task: Task = serde_json::from_slice(&body).expect("a task");
@@ -104,7 +105,7 @@ fn chunks(task: &Task) -> usize {
     task.result.as_ref().map_or(0, |parsed| parsed.chunks.len())
 }
 
-/// Asks, and reads the head of the answer; gives the rest and its length.
+/// Sends a request and reads the head of the response. Returns the socket and the length of the body.
 fn get(address: SocketAddr) -> (TcpStream, u64) {
     let mut socket = TcpStream::connect(address).expect("a connection");
     socket.write_all(b"GET /api/v0/parse/t HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("a request");

@@ -1,4 +1,4 @@
-//! Ways to call a rate-limited API: this crate's, and those it is compared with.
+//! Clients of a rate-limited API: this crate and its alternatives.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,29 +8,30 @@ use nomic_client::files::Upload;
 use nomic_client::{Nomic, codes};
 use serde_json::json;
 
-/// What is called: one operation of each tier that the loads mix.
+/// The operation to call.
 #[derive(Clone, Copy, Debug)]
-pub enum What {
+pub enum Operation {
     Launch,
     Upload,
     Poll,
     Search,
 }
 
-/// A way to call, shared by threads. `true` if the call succeeded in the end.
+/// A client, shared between threads.
 pub trait Caller: Send + Sync {
-    fn call(&self, what: What) -> bool;
+    /// Makes a call, with retries; `true` if it succeeded.
+    fn call(&self, operation: Operation) -> bool;
 }
 
-/// The names of all ways, in the order of the table.
+/// The names of all callers, in the order of the table.
 pub const NAMES: [&str; 4] = ["nomic-client", "2 retries", "5 retries", "X-RateLimit"];
 
-/// The way of a name; `minute` is how long the server's minute takes.
+/// The caller with this name; `minute` is the real duration of a minute on the server.
 pub fn caller(name: &str, url: &str, key: &str, minute: Duration) -> Box<dyn Caller> {
     match name {
-        "2 retries" => Box::new(Unpaced::new(url, key, 2)),
-        "5 retries" => Box::new(Unpaced::new(url, key, 5)),
-        "X-RateLimit" => Box::new(ByHeaders { raw: Unpaced::new(url, key, 0), known: Mutex::default() }),
+        "2 retries" => Box::new(RetryOnly::new(url, key, 2)),
+        "5 retries" => Box::new(RetryOnly::new(url, key, 5)),
+        "X-RateLimit" => Box::new(ByHeaders { raw: RetryOnly::new(url, key, 0), known: Mutex::default() }),
         _ => Box::new(Ours(Nomic::builder(url, key).rate_window(minute).build().expect("a good URL and key"))),
     }
 }
@@ -38,42 +39,42 @@ pub fn caller(name: &str, url: &str, key: &str, minute: Duration) -> Box<dyn Cal
 struct Ours(Nomic);
 
 impl Caller for Ours {
-    fn call(&self, what: What) -> bool {
-        match what {
-            What::Launch => self.0.launch_agent(&Launch::prompt("Go.")).is_ok(),
-            What::Upload => self.0.upload(Upload::from_bytes("a.txt", "Level: 1")).is_ok(),
-            What::Poll => self.0.projects().next().is_some_and(|project| project.is_ok()),
-            What::Search => {
+    fn call(&self, operation: Operation) -> bool {
+        match operation {
+            Operation::Launch => self.0.launch_agent(&Launch::prompt("Go.")).is_ok(),
+            Operation::Upload => self.0.upload(Upload::from_bytes("a.txt", "Level: 1")).is_ok(),
+            Operation::Poll => self.0.projects().next().is_some_and(|project| project.is_ok()),
+            Operation::Search => {
                 self.0.search_codes(&codes::Search::new("door").jurisdiction("texas").code_type("building")).is_ok()
             }
         }
     }
 }
 
-/// No pace at all: so many retries that obey `Retry-After`, as generated clients do it.
-struct Unpaced {
+/// No rate limiter; retries a 429 after `Retry-After`, as generated clients do.
+struct RetryOnly {
     agent: ureq::Agent,
     url: String,
     authorization: String,
     retries: u32,
 }
 
-/// What one answer said.
-struct Said {
+/// The relevant parts of a response.
+struct Response {
     status: u16,
     retry_after: Option<Duration>,
     remaining: Option<u64>,
     reset: Option<Duration>,
 }
 
-impl Unpaced {
+impl RetryOnly {
     fn new(url: &str, key: &str, retries: u32) -> Self {
         let config =
             ureq::Agent::config_builder().http_status_as_error(false).max_idle_connections_per_host(64).build();
         Self { agent: config.new_agent(), url: url.to_owned(), authorization: format!("Bearer {key}"), retries }
     }
 
-    fn once(&self, what: What) -> Option<Said> {
+    fn once(&self, operation: Operation) -> Option<Response> {
         let get =
             |path: &str| self.agent.get(format!("{}{path}", self.url)).header("authorization", &self.authorization);
         let post = |path: &str, kind: &str, body: String| {
@@ -81,13 +82,13 @@ impl Unpaced {
             request.header("content-type", kind).send(body)
         };
         let json_post = |path: &str, body: serde_json::Value| post(path, "application/json", body.to_string());
-        let mut answer = match what {
-            What::Poll => get("/projects").call(),
-            What::Launch => json_post("/agents", json!({"prompt": {"text": "Go."}})),
-            What::Search => {
+        let mut received = match operation {
+            Operation::Poll => get("/projects").call(),
+            Operation::Launch => json_post("/agents", json!({"prompt": {"text": "Go."}})),
+            Operation::Search => {
                 json_post("/codes/search", json!({"query": "door", "jurisdiction": "texas", "codeType": "building"}))
             }
-            What::Upload => post(
+            Operation::Upload => post(
                 "/files/upload",
                 "multipart/form-data; boundary=b",
                 "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\
@@ -96,69 +97,69 @@ impl Unpaced {
             ),
         }
         .ok()?;
-        let header = |name: &str| answer.headers().get(name)?.to_str().ok()?.parse::<f64>().ok();
-        let said = Said {
-            status: answer.status().as_u16(),
+        let header = |name: &str| received.headers().get(name)?.to_str().ok()?.parse::<f64>().ok();
+        let response = Response {
+            status: received.status().as_u16(),
             retry_after: header("retry-after").map(Duration::from_secs_f64),
-            remaining: header("x-ratelimit-remaining").map(|left| left as u64),
+            remaining: header("x-ratelimit-remaining").map(|remaining| remaining as u64),
             reset: header("x-ratelimit-reset").map(Duration::from_secs_f64),
         };
-        answer.body_mut().read_to_vec().ok()?;
-        Some(said)
+        received.body_mut().read_to_vec().ok()?;
+        Some(response)
     }
 }
 
-impl Caller for Unpaced {
-    fn call(&self, what: What) -> bool {
+impl Caller for RetryOnly {
+    fn call(&self, operation: Operation) -> bool {
         for retry in 0..=self.retries {
-            match self.once(what) {
-                Some(said) if said.status == 429 && retry < self.retries => {
-                    std::thread::sleep(said.retry_after.unwrap_or(Duration::from_millis(500)));
+            match self.once(operation) {
+                Some(response) if response.status == 429 && retry < self.retries => {
+                    std::thread::sleep(response.retry_after.unwrap_or(Duration::from_millis(500)));
                 }
-                said => return said.is_some_and(|said| said.status < 300),
+                response => return response.is_some_and(|response| response.status < 300),
             }
         }
         false
     }
 }
 
-/// A pace by `X-RateLimit-Remaining` and `-Reset` alone; what is refused all the same is tried five times again.
+/// Rate limiting by `X-RateLimit-Remaining` and `-Reset` alone; a 429 is retried up to five times.
 struct ByHeaders {
-    raw: Unpaced,
-    /// What is left, and when the quota is whole again, for each of the operations.
+    raw: RetryOnly,
+    /// The last remaining quota and reset time, for each operation.
     known: Mutex<[(Option<u64>, Duration); 4]>,
 }
 
 impl Caller for ByHeaders {
-    fn call(&self, what: What) -> bool {
+    fn call(&self, operation: Operation) -> bool {
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..=5 {
             loop {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let mut known = known();
-                let (left, reset) = &mut known[what as usize];
-                match left {
+                let (remaining, reset) = &mut known[operation as usize];
+                match remaining {
                     Some(0) if *reset > now => {
                         let pause = *reset - now;
                         drop(known);
                         std::thread::sleep(pause);
                     }
                     Some(0) | None => {
-                        *left = None;
+                        *remaining = None;
                         break;
                     }
-                    Some(left) => {
-                        *left -= 1;
+                    Some(remaining) => {
+                        *remaining -= 1;
                         break;
                     }
                 }
             }
-            let Some(said) = self.raw.once(what) else { return false };
-            if let (Some(left), Some(reset)) = (said.remaining, said.reset) {
-                known()[what as usize] = (Some(left), reset);
+            let Some(response) = self.raw.once(operation) else { return false };
+            if let (Some(remaining), Some(reset)) = (response.remaining, response.reset) {
+                known()[operation as usize] = (Some(remaining), reset);
             }
-            if said.status != 429 {
-                return said.status < 300;
+            if response.status != 429 {
+                return response.status < 300;
             }
         }
         false

@@ -1,6 +1,6 @@
-//! A GET of 1 KiB and its decoding: ours beside other blocking clients, and a bare socket as the limit.
+//! A GET of 1 KiB, decoded: this client, other blocking clients, and a bare socket as the lower bound.
 //!
-//! All on one core, the server (a process of its own) too: on more, the wake-ups between cores hide the differences.
+//! Client and server processes run on one core: wake-ups across cores would hide the differences.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,53 +17,53 @@ const ROUNDS: usize = 31;
 const CALLS: u32 = 1000;
 const PATH: &str = "/api/v0/agents/019abc12-3456-7890-abcd-ef1234567890";
 
-/// A way to get the agent, and how to call it.
-type Way = (&'static str, Box<dyn FnMut() -> Agent>);
+/// The name of a client, and a function that gets the agent with it.
+type Candidate = (&'static str, Box<dyn FnMut() -> Agent>);
 
 pub fn run() -> ExitCode {
     let server = Server::start(&["agent"]);
-    let mut ways = ways(&server);
-    for (name, get) in &mut ways {
+    let mut candidates = candidates(&server);
+    for (name, get) in &mut candidates {
         let agent = get();
         assert_eq!(agent.id.as_str(), "019abc12-3456-7890-abcd-ef1234567890", "{name}");
     }
-    let mut times = vec![(Vec::new(), Vec::new()); ways.len()];
+    let mut times = vec![(Vec::new(), Vec::new()); candidates.len()];
     for _ in 0..ROUNDS {
-        for ((_, get), (wall, processor)) in ways.iter_mut().zip(&mut times) {
-            let (began, used) = (Instant::now(), processor_time());
+        for ((_, get), (wall, cpu)) in candidates.iter_mut().zip(&mut times) {
+            let (began, used) = (Instant::now(), cpu_time());
             (0..CALLS).for_each(|_| drop(get()));
             wall.push(began.elapsed() / CALLS);
-            processor.push((processor_time() - used) / CALLS);
+            cpu.push((cpu_time() - used) / CALLS);
         }
     }
-    println!("GET and decoding of 1 KiB, one core, median of {ROUNDS} rounds of {CALLS}");
-    println!("{:28} {:>10} {:>7} {:>10} {:>7}", "", "time", "", "processor", "");
-    let raw = ways.iter().position(|(name, _)| *name == RAW).expect("raw ureq is among them");
-    for ((name, _), (wall, processor)) in ways.iter().zip(&times) {
+    println!("GET of 1 KiB, decoded, one core, median of {ROUNDS} rounds of {CALLS}");
+    println!("{:28} {:>10} {:>7} {:>10} {:>7}", "", "time", "", "CPU", "");
+    let raw = candidates.iter().position(|(name, _)| *name == RAW).expect("raw ureq");
+    for ((name, _), (wall, cpu)) in candidates.iter().zip(&times) {
         println!(
             "{name:28} {:>7.1} µs {:>6.3}x {:>7.1} µs {:>6.3}x",
             median(wall).as_secs_f64() * 1e6,
             ratio(wall, &times[raw].0),
-            median(processor).as_secs_f64() * 1e6,
-            ratio(processor, &times[raw].1),
+            median(cpu).as_secs_f64() * 1e6,
+            ratio(cpu, &times[raw].1),
         );
     }
-    println!("a ratio is the median of the ratios to {RAW} in the same round");
+    println!("ratios are relative to {RAW} in the same round; median");
     ExitCode::SUCCESS
 }
 
-/// One way alone, to be watched by a profiler.
+/// Runs one candidate alone, for a profiler.
 pub fn alone(name: &str, calls: &str) -> ExitCode {
     let server = Server::start(&["agent"]);
-    let way = ways(&server).into_iter().find(|(way, _)| *way == name);
-    let (Some((_, mut get)), Ok(calls)) = (way, calls.parse::<u32>()) else { return ExitCode::from(2) };
+    let candidate = candidates(&server).into_iter().find(|(candidate, _)| *candidate == name);
+    let (Some((_, mut get)), Ok(calls)) = (candidate, calls.parse::<u32>()) else { return ExitCode::from(2) };
     (0..calls).for_each(|_| drop(get()));
     ExitCode::SUCCESS
 }
 
 const RAW: &str = "ureq, no timeouts";
 
-fn ways(server: &Server) -> Vec<Way> {
+fn candidates(server: &Server) -> Vec<Candidate> {
     let url = format!("http://{}{PATH}", server.address);
     let key = "npk_bench";
     let authorization = format!("Bearer {key}");
@@ -77,28 +77,28 @@ fn ways(server: &Server) -> Vec<Way> {
     let raw = {
         let (url, authorization) = (url.clone(), authorization.clone());
         move || {
-            let mut answer = agent.get(&url).header("authorization", &authorization).call().expect("an answer");
-            decode(&answer.body_mut().read_to_vec().expect("a body"))
+            let mut response = agent.get(&url).header("authorization", &authorization).call().expect("a response");
+            decode(&response.body_mut().read_to_vec().expect("a body"))
         }
     };
     let client = reqwest::blocking::Client::builder().no_proxy().build().expect("a client");
     let reqwest = {
         let (url, authorization) = (url.clone(), authorization.clone());
         move || {
-            let answer = client.get(&url).header("authorization", &authorization).send().expect("an answer");
-            decode(&answer.bytes().expect("a body"))
+            let response = client.get(&url).header("authorization", &authorization).send().expect("a response");
+            decode(&response.bytes().expect("a body"))
         }
     };
     let minreq = {
         let (url, authorization) = (url.clone(), authorization.clone());
         move || {
-            let answer = minreq::get(&url).with_header("authorization", &authorization).send().expect("an answer");
-            decode(answer.as_bytes())
+            let response = minreq::get(&url).with_header("authorization", &authorization).send().expect("a response");
+            decode(response.as_bytes())
         }
     };
     let attohttpc = move || {
-        let answer = attohttpc::get(&url).header("authorization", &authorization).send().expect("an answer");
-        decode(&answer.bytes().expect("a body"))
+        let response = attohttpc::get(&url).header("authorization", &authorization).send().expect("a response");
+        decode(&response.bytes().expect("a body"))
     };
     let mut socket = TcpStream::connect(server.address).expect("a connection");
     socket.set_nodelay(true).expect("a socket");
@@ -114,16 +114,16 @@ fn ways(server: &Server) -> Vec<Way> {
     ]
 }
 
-/// One exchange on a bare socket; gives the body.
+/// Makes one request on a bare socket. Returns the body of the response.
 fn exchange(socket: &mut TcpStream, request: &[u8]) -> Vec<u8> {
     socket.write_all(request).expect("a request");
     let (mut buffer, mut filled) = (vec![0; 16 << 10], 0);
     loop {
-        filled += socket.read(&mut buffer[filled..]).expect("an answer");
+        filled += socket.read(&mut buffer[filled..]).expect("a response");
         let mut headers = [httparse::EMPTY_HEADER; 32];
-        let mut answer = httparse::Response::new(&mut headers);
-        let Ok(httparse::Status::Complete(head)) = answer.parse(&buffer[..filled]) else { continue };
-        let length = answer.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+        let mut response = httparse::Response::new(&mut headers);
+        let Ok(httparse::Status::Complete(head)) = response.parse(&buffer[..filled]) else { continue };
+        let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
         let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.parse::<usize>().ok());
         let end = head + length.expect("a length");
         while filled < end {
@@ -133,8 +133,8 @@ fn exchange(socket: &mut TcpStream, request: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The processor time that all threads of this process have used.
-fn processor_time() -> Duration {
+/// The CPU time of all threads of this process.
+fn cpu_time() -> Duration {
     let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
     let nanos = tasks.filter_map(|task| {
         let used = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;

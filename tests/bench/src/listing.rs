@@ -1,4 +1,4 @@
-//! 100,000 items of a listing: ours beside a loop written by hand over `ureq`, into the same types.
+//! A list of 100,000 items: this client, and a handwritten loop with `ureq` that decodes into the same types.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -23,8 +23,9 @@ pub fn run() -> ExitCode {
         let (mut cursor, mut count) = (String::new(), 0);
         loop {
             let target = format!("{url}/agents?limit=100{cursor}");
-            let mut answer = agent.get(&target).header("authorization", "Bearer npk_bench").call().expect("an answer");
-            let body = answer.body_mut().read_to_vec().expect("a body");
+            let mut response =
+                agent.get(&target).header("authorization", "Bearer npk_bench").call().expect("a response");
+            let body = response.body_mut().read_to_vec().expect("a body");
             let page: Page<Agent> = serde_json::from_slice(&body).expect("a page");
             count += page.data.into_iter().map(std::hint::black_box).count();
             match page.next_cursor {
@@ -33,18 +34,22 @@ pub fn run() -> ExitCode {
             }
         }
     };
-    let ways: [(&str, &dyn Fn() -> usize); 2] = [("by hand, ureq", &by_hand), ("nomic-client", &ours)];
+    let candidates: [(&str, &dyn Fn() -> usize); 2] = [("by hand, ureq", &by_hand), ("nomic-client", &ours)];
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
-        for ((_, way), times) in ways.iter().zip(&mut times) {
+        for ((_, run), times) in candidates.iter().zip(&mut times) {
             let began = Instant::now();
-            assert_eq!(way(), ITEMS as usize);
+            assert_eq!(run(), ITEMS as usize);
             times.push(began.elapsed() / ITEMS);
         }
     }
     println!("{ITEMS} items in pages of 100, median of {ROUNDS} rounds");
-    for ((name, _), these) in ways.iter().zip(&times) {
-        println!("{name:28} {:>6.2} µs an item {:>6.3}x", median(these).as_secs_f64() * 1e6, ratio(these, &times[0]));
+    for ((name, _), measured) in candidates.iter().zip(&times) {
+        println!(
+            "{name:28} {:>6.2} µs/item {:>6.3}x",
+            median(measured).as_secs_f64() * 1e6,
+            ratio(measured, &times[0])
+        );
     }
     ExitCode::SUCCESS
 }

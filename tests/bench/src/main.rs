@@ -1,4 +1,4 @@
-//! Measurements, side by side with other ways to do the same: `cargo run --release --manifest-path tests/bench/Cargo.toml`.
+//! Benchmarks of `nomic-client` and alternatives: `cargo run --release --manifest-path tests/bench/Cargo.toml`.
 
 mod answer;
 mod callers;
@@ -18,27 +18,27 @@ use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words[..] {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
         [] => speed(),
         ["get"] => pinned(get::run),
-        ["get", way, calls] => get::alone(way, calls),
+        ["get", candidate, calls] => get::alone(candidate, calls),
         ["upload"] => upload::run(),
         ["answer"] => answer::run(),
         ["listing"] => listing::run(),
         ["size", ref only @ ..] => size::run(only),
-        // One way of these, in a process of its own.
-        ["upload-by", way, address, file] => upload::by(way, address, file),
-        ["answer-by", way, address] => answer::by(way, address),
+        // One candidate, in its own process; started by `upload` and `answer`.
+        ["upload-by", candidate, address, file] => upload::by(candidate, address, file),
+        ["answer-by", candidate, address] => answer::by(candidate, address),
         ["pace", ref only @ ..] => pace::run(only),
-        // A server for some of the others.
+        // A server for some of the benchmarks.
         ["serve", ref what @ ..] => served::serve(what),
         ["wait"] => wait::run(),
-        // One process of several that share a quota; started by `pace`.
+        // One of several processes that share a quota; started by `pace`.
         ["worker", caller, url, key, calls, threads] => pace::worker(caller, url, key, calls, threads),
         ["soak"] => soak::run("600"),
         ["soak", seconds] => soak::run(seconds),
-        // The process that `soak` watches.
+        // The client process; started by `soak`.
         ["soaked", url, key, seconds] => soak::client(url, key, seconds),
         _ => {
             eprintln!(
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Speed and size, one table after the other.
+/// Runs the speed and size benchmarks one after the other.
 fn speed() -> ExitCode {
     let tables: [fn() -> ExitCode; 5] =
         [|| pinned(get::run), upload::run, answer::run, listing::run, || size::run(&[])];
@@ -63,7 +63,7 @@ fn speed() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Runs on one core, where `taskset` is there to see to it: this program again, if need be.
+/// Runs this program again, pinned to one core by `taskset` if that is available.
 fn pinned(measure: fn() -> ExitCode) -> ExitCode {
     const PINNED: &str = "NOMIC_BENCH_PINNED";
     if std::env::var_os(PINNED).is_some() {

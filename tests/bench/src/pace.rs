@@ -1,7 +1,7 @@
-//! The pace: the same loads under each model of a limiter, ours beside other ways, all in one run.
+//! Rate limiting: the same loads under each server-side model, with this client and alternatives.
 //!
-//! Ten server minutes pass in one: the quotas are those of the contract, a minute takes [`MINUTE`]. Runs that do not
-//! disturb each other (each has a server of its own, and sleeps most of the time) are made at the same time.
+//! The emulator's clock runs ten times as fast: the quotas are the documented ones, and a minute takes [`MINUTE`]. Cases run
+//! in parallel; each has its own server and sleeps most of the time.
 
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,29 +10,29 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nomic_emulator::{Emulator, LimitModel, Limits};
 
-use crate::callers::{NAMES, What, caller};
+use crate::callers::{Caller, NAMES, Operation, caller};
 
 const MINUTE: Duration = Duration::from_secs(6);
 const SPEED: f64 = 10.0;
-/// The heavy tier's.
+/// The quota of the heavy tier.
 const QUOTA: u32 = 30;
 const CALLS: usize = 200;
 const MODELS: [LimitModel; 3] = [LimitModel::FullBurst, LimitModel::EvenPacing, LimitModel::FixedWindow];
-/// Runs at the same time.
-const SIDE_BY_SIDE: usize = 12;
+/// The number of cases that run in parallel.
+const PARALLEL: usize = 12;
 
-/// What is asked of each way to call.
+/// The load on the server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Load {
-    /// 200 launches from so many threads.
+    /// 200 launches from this many threads.
     Heavy(usize),
-    /// The same on a server that sends the rate-limit headers with a 429 only.
+    /// The same, on a server that sends rate-limit headers only with a 429.
     Quiet(usize),
-    /// 8 threads that mix uploads (heavy), polls (standard) and searches of codes.
+    /// 8 threads with a mix of uploads (heavy), polls (standard) and code searches.
     Mixed,
-    /// Two processes of 4 threads with 100 launches each.
+    /// Two processes with 4 threads and 100 launches each.
     Shared,
-    /// 200 launches from 8 threads; after half of them the server halves the quota.
+    /// 200 launches from 8 threads; the server halves the quota after the first half.
     Halved,
 }
 
@@ -55,12 +55,12 @@ struct Row {
     caller: &'static str,
     ratio: f64,
     sent: u64,
-    refused: u64,
+    throttled: u64,
     failed: usize,
     longest: Duration,
 }
 
-/// Makes the table, or only the rows in whose description all of these words stand.
+/// Measures all cases, or those whose description contains all of these words.
 pub fn run(only: &[&str]) -> ExitCode {
     let wanted = |(model, load, name): &(LimitModel, Load, &'static str)| {
         let described = format!("{model:?} {load:?} {name}");
@@ -74,7 +74,7 @@ pub fn run(only: &[&str]) -> ExitCode {
         .collect();
     let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
+        for _ in 0..PARALLEL {
             scope.spawn(|| {
                 while let Some((model, load, name)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let row = measure(*model, *load, name);
@@ -87,14 +87,14 @@ pub fn run(only: &[&str]) -> ExitCode {
     });
     eprintln!();
     let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let place = |row: &Row| cases.iter().position(|case| *case == (row.model, row.load, row.caller));
-    rows.sort_by_key(place);
+    let index = |row: &Row| cases.iter().position(|case| *case == (row.model, row.load, row.caller));
+    rows.sort_by_key(index);
     println!(
         "{:12} {:10} {:13} {:>8} {:>7} {:>6} {:>9}",
         "model", "load", "caller", "optimum", "429s", "failed", "longest"
     );
     for row in &rows {
-        let share = row.refused as f64 / row.sent.max(1) as f64 * 100.0;
+        let share = row.throttled as f64 / row.sent.max(1) as f64 * 100.0;
         let (model, load) = (format!("{:?}", row.model), format!("{:?}", row.load));
         println!(
             "{model:12} {load:10} {:13} {:>7.3}x {share:>6.1}% {:>6} {:>7.1} s",
@@ -105,30 +105,34 @@ pub fn run(only: &[&str]) -> ExitCode {
         );
     }
     println!(
-        "\nhow long a load took over the least possible; calls answered 429; calls that failed; the longest call, in server time"
+        "\ntime relative to the minimum; share of requests answered with 429; failed calls; longest call in server time"
     );
-    if rows.iter().filter(|row| row.caller == NAMES[0]).all(promised) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if rows.iter().filter(|row| row.caller == NAMES[0]).all(meets_target) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
-/// Whether a row of ours keeps what the README promises.
-fn promised(row: &Row) -> bool {
-    let share = row.refused as f64 / row.sent.max(1) as f64;
+/// Whether a row of this client meets its target.
+fn meets_target(row: &Row) -> bool {
+    let share = row.throttled as f64 / row.sent.max(1) as f64;
     let shared_ratio = if row.model == LimitModel::EvenPacing { 1.45 } else { 1.25 };
-    let (ratio, refused) = match row.load {
+    let (max_ratio, max_throttled) = match row.load {
         Load::Shared => (shared_ratio, row.sent as f64 * 0.20),
-        // One for each thread, and 3 % of the calls; of three tiers each thread may meet a refusal.
+        // One 429 per thread (and tier), and 3 % of the calls.
         Load::Heavy(threads) | Load::Quiet(threads) => (1.05, threads as f64 + CALLS as f64 * 0.03),
         Load::Mixed => (1.05, 3.0 * 8.0 + 780.0 * 0.03),
         Load::Halved => (1.05, 8.0 + CALLS as f64 * 0.03),
     };
-    let holds = row.failed == 0 && row.ratio <= ratio && row.refused as f64 <= refused;
+    let holds = row.failed == 0 && row.ratio <= max_ratio && row.throttled as f64 <= max_throttled;
     if !holds {
         println!(
-            "not as promised: {:?} {:?}: {:.3}, {} of {} refused ({:.1} %), {} failed",
+            "target missed: {:?} {:?}: {:.3}, {} of {} throttled ({:.1} %), {} failed",
             row.model,
             row.load,
             row.ratio,
-            row.refused,
+            row.throttled,
             row.sent,
             share * 100.0,
             row.failed
@@ -142,19 +146,27 @@ fn measure(model: LimitModel, load: Load, name: &'static str) -> Row {
     let limits = if matches!(load, Load::Quiet(_)) { limits.headers_on_429_only() } else { limits };
     let emulator = Emulator::builder().limits(limits).job_time(Duration::ZERO).start().expect("a free port");
     if model == LimitModel::FixedWindow {
-        // Every run begins with a window, so that the optimum is the same for all.
+        // Every case starts at the beginning of a window, so that the optimum is the same for all.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let into = Duration::from_nanos((now.as_nanos() % MINUTE.as_nanos()) as u64);
         std::thread::sleep(MINUTE - into + Duration::from_millis(2));
     }
     let began = Instant::now();
     let (failed, longest) = match load {
-        Load::Heavy(threads) | Load::Quiet(threads) => drive(&emulator, name, threads, &[(What::Launch, CALLS)], || {}),
-        Load::Mixed => drive(&emulator, name, 8, &[(What::Upload, 60), (What::Poll, 600), (What::Search, 120)], || {}),
+        Load::Heavy(threads) | Load::Quiet(threads) => {
+            drive(&emulator, name, threads, &[(Operation::Launch, CALLS)], || {})
+        }
+        Load::Mixed => drive(
+            &emulator,
+            name,
+            8,
+            &[(Operation::Upload, 60), (Operation::Poll, 600), (Operation::Search, 120)],
+            || {},
+        ),
         Load::Shared => shared(&emulator, name),
         Load::Halved => {
             let halved = Once::new();
-            drive(&emulator, name, 8, &[(What::Launch, CALLS)], || {
+            drive(&emulator, name, 8, &[(Operation::Launch, CALLS)], || {
                 if emulator.accepted("launch_agent") >= CALLS as u64 / 2 {
                     halved.call_once(|| emulator.set_quota("heavy", QUOTA / 2));
                 }
@@ -166,10 +178,10 @@ fn measure(model: LimitModel, load: Load, name: &'static str) -> Row {
     let sent: u64 = operations.iter().map(|operation| emulator.received(operation)).sum();
     let accepted: u64 = operations.iter().map(|operation| emulator.accepted(operation)).sum();
     let ratio = took.as_secs_f64() / optimum(model, load).as_secs_f64();
-    Row { model, load, caller: name, ratio, sent, refused: sent - accepted, failed, longest }
+    Row { model, load, caller: name, ratio, sent, throttled: sent - accepted, failed, longest }
 }
 
-/// The least time in which a server of this model accepts a load.
+/// The minimum time in which a server with this model can accept a load.
 fn optimum(model: LimitModel, load: Load) -> Duration {
     let tier = |calls: usize, quota: u32| {
         let quota = quota as usize;
@@ -185,7 +197,7 @@ fn optimum(model: LimitModel, load: Load) -> Duration {
         Load::Heavy(_) | Load::Quiet(_) | Load::Shared => tier(CALLS, QUOTA),
         Load::Mixed => tier(60, 30).max(tier(600, 300)).max(tier(120, 60)),
         Load::Halved => match model {
-            // Ninety in three windows, ten and five more in the fourth, and fifteen in each from then on.
+            // 90 calls in three windows, 10 + 5 in the fourth, and 15 in each window after that.
             LimitModel::FixedWindow => {
                 let (quota, half) = (QUOTA as usize, QUOTA as usize / 2);
                 let in_fourth = (CALLS / 2 % quota).max(half);
@@ -196,35 +208,37 @@ fn optimum(model: LimitModel, load: Load) -> Duration {
     }
 }
 
-/// Makes the calls from so many threads, kinds mixed; how many failed, and how long the longest took.
+/// Makes the calls from this many threads. Returns the number of failures and the duration of the longest call.
 fn drive(
     emulator: &Emulator,
     name: &str,
     threads: usize,
-    mix: &[(What, usize)],
+    mix: &[(Operation, usize)],
     after_each: impl Fn() + Sync,
 ) -> (usize, Duration) {
     calls(&*caller(name, emulator.url(), emulator.key(), MINUTE), threads, mix, after_each)
 }
 
 fn calls(
-    caller: &dyn crate::callers::Caller,
+    caller: &dyn Caller,
     threads: usize,
-    mix: &[(What, usize)],
+    mix: &[(Operation, usize)],
     after_each: impl Fn() + Sync,
 ) -> (usize, Duration) {
-    // Kinds are dealt evenly over the whole: a tenth of each in every tenth of the list.
+    // Distributes each operation evenly over the list.
     let total: usize = mix.iter().map(|(_, count)| count).sum();
-    let mut list: Vec<(usize, What)> =
-        mix.iter().flat_map(|(what, count)| (0..*count).map(move |number| (number * total / count, *what))).collect();
-    list.sort_by_key(|(place, _)| *place);
+    let mut list: Vec<(usize, Operation)> = mix
+        .iter()
+        .flat_map(|(operation, count)| (0..*count).map(move |number| (number * total / count, *operation)))
+        .collect();
+    list.sort_by_key(|(position, _)| *position);
     let (next, failed, longest) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Duration::ZERO));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some((_, what)) = list.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some((_, operation)) = list.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let began = Instant::now();
-                    if !caller.call(*what) {
+                    if !caller.call(*operation) {
                         failed.fetch_add(1, Ordering::Relaxed);
                     }
                     let mut longest = longest.lock().unwrap_or_else(PoisonError::into_inner);
@@ -237,7 +251,7 @@ fn calls(
     (failed.into_inner(), longest.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Two processes with half of the calls each.
+/// Runs two processes with half of the calls each.
 fn shared(emulator: &Emulator, name: &str) -> (usize, Duration) {
     let start = || {
         let program = std::env::current_exe().expect("this program");
@@ -257,12 +271,12 @@ fn shared(emulator: &Emulator, name: &str) -> (usize, Duration) {
     (failed, longest)
 }
 
-/// One process of those; prints how many calls failed, and how many milliseconds the longest took.
+/// Runs one of the two processes; prints the number of failures and the longest call in milliseconds.
 pub fn worker(name: &str, url: &str, key: &str, count: &str, threads: &str) -> ExitCode {
     let (Ok(count), Ok(threads)) = (count.parse(), threads.parse()) else {
         return ExitCode::from(2);
     };
-    let (failed, longest) = calls(&*caller(name, url, key, MINUTE), threads, &[(What::Launch, count)], || {});
+    let (failed, longest) = calls(&*caller(name, url, key, MINUTE), threads, &[(Operation::Launch, count)], || {});
     println!("{failed} {}", longest.as_millis());
     ExitCode::SUCCESS
 }

@@ -1,18 +1,18 @@
-//! Servers for measurements, each a process of its own: they cost as little as can be, and answer always the same.
+//! Minimal servers with canned responses, each in its own process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 
-/// A server in a process; it ends when this is dropped.
+/// A server process, killed on drop.
 pub struct Server {
     pub address: SocketAddr,
     process: Child,
 }
 
 impl Server {
-    /// Starts this program again to serve.
+    /// Starts this program as a server.
     pub fn start(what: &[&str]) -> Self {
         let program = std::env::current_exe().expect("this program");
         let mut process =
@@ -31,7 +31,7 @@ impl Drop for Server {
     }
 }
 
-/// Serves until it is killed; prints the address first.
+/// Prints the server's address and serves until the process is killed.
 pub fn serve(what: &[&str]) -> ExitCode {
     let bodies: Vec<Vec<u8>> = match what {
         ["agent"] => vec![agent()],
@@ -45,7 +45,7 @@ pub fn serve(what: &[&str]) -> ExitCode {
     println!("{}", listener.local_addr().expect("an address"));
     for stream in listener.incoming() {
         let (stream, responses) = (stream.expect("a connection"), Arc::clone(&responses));
-        std::thread::spawn(move || answer(stream, &responses));
+        std::thread::spawn(move || respond(stream, &responses));
     }
     ExitCode::SUCCESS
 }
@@ -59,8 +59,8 @@ fn response(body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// Answers the requests on a connection, each once its body was read: with the page whose number is the cursor.
-fn answer(mut stream: TcpStream, responses: &[Vec<u8>]) -> Option<()> {
+/// Answers each request on a connection after its body, with the page that the cursor names.
+fn respond(mut stream: TcpStream, responses: &[Vec<u8>]) -> Option<()> {
     let mut buffer = vec![0; 1 << 20];
     stream.set_nodelay(true).ok()?;
     let mut filled = 0;
@@ -119,7 +119,7 @@ fn agent() -> Vec<u8> {
         .into_bytes()
 }
 
-/// A parse job's answer of so many megabytes.
+/// A finished parse job with a result of this many megabytes.
 fn parse(megabytes: usize) -> Vec<u8> {
     let block = |number: usize| {
         serde_json::json!({

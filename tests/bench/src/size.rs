@@ -1,6 +1,6 @@
-//! What a program of one call costs: crates, a cold release build, and the stripped program; ours beside others.
+//! The cost of a program with one call: crates, clean release build, and stripped binary.
 //!
-//! Each program speaks TLS, gets its key from the environment and prints one thing. What does not build is left out.
+//! Each program uses TLS, reads its key from the environment and prints one result. Build failures are reported and skipped.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -73,38 +73,38 @@ const PROGRAMS: [Program; 6] = [
     ),
 ];
 
-/// Build scripts of one call, and none: name, build dependencies, `main`.
+/// Build scripts with one call, and a package without one: name, build dependencies, `main`.
 const BUILD_SCRIPTS: [Program; 3] = [
     ("no build script", "", "fn main() {}"),
     (PROGRAMS[0].0, PROGRAMS[0].1, PROGRAMS[0].2),
     (PROGRAMS[1].0, PROGRAMS[1].1, PROGRAMS[1].2),
 ];
 
-/// Builds of those that are quick enough to be repeated.
+/// The rounds for programs that build within [`QUICK`]; the others are built once.
 const ROUNDS: usize = 5;
 const QUICK: Duration = Duration::from_secs(90);
 
-/// What a build from nothing came to.
+/// The result of clean builds.
 struct Built {
     crates: usize,
     took: Vec<Duration>,
-    /// Of all processors together.
-    worked: Vec<Duration>,
+    /// The CPU time.
+    cpu: Vec<Duration>,
     bytes: u64,
 }
 
-/// Builds all, or those with one of these words in their name.
+/// Builds all programs, or those whose name contains one of these words.
 pub fn run(only: &[&str]) -> ExitCode {
-    println!("a program of one call, release profile with strip = true; built from nothing, median of {ROUNDS} rounds");
-    println!("(one round of those that take longer than {} s)", QUICK.as_secs());
+    println!("a program with one call, release profile with strip = true; clean build, median of {ROUNDS} rounds");
+    println!("(one round if the build takes longer than {} s)", QUICK.as_secs());
     let chosen = |programs: &[Program]| -> Vec<Program> {
         let named = |name: &str| only.is_empty() || only.iter().any(|word| name.contains(word));
         programs.iter().filter(|(name, ..)| named(name)).copied().collect()
     };
     table(&chosen(&PROGRAMS), false);
-    println!("a package with a build script of one call, as `cargo build` makes it; the script is built, not run");
+    println!("a package with a build script with one call; `cargo build`, which does not make the call");
     table(&chosen(&BUILD_SCRIPTS), true);
-    println!("crates: all that is linked or run, without the program's own");
+    println!("crates: all normal and build dependencies");
     ExitCode::SUCCESS
 }
 
@@ -121,22 +121,22 @@ fn table(programs: &[Program], as_build_script: bool) {
                 && let Ok(again) = build(&folder, first.crates, as_build_script)
             {
                 first.took.extend(again.took);
-                first.worked.extend(again.worked);
+                first.cpu.extend(again.cpu);
             }
         }
     }
     let _ = std::fs::remove_dir_all(&folder);
-    println!("{:20} {:>7} {:>11} {:>14} {:>10}", "", "crates", "cold build", "processor time", "program");
+    println!("{:20} {:>7} {:>11} {:>14} {:>10}", "", "crates", "clean build", "CPU time", "binary");
     for ((name, ..), built) in programs.iter().zip(&built) {
         match built {
             Ok(built) => println!(
                 "{name:20} {:>7} {:>9.1} s {:>12.1} s {:>6.2} MiB",
                 built.crates,
                 median(&built.took).as_secs_f64(),
-                median(&built.worked).as_secs_f64(),
+                median(&built.cpu).as_secs_f64(),
                 built.bytes as f64 / f64::from(1 << 20)
             ),
-            Err(why) => println!("{name:20} does not build: {why}"),
+            Err(error) => println!("{name:20} does not build: {error}"),
         }
     }
 }
@@ -145,7 +145,7 @@ fn quick(first: &Result<Built, String>) -> bool {
     first.as_ref().is_ok_and(|first| first.took[0] < QUICK)
 }
 
-/// Writes a package and fetches what it needs: that is not measured. Gives the number of its crates.
+/// Writes a package and fetches its dependencies, outside of the measured time. Returns the number of crates.
 fn prepare(folder: &Path, dependencies: &str, main: &str, as_build_script: bool) -> Result<usize, String> {
     let client = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let section = if as_build_script { "build-dependencies" } else { "dependencies" };
@@ -159,7 +159,7 @@ fn prepare(folder: &Path, dependencies: &str, main: &str, as_build_script: bool)
     write("Cargo.toml", &manifest)?;
     let empty = "fn main() {}";
     if as_build_script && !dependencies.is_empty() {
-        // It builds, and calls nobody: nobody is there.
+        // The script makes no call when it runs: there is no server.
         let call = main.replace("fn main()", "fn call()");
         let script = r#"fn main() { if std::env::var_os("NOMIC_CALL").is_some() { let _ = call(); } }"#;
         write("build.rs", &format!("{call}\n{script}\n"))?;
@@ -171,7 +171,7 @@ fn prepare(folder: &Path, dependencies: &str, main: &str, as_build_script: bool)
     Ok(crates.len() - 1)
 }
 
-/// Builds a package from nothing.
+/// Makes a clean build of a package.
 fn build(folder: &Path, crates: usize, as_build_script: bool) -> Result<Built, String> {
     let _ = std::fs::remove_dir_all(folder.join("target"));
     let (kind, flags): (&str, &[&str]) = if as_build_script {
@@ -179,20 +179,20 @@ fn build(folder: &Path, crates: usize, as_build_script: bool) -> Result<Built, S
     } else {
         ("release", &["build", "--offline", "--release"])
     };
-    let (began, worked) = (Instant::now(), time_of_children());
+    let (began, cpu) = (Instant::now(), cpu_time_of_children());
     cargo(folder, flags)?;
-    let (took, worked) = (began.elapsed(), time_of_children() - worked);
+    let (took, cpu) = (began.elapsed(), cpu_time_of_children() - cpu);
     let program = folder.join("target").join(kind).join("one-call");
     let bytes = std::fs::metadata(program).map_err(|error| error.to_string())?.len();
-    Ok(Built { crates, took: vec![took], worked: vec![worked], bytes })
+    Ok(Built { crates, took: vec![took], cpu: vec![cpu], bytes })
 }
 
-/// The processor time of all processes that this one started and that have ended.
-fn time_of_children() -> Duration {
+/// The CPU time of all child processes that have exited.
+fn cpu_time_of_children() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
     let ticks: u64 = fields[13..15].iter().filter_map(|field| field.parse::<u64>().ok()).sum();
-    // A tick is a hundredth of a second, whatever the kernel's own clock.
+    // Linux reports ticks of 1/100 s to user space.
     Duration::from_millis(ticks * 10)
 }
 

@@ -1,8 +1,8 @@
-//! The soak: eight threads of mixed traffic with 2 % faults; what leaks, what is lost, and what is done twice.
+//! Soak test: eight threads of mixed traffic with 2 % faults. Detects leaks, lost jobs, and writes executed twice.
 //!
-//! The emulator is in this process, the client in one of its own, so that the figures are the client's alone. Two
-//! hundred server minutes pass in one: the quotas are the contract's, so that the pace is at work, but they come back
-//! faster than this traffic uses them up. Figures are taken while no call is on its way.
+//! The emulator is in this process, and the client in another, so that its memory and sockets are measured alone. The
+//! emulator's clock runs 200 times as fast: the rate limiter is active with the documented quotas, but they refill faster
+//! than this traffic uses them. Measurements are taken while no call is in progress.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -23,11 +23,11 @@ use crate::careful::{Account, Careful, Document, STEPS, Told, audit};
 const THREADS: u64 = 8;
 const FAULTS: f64 = 0.02;
 const SPEED: f64 = 200.0;
-/// The figures that a process shows of itself, in this order.
+/// The columns of a measurement.
 const FIGURES: [&str; 5] = ["RSS KiB", "peak KiB", "sockets", "fds", "threads"];
 const TOLD: [Told; 3] = [Told::NotDone, Told::Unknown, Told::Done];
 
-/// Runs so many seconds, 10 minutes by default.
+/// Runs for this many seconds.
 pub fn run(seconds: &str) -> ExitCode {
     let limits = Limits::documented(LimitModel::FullBurst).speed(SPEED);
     let emulator = Emulator::builder()
@@ -39,14 +39,14 @@ pub fn run(seconds: &str) -> ExitCode {
     emulator.random_faults(FAULTS, 0);
     let mut client = Command::new(std::env::current_exe().expect("this program"))
         .args(["soaked", emulator.url(), emulator.key(), seconds])
-        // Else glibc keeps for each thread what its largest document took: no leak, but it would hide one.
+        // Without these, glibc keeps freed memory per thread, which could hide a leak.
         .envs([("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "65536"), ("MALLOC_TRIM_THRESHOLD_", "65536")])
         .stdout(Stdio::piped())
         .spawn()
         .expect("a second process");
     print!("{:>8}", "seconds");
     FIGURES.iter().for_each(|name| print!("{name:>10}"));
-    println!("{:>10}{:>10}{:>10}", "requests", "refused", "errors");
+    println!("{:>10}{:>10}{:>10}", "requests", "rejected", "errors");
     let (mut rows, mut accounts) = (Vec::new(), Vec::new());
     for line in BufReader::new(client.stdout.take().expect("it is piped")).lines() {
         let line: Value = serde_json::from_str(&line.unwrap_or_default()).unwrap_or_default();
@@ -57,11 +57,11 @@ pub fn run(seconds: &str) -> ExitCode {
         let row: Vec<u64> = row.iter().filter_map(Value::as_u64).collect();
         let sum = |count: &dyn Fn(&str) -> u64| operations().iter().map(|operation| count(operation.name)).sum::<u64>();
         let requests = sum(&|operation| emulator.received(operation));
-        let refused = requests - sum(&|operation| emulator.accepted(operation));
+        let rejected = requests - sum(&|operation| emulator.accepted(operation));
         let errors: usize = accounts.iter().map(|account: &Account| account.errors).sum();
         print!("{:>8}", row[0]);
         row[1..].iter().for_each(|figure| print!("{figure:>10}"));
-        println!("{requests:>10}{refused:>10}{errors:>10}");
+        println!("{requests:>10}{rejected:>10}{errors:>10}");
         rows.push(row);
     }
     let mut wrong = audit(&emulator, &accounts);
@@ -70,28 +70,28 @@ pub fn run(seconds: &str) -> ExitCode {
     }
     wrong.extend(leaks(&rows));
     let sum = |part: fn(&Account) -> usize| accounts.iter().map(part).sum::<usize>();
-    let told = |what| [0, 1, 2, 3].map(|step| accounts.iter().filter(|account| account.told[step] == what).count());
-    println!("\n{STEPS:?}: done {:?}, fate unknown {:?}", told(Told::Done), told(Told::Unknown));
+    let count = |told| [0, 1, 2, 3].map(|step| accounts.iter().filter(|account| account.told[step] == told).count());
+    println!("\n{STEPS:?}: executed {:?}, effect unknown {:?}", count(Told::Done), count(Told::Unknown));
     let (results, failed) = (sum(|account| account.results), sum(|account| account.failed));
     let unfinished = sum(|account| account.unfinished.len());
-    println!("{results} right results; {failed} jobs failed by a fault, {unfinished} that a fault keeps from ending");
+    println!("{results} correct results; {failed} jobs failed and {unfinished} never end because of a fault");
     for one in &wrong {
         println!("WRONG: {one}");
     }
     if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What has grown that should not.
+/// The figures that have grown too much.
 fn leaks(rows: &[Vec<u64>]) -> Vec<String> {
-    let [first, .., last] = rows else { return vec!["there are no figures".to_owned()] };
+    let [first, .., last] = rows else { return vec!["no measurements".to_owned()] };
     let middle = &rows[rows.len() / 2];
-    // So many threads may leave an idle connection each.
+    // Each thread may leave an idle connection.
     let bounds = [middle[1] + middle[1] / 10 + 2048, u64::MAX, first[3] + THREADS, first[4] + THREADS, first[5] + 2];
     let grown = FIGURES.iter().zip(&last[1..]).zip(bounds).filter(|((_, figure), bound)| *figure > bound);
-    grown.map(|((name, figure), bound)| format!("{name} is {figure} in the end, more than {bound}")).collect()
+    grown.map(|((name, figure), bound)| format!("{name} is {figure} at the end, more than {bound}")).collect()
 }
 
-/// The client's process: works for so many seconds, and prints its figures and an account of each task, a line each.
+/// The client process. Runs for this many seconds; prints a line for each measurement and for the account of each task.
 pub fn client(url: &str, key: &str, seconds: &str) -> ExitCode {
     let Ok(seconds) = seconds.parse().map(Duration::from_secs) else { return ExitCode::from(2) };
     let nomic = Nomic::builder(url, key)
@@ -104,26 +104,26 @@ pub fn client(url: &str, key: &str, seconds: &str) -> ExitCode {
         .build()
         .expect("a good URL and key");
     let folder = std::env::temp_dir().join(format!("nomic-soak-{}", std::process::id()));
-    fs::create_dir_all(&folder).expect("a folder for documents");
+    fs::create_dir_all(&folder).expect("a directory for documents");
     let (number, ended, working) = (AtomicU64::new(0), AtomicBool::new(false), RwLock::new(()));
     let began = Instant::now();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let (nomic, folder, number, ended, working) = (nomic.clone(), &folder, &number, &ended, &working);
             scope.spawn(move || {
-                let mut chance = Rng::new(thread);
+                let mut rng = Rng::new(thread);
                 while !ended.load(Ordering::Relaxed) {
                     let _working = working.read().unwrap_or_else(PoisonError::into_inner);
-                    let account = task(&nomic, &mut chance, number.fetch_add(1, Ordering::Relaxed), folder);
+                    let account = task(&nomic, &mut rng, number.fetch_add(1, Ordering::Relaxed), folder);
                     println!("{}", write_account(&account));
                 }
             });
         }
-        // The first after a warm-up, and ten more.
+        // One measurement after a warm-up, and ten more.
         for tenth in 0..=10 {
             let due = if tenth == 0 { seconds / 20 } else { seconds * tenth / 10 };
             std::thread::sleep(due.saturating_sub(began.elapsed()));
-            let _nobody_works = working.write().unwrap_or_else(PoisonError::into_inner);
+            let _all_idle = working.write().unwrap_or_else(PoisonError::into_inner);
             println!("{}", json!([&[began.elapsed().as_secs()][..], &figures()].concat()));
         }
         ended.store(true, Ordering::Relaxed);
@@ -144,11 +144,11 @@ fn figures() -> [u64; 5] {
     [of("VmRSS:"), of("VmHWM:"), sockets as u64, open.len() as u64, of("Threads:")]
 }
 
-/// A document that is worked on, or one that is put away, or a look around.
-fn task(nomic: &Nomic, chance: &mut Rng, number: u64, folder: &Path) -> Account {
-    let kind = chance.below(16);
-    // Of the larger ones there are fewer.
-    let size = if kind == 3 { 1 << (10 + chance.below(13).min(chance.below(13))) } else { chance.below(8000) };
+/// Processes a document, only uploads one, or reads from lists.
+fn task(nomic: &Nomic, rng: &mut Rng, number: u64, folder: &Path) -> Account {
+    let kind = rng.below(16);
+    // Larger documents are rarer.
+    let size = if kind == 3 { 1 << (10 + rng.below(13).min(rng.below(13))) } else { rng.below(8000) };
     let document = Document { number, size: size as usize };
     let options = WaitOptions::default()
         .timeout(Duration::from_secs(1))
@@ -156,22 +156,22 @@ fn task(nomic: &Nomic, chance: &mut Rng, number: u64, folder: &Path) -> Account 
         .initial_phase(Duration::ZERO);
     let mut caller = Careful::new(nomic, document, options);
     if kind > 3 {
-        look_around(&mut caller, chance);
+        read_a_list(&mut caller, rng);
         return caller.account;
     }
-    let (text, from) = (document.text(), chance.below(4));
+    let (text, from) = (document.text(), rng.below(4));
     let path = folder.join(document.name());
     if from == 0 {
         fs::write(&path, &text).expect("room for a document");
     }
-    let there = caller.upload(|| match from {
+    let uploaded = caller.upload(|| match from {
         0 => Upload::from_path(&path),
         1 => Upload::from_reader(document.name(), text.as_bytes(), text.len() as u64),
         2 => Upload::from_reader_buffered(document.name(), text.as_bytes().chain(std::io::empty())),
         _ => Upload::from_bytes(document.name(), text.as_str()),
     });
     let _ = fs::remove_file(path);
-    if let Some(agent) = (there && kind < 3).then(|| caller.work()).flatten().filter(|_| number.is_multiple_of(2)) {
+    if let Some(agent) = (uploaded && kind < 3).then(|| caller.work()).flatten().filter(|_| number.is_multiple_of(2)) {
         match nomic.delete_agent(&agent.id) {
             Ok(_) if nomic.agent(&agent.id).is_ok() => {
                 caller.account.wrong.push("its agent was not deleted".to_owned())
@@ -183,11 +183,11 @@ fn task(nomic: &Nomic, chance: &mut Rng, number: u64, folder: &Path) -> Account 
     caller.account
 }
 
-fn look_around(caller: &mut Careful<'_>, chance: &mut Rng) {
+fn read_a_list(caller: &mut Careful<'_>, rng: &mut Rng) {
     fn count<T>(items: impl Iterator<Item = Result<T>>) -> Result<()> {
         items.take(120).try_for_each(|item| item.map(drop))
     }
-    let _ = match chance.below(9) {
+    let _ = match rng.below(9) {
         0 => caller.read("list_agents", |nomic| count(nomic.agents().page_size(50))),
         1 => caller.read("search_files", |nomic| count(nomic.search_files("permit").page_size(50))),
         2 => caller.read("list_users", |nomic| count(nomic.users().page_size(10))),
@@ -224,6 +224,6 @@ fn read_account(line: &Value) -> Account {
         failed: number(&line["counts"][1]),
         errors: number(&line["counts"][2]),
         unfinished: serde_json::from_value(line["unfinished"].clone()).unwrap_or_default(),
-        wrong: wrong.unwrap_or_else(|| vec!["what the client printed cannot be read".to_owned()]),
+        wrong: wrong.unwrap_or_else(|| vec!["malformed output of the client process".to_owned()]),
     }
 }

@@ -1,6 +1,6 @@
-//! 1 GiB of uploads in files of 100 MiB: ours beside other blocking clients, and a file copied into a bare socket.
+//! 1 GiB of uploads in files of 100 MiB: this client, other blocking clients, and a file copied to a bare socket.
 //!
-//! Each way is a process of its own, so that its peak memory is its own; rounds are interleaved.
+//! Each candidate runs in its own process, so that its peak memory is measured alone; rounds are interleaved.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,13 +12,14 @@ use std::time::Instant;
 use nomic_client::Nomic;
 
 use crate::served::Server;
-use crate::table::{in_turns, median, peak_memory, ratio};
+use crate::table::{interleaved, median, peak_memory, ratio};
 
 const ROUNDS: usize = 15;
 const FILES: usize = 11;
 const SIZE: u64 = 100 << 20;
-const WAYS: [&str; 6] = [PIECES, COPY, "nomic-client", "ureq, no form", "reqwest blocking", "attohttpc, no form"];
-const PIECES: &str = "bare socket, 128 KiB";
+const CANDIDATES: [&str; 6] =
+    [BUFFERED, COPY, "nomic-client", "ureq, no form", "reqwest blocking", "attohttpc, no form"];
+const BUFFERED: &str = "bare socket, 128 KiB";
 const COPY: &str = "bare socket, io::copy";
 
 pub fn run() -> ExitCode {
@@ -28,11 +29,13 @@ pub fn run() -> ExitCode {
     (0..SIZE >> 20).for_each(|_| written.write_all(&[7; 1 << 20]).expect("room on the disk"));
     let address = server.address.to_string();
     let path = file.display().to_string();
-    let measured = in_turns(&WAYS, ROUNDS, |way| ["upload-by", way, &address, &path].map(str::to_owned).into());
+    let measured = interleaved(&CANDIDATES, ROUNDS, |candidate| {
+        ["upload-by", candidate, &address, &path].map(str::to_owned).into()
+    });
     let _ = std::fs::remove_file(&file);
     println!("{FILES} uploads of 100 MiB, median of {ROUNDS} rounds");
-    println!("{:28} {:>10} {:>18} {:>9}", "", "rate", "of the bare socket", "peak");
-    for (name, (times, peaks)) in WAYS.iter().zip(&measured) {
+    println!("{:28} {:>10} {:>18} {:>9}", "", "rate", "vs bare socket", "peak");
+    for (name, (times, peaks)) in CANDIDATES.iter().zip(&measured) {
         println!(
             "{name:28} {:>5.2} GiB/s {:>17.3}x {:>5.1} MiB",
             (FILES as u64 * SIZE) as f64 / f64::from(1 << 30) / median(times).as_secs_f64(),
@@ -43,16 +46,16 @@ pub fn run() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// One way, in a process of its own; prints microseconds and its peak memory in KiB.
-pub fn by(way: &str, address: &str, file: &str) -> ExitCode {
+/// Runs one candidate; prints the elapsed microseconds and the peak memory in KiB.
+pub fn by(candidate: &str, address: &str, file: &str) -> ExitCode {
     let address: SocketAddr = address.parse().expect("an address");
     let file = Path::new(file);
     let url = format!("http://{address}/api/v0/files/upload");
-    let mut upload: Box<dyn FnMut()> = match way {
-        PIECES | COPY => {
+    let mut upload: Box<dyn FnMut()> = match candidate {
+        BUFFERED | COPY => {
             let mut socket = TcpStream::connect(address).expect("a connection");
-            let by_pieces = way == PIECES;
-            Box::new(move || copy(&mut socket, file, by_pieces))
+            let buffered = candidate == BUFFERED;
+            Box::new(move || copy(&mut socket, file, buffered))
         }
         "nomic-client" => {
             let nomic = Nomic::new(format!("http://{address}/api/v0"), "npk_bench").expect("a good URL and key");
@@ -62,21 +65,21 @@ pub fn by(way: &str, address: &str, file: &str) -> ExitCode {
             let client = reqwest::blocking::Client::builder().no_proxy().timeout(None).build().expect("a client");
             Box::new(move || {
                 let form = reqwest::blocking::multipart::Form::new().file("file", file).expect("a form");
-                let answer = client.post(&url).multipart(form).send().expect("an answer");
-                answer.bytes().expect("a body");
+                let response = client.post(&url).multipart(form).send().expect("a response");
+                response.bytes().expect("a body");
             })
         }
         "attohttpc, no form" => Box::new(move || {
             let body = File::open(file).expect("a file");
-            let answer = attohttpc::post(&url).file(body).send().expect("an answer");
-            answer.bytes().expect("a body");
+            let response = attohttpc::post(&url).file(body).send().expect("a response");
+            response.bytes().expect("a body");
         }),
         _ => {
             let agent = ureq::Agent::new_with_defaults();
             Box::new(move || {
                 let body = File::open(file).expect("a file");
-                let mut answer = agent.post(&url).send(body).expect("an answer");
-                answer.body_mut().read_to_vec().expect("a body");
+                let mut response = agent.post(&url).send(body).expect("a response");
+                response.body_mut().read_to_vec().expect("a body");
             })
         }
     };
@@ -86,24 +89,24 @@ pub fn by(way: &str, address: &str, file: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The file into the socket: in pieces as large as a client's buffer, or as the standard library copies.
-fn copy(socket: &mut TcpStream, path: &Path, by_pieces: bool) {
+/// Copies the file to the socket, with a buffer of 128 KiB or with `std::io::copy`.
+fn copy(socket: &mut TcpStream, path: &Path, buffered: bool) {
     let mut file = File::open(path).expect("a file");
     let head = format!("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: {SIZE}\r\n\r\n");
     socket.write_all(head.as_bytes()).expect("a head");
-    if by_pieces {
-        let mut piece = vec![0; 128 << 10];
+    if buffered {
+        let mut buffer = vec![0; 128 << 10];
         loop {
-            match file.read(&mut piece).expect("a file") {
+            match file.read(&mut buffer).expect("a file") {
                 0 => break,
-                count => socket.write_all(&piece[..count]).expect("a body"),
+                count => socket.write_all(&buffer[..count]).expect("a body"),
             }
         }
     } else {
         std::io::copy(&mut file, socket).expect("a body");
     }
-    let (mut answer, mut filled) = ([0; 1024], 0);
-    while !answer[..filled].ends_with(b"}") {
-        filled += socket.read(&mut answer[filled..]).expect("an answer");
+    let (mut response, mut filled) = ([0; 1024], 0);
+    while !response[..filled].ends_with(b"}") {
+        filled += socket.read(&mut response[filled..]).expect("a response");
     }
 }

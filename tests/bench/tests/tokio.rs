@@ -1,8 +1,8 @@
-//! Inside an async runtime: the client is made, used and dropped on its threads, and nothing panics.
+//! Inside an async runtime: the client can be built, used and dropped on the runtime's threads without a panic.
 //!
-//! A blocking client that has an async one inside (`reqwest::blocking`) owns a runtime, and tokio panics where one
-//! runtime is waited for or dropped within another: "Cannot drop a runtime in a context where blocking is not allowed".
-//! This one owns none: it blocks the thread that it is called on, as `std::fs` does, and that is all.
+//! A blocking client around an async one (`reqwest::blocking`) owns a runtime, and tokio panics if a runtime is blocked on or
+//! dropped within another: "Cannot drop a runtime in a context where blocking is not allowed". This client has no runtime; it
+//! only blocks the calling thread, as `std::fs` does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 use std::sync::mpsc;
@@ -22,18 +22,18 @@ fn builder(emulator: &Emulator) -> Builder {
     Nomic::builder(emulator.url(), emulator.key())
 }
 
-/// One with worker threads, and one whose only thread is that which waits for it.
+/// A multi-thread runtime and a current-thread runtime.
 fn runtimes() -> [Runtime; 2] {
     let (mut many, mut one) = (runtime::Builder::new_multi_thread(), runtime::Builder::new_current_thread());
     [many.worker_threads(2).build().unwrap(), one.build().unwrap()]
 }
 
-/// Works as a task of the runtime, which is over before this returns.
+/// Runs a closure as a task of the runtime, and waits for it.
 fn in_a_task<T: Send + 'static>(runtime: &Runtime, work: impl FnOnce() -> T + Send + 'static) -> T {
     runtime.block_on(runtime.spawn(async { work() })).expect("no panic")
 }
 
-/// A call of every kind.
+/// Makes a call of every kind.
 fn use_all(nomic: &Nomic) {
     let file = nomic.upload(Upload::from_bytes("permit.txt", "Permit number: OG-2026-114\n")).unwrap();
     let job = nomic.parse(&file.file_version_id).unwrap();
@@ -49,7 +49,7 @@ fn every_kind_of_call_does_in_a_task_what_it_does_elsewhere() {
     for runtime in runtimes() {
         let emulator = emulator();
         let building = builder(&emulator);
-        // Made, used and dropped there.
+        // Built, used and dropped in the task.
         in_a_task(&runtime, move || use_all(&building.build().unwrap()));
         let nomic = builder(&emulator).build().unwrap();
         let clone = nomic.clone();
@@ -60,18 +60,18 @@ fn every_kind_of_call_does_in_a_task_what_it_does_elsewhere() {
 }
 
 #[test]
-fn every_kind_of_trouble_is_an_error_in_a_task_too() {
+fn failures_in_a_task_are_errors() {
     for runtime in runtimes() {
         let emulator = emulator();
         let quick =
             |url: &str, key: &str| Nomic::builder(url, key).attempts(2).deadline(Duration::from_secs(3)).build();
-        // A port that nobody is given by chance; a name that is looked up on a thread of its own.
+        // Port 1 is never assigned to a listener by chance; the name is looked up on another thread.
         for url in ["http://127.0.0.1:1", "https://no-such-host.invalid"] {
             let nomic = quick(url, "npk_x").unwrap();
             let error = in_a_task(&runtime, move || nomic.projects().next().unwrap().unwrap_err());
             assert!(error.is_unreachable(), "{error}");
         }
-        // It waits for its turn, and then knows that the turn comes too late.
+        // The first delay is waited out; the second would exceed the deadline, and fails at once.
         let delays =
             [Some("1"), Some("60")].map(|delay| FaultKind::RateLimited { retry_after: delay.map(str::to_owned) });
         delays.into_iter().for_each(|kind| emulator.fault(Fault::any(kind)));
@@ -91,7 +91,7 @@ fn the_last_clone_may_be_dropped_on_any_thread_while_others_call() {
         let emulator = emulator();
         let nomic = builder(&emulator).build().unwrap();
         let (sender, receiver) = mpsc::channel();
-        // Each is in the middle of an answer when its caller lets go of the client.
+        // Each call waits for its response while the other clones are dropped.
         emulator.fault(Fault::any(FaultKind::Delay(Duration::from_millis(200))).times(4));
         let tasks: Vec<_> = (0..4)
             .map(|_| {
@@ -107,7 +107,7 @@ fn the_last_clone_may_be_dropped_on_any_thread_while_others_call() {
         for task in tasks {
             runtime.block_on(task).unwrap().unwrap();
         }
-        // The last one of all, with idle connections and a listing that holds another clone.
+        // Drop the client while it has idle connections, and then a listing that holds the last clone.
         let nomic = builder(&emulator).build().unwrap();
         let mut agents = nomic.agents().page_size(1);
         agents.next().unwrap().unwrap();
@@ -121,7 +121,7 @@ fn the_last_clone_may_be_dropped_on_any_thread_while_others_call() {
 }
 
 #[test]
-fn a_client_outlives_the_runtime_that_it_was_made_in() {
+fn a_client_outlives_the_runtime_it_was_built_in() {
     for runtime in runtimes() {
         let emulator = emulator();
         let building = builder(&emulator);
@@ -130,7 +130,7 @@ fn a_client_outlives_the_runtime_that_it_was_made_in() {
             use_all(&nomic);
             nomic
         });
-        // A task that never ends holds a clone, which goes with the runtime.
+        // A task that never ends holds a clone, which is dropped with the runtime.
         let held = nomic.clone();
         runtime.spawn(async move {
             std::future::pending::<()>().await;

@@ -1,40 +1,40 @@
-//! The kept corpus: a file for each property, an input a line, escaped as in a byte string.
+//! The saved corpus: one file per property, one input per line, escaped as in a byte string literal.
 
 use std::{fs, io};
 
-/// The inputs of a property that are kept because they reach something, and those that once found something.
+/// Loads the inputs of a property: those that add coverage, and those that once failed.
 ///
 /// # Errors
 ///
-/// Those of the files; `InvalidData` for a line that cannot be read.
-pub fn kept(property: &str) -> io::Result<Vec<Vec<u8>>> {
+/// Fails if a file cannot be read, and with `InvalidData` if a line is malformed.
+pub fn load(property: &str) -> io::Result<Vec<Vec<u8>>> {
     let read = |name: &str| fs::read_to_string(format!("{}/corpus/{name}.txt", env!("CARGO_MANIFEST_DIR")));
-    let (reached, found) = (read(property)?, read("findings")?);
-    let found = found.lines().filter_map(|line| line.strip_prefix(property)?.strip_prefix(' '));
-    reached.lines().chain(found).map(|line| unescaped(line).ok_or(io::ErrorKind::InvalidData.into())).collect()
+    let (coverage, findings) = (read(property)?, read("findings")?);
+    let findings = findings.lines().filter_map(|line| line.strip_prefix(property)?.strip_prefix(' '));
+    coverage.lines().chain(findings).map(|line| unescape(line).ok_or(io::ErrorKind::InvalidData.into())).collect()
 }
 
-/// Keeps these inputs of a property in place of those that were kept because they reach something.
+/// Replaces the inputs of a property that add coverage.
 ///
 /// # Errors
 ///
-/// Those of the file.
-pub fn keep(property: &str, inputs: &[Vec<u8>]) -> io::Result<()> {
-    let mut lines: Vec<_> = inputs.iter().map(|input| escaped(input) + "\n").collect();
+/// Fails if the file cannot be written.
+pub fn save(property: &str, inputs: &[Vec<u8>]) -> io::Result<()> {
+    let mut lines: Vec<_> = inputs.iter().map(|input| escape(input) + "\n").collect();
     lines.sort();
     fs::write(format!("{}/corpus/{property}.txt", env!("CARGO_MANIFEST_DIR")), lines.concat())
 }
 
-/// An input as a line.
+/// Formats an input as a line.
 #[must_use]
-pub fn escaped(input: &[u8]) -> String {
-    // A quote needs no escape here, and JSON is full of them.
+pub fn escape(input: &[u8]) -> String {
+    // Quotes stay unescaped: JSON has many of them.
     input.escape_ascii().to_string().replace("\\\"", "\"")
 }
 
-/// A line as an input; `None` if it is none.
+/// Parses a line into an input; `None` if the line is malformed.
 #[must_use]
-pub fn unescaped(line: &str) -> Option<Vec<u8>> {
+pub fn unescape(line: &str) -> Option<Vec<u8>> {
     let mut input = Vec::new();
     let mut bytes = line.bytes();
     while let Some(byte) = bytes.next() {

@@ -1,4 +1,4 @@
-//! A server on this machine that answers with the bytes it is given, and remembers what it was asked.
+//! A server on localhost that responds with given bytes and records requests.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -6,26 +6,26 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// The server. It lives as long as the process.
+/// The server. It runs until the process exits.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
-/// What it was asked.
+/// A request that the server received.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// The lines of the head, without the empty one.
+    /// The lines of the head, without the final empty one.
     head: Vec<String>,
     pub(crate) body: Vec<u8>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The last one is for everything that still comes.
-    answers: VecDeque<Vec<u8>>,
-    /// Whether a connection ends with its answer.
+    /// Responses to send, in order. The last one is repeated.
+    responses: VecDeque<Vec<u8>>,
+    /// Whether to close each connection after the first response.
     close: bool,
     requests: Vec<Request>,
 }
@@ -35,19 +35,19 @@ thread_local! {
 }
 
 impl Server {
-    /// That of this thread.
-    pub(crate) fn here() -> &'static Self {
+    /// The server of this thread.
+    pub(crate) fn local() -> &'static Self {
         SERVER.with(|server| *server)
     }
 
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("this machine gives a port");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let server = Self { address: listener.local_addr().expect("a listener has an address"), state: Arc::default() };
         let state = Arc::clone(&server.state);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = Arc::clone(&state);
-                // A client that goes away in the middle is none of the server's business.
+                // Errors are ignored: the client may disconnect at any time.
                 thread::spawn(move || drop(serve(stream, &state)));
             }
         });
@@ -58,23 +58,23 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Forgets what was, and answers in this order from now on; the last one again and again.
-    pub(crate) fn answers(&self, answers: impl IntoIterator<Item = Vec<u8>>) {
-        *self.state() = State { answers: answers.into_iter().collect(), ..State::default() };
+    /// Resets the server, and sends these responses in order; repeats the last one.
+    pub(crate) fn respond_with(&self, responses: impl IntoIterator<Item = Vec<u8>>) {
+        *self.state() = State { responses: responses.into_iter().collect(), ..State::default() };
     }
 
-    /// Forgets what was, and answers with these bytes, whatever they are; a connection ends behind them.
-    pub(crate) fn says(&self, bytes: Vec<u8>) {
-        *self.state() = State { answers: [bytes].into(), close: true, requests: Vec::new() };
+    /// Resets the server, and answers every connection with these bytes before it closes it.
+    pub(crate) fn send_and_close(&self, bytes: Vec<u8>) {
+        *self.state() = State { responses: [bytes].into(), close: true, requests: Vec::new() };
     }
 
-    /// What it was asked since.
+    /// The requests received since the last reset.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.state().requests.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        locked(&self.state)
+        lock(&self.state)
     }
 }
 
@@ -87,51 +87,51 @@ impl Request {
         self.head[0].split(' ').nth(1).unwrap_or_default()
     }
 
-    /// All values of a header.
+    /// All values of a header field.
     pub(crate) fn headers(&self, name: &str) -> Vec<&str> {
         let fields = self.head[1..].iter().filter_map(|line| line.split_once(": "));
         fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
     }
 }
 
-/// An answer with a body of known length.
-pub(crate) fn answer(status: u16, headers: &[u8], body: &[u8]) -> Vec<u8> {
-    let mut answer = format!("HTTP/1.1 {status} Fuzzed\r\n").into_bytes();
-    answer.extend_from_slice(headers);
-    // These two have none.
+/// A response with a `Content-Length`.
+pub(crate) fn response(status: u16, headers: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut response = format!("HTTP/1.1 {status} Fuzzed\r\n").into_bytes();
+    response.extend_from_slice(headers);
+    // These two have no body.
     let body = if matches!(status, 204 | 304) { &[] } else { body };
     if !matches!(status, 204 | 304) {
-        answer.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
+        response.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
     }
-    answer.extend_from_slice(b"\r\n");
-    answer.extend_from_slice(body);
-    answer
+    response.extend_from_slice(b"\r\n");
+    response.extend_from_slice(body);
+    response
 }
 
 fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(&stream);
     while let Some(request) = read(&mut reader)? {
-        let (answer, close) = {
-            let mut state = locked(state);
+        let (response, close) = {
+            let mut state = lock(state);
             state.requests.push(request);
-            let answer = match state.answers.len() {
-                0 | 1 => state.answers.front().cloned(),
-                _ => state.answers.pop_front(),
+            let response = match state.responses.len() {
+                0 | 1 => state.responses.front().cloned(),
+                _ => state.responses.pop_front(),
             };
-            (answer.unwrap_or_default(), state.close)
+            (response.unwrap_or_default(), state.close)
         };
-        (&stream).write_all(&answer)?;
+        (&stream).write_all(&response)?;
         if close {
             stream.shutdown(Shutdown::Write)?;
-            // Closed with bytes unread, the connection would be reset and the answer lost.
+            // Closing with unread bytes would reset the connection and lose the response.
             return io::copy(&mut reader, &mut io::sink()).map(drop);
         }
     }
     Ok(())
 }
 
-/// The next request; `None` if the client has no more.
+/// Reads the next request; `None` if the client has closed the connection.
 fn read(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     let mut head = Vec::new();
     loop {
@@ -152,6 +152,6 @@ fn read(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     Ok(Some(request))
 }
 
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,24 +1,24 @@
-//! Every input that was kept, through its property: what was found once is not found again.
+//! Replays every input of the saved corpus, so that no failure comes back.
 
 use std::panic::catch_unwind;
 
-use nomic_fuzz::{PROPERTIES, escaped, kept, unescaped};
+use nomic_fuzz::{PROPERTIES, escape, load, unescape};
 
-/// What all of them together may take, in KiB.
+/// The limit for the peak memory of all replays together, in KiB.
 #[cfg(target_os = "linux")]
 const MEMORY: u64 = 64 << 10;
 
 fn replay(name: &str) {
     let (_, property) = PROPERTIES.into_iter().find(|(known, _)| *known == name).unwrap();
-    let inputs = kept(name).unwrap();
-    let wrong: Vec<_> = inputs.iter().filter(|input| catch_unwind(|| property(input)).is_err()).collect();
-    let lines: Vec<_> = wrong.into_iter().map(|input| escaped(input)).collect();
+    let inputs = load(name).unwrap();
+    let failed: Vec<_> = inputs.iter().filter(|input| catch_unwind(|| property(input)).is_err()).collect();
+    let lines: Vec<_> = failed.into_iter().map(|input| escape(input)).collect();
     assert!(lines.is_empty(), "{} of {} inputs:\n{}", lines.len(), inputs.len(), lines.join("\n"));
     #[cfg(target_os = "linux")]
     assert!(peak_memory() < MEMORY, "{} KiB", peak_memory());
 }
 
-/// The most memory that this process ever had resident, in KiB.
+/// The peak resident memory of this process, in KiB.
 #[cfg(target_os = "linux")]
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -41,20 +41,20 @@ macro_rules! replays {
 }
 
 replays! {
-    every_answer_that_was_kept answers;
-    every_base_url_that_was_kept base_urls;
-    every_cursor_that_was_kept cursors;
-    every_header_that_was_kept headers;
-    every_id_that_was_kept ids;
-    every_name_that_was_kept names;
-    every_byte_that_was_kept wire;
+    replay_answers answers;
+    replay_base_urls base_urls;
+    replay_cursors cursors;
+    replay_headers headers;
+    replay_ids ids;
+    replay_names names;
+    replay_wire wire;
 }
 
 #[test]
-fn an_input_is_a_line_and_comes_back() {
+fn an_escaped_input_is_one_line_and_round_trips() {
     let input: Vec<u8> = (0..=255).collect();
-    let line = escaped(&input);
+    let line = escape(&input);
     assert!(line.is_ascii() && !line.contains('\n'));
-    assert_eq!(unescaped(&line), Some(input));
-    assert_eq!(unescaped("\\x4"), None);
+    assert_eq!(unescape(&line), Some(input));
+    assert_eq!(unescape("\\x4"), None);
 }

@@ -1,54 +1,54 @@
-//! The properties under inputs made up in the shape of what is expected, the same ones each time: for where no fuzzer runs.
+//! The properties under generated inputs of roughly the expected shape, with a fixed seed. Needs no fuzzer.
 
 use std::fmt;
 
-use nomic_fuzz::{BETWEEN, Property, answers, base_urls, cursors, escaped, headers, ids, names, wire};
+use nomic_fuzz::{Property, SEPARATOR, answers, base_urls, cursors, escape, headers, ids, names, wire};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::string::string_regex;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-/// Text that is likely to hold what means something somewhere.
+/// Text that is likely to contain special characters.
 const ODD: &str = "[ -~]{0,40}|\\PC{0,20}|[\"'%\\\\/:;=&?#@.\r\n\t\0\u{7f}\u{85}\u{2028}\u{feff}aé]{0,20}";
 
-/// JSON in which the names and words of the API meet values of every kind.
+/// JSON that combines the API's field names with values of every type.
 const VALUE: &str =
     "null|true|-?[0-9]{1,20}|[0-9]{1,3}\\.[0-9]{1,3}e-?[0-9]{1,2}|\"[a-zA-Z0-9: \\.-]{0,20}\"|\\[\\]|\\{\\}";
 const FIELD: &str = "id|status|data|error|code|issues|path|message|nextCursor|taskId|result|chunks|blocks|bbox|page|citations\
     |artifacts|content|columns|rows|messages|type|email|name|fileVersionId|createdAt|results|[a-z]{1,5}";
 
-/// An input, shown as a line of the corpus.
+/// An input, printed as a line of the corpus.
 struct Input(Vec<u8>);
 
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&escaped(&self.0))
+        f.write_str(&escape(&self.0))
     }
 }
 
 fn run(cases: u32, property: Property, inputs: impl Strategy<Value = Vec<u8>>) {
     let config = Config { cases, failure_persistence: None, rng_seed: RngSeed::Fixed(4), ..Config::default() };
-    let held = TestRunner::new(config).run(&inputs.prop_map(Input), |input| {
+    let result = TestRunner::new(config).run(&inputs.prop_map(Input), |input| {
         property(&input.0);
         Ok(())
     });
-    held.unwrap_or_else(|failure| panic!("{failure}"));
+    result.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// Texts that a pattern describes.
-fn like(pattern: &str) -> impl Strategy<Value = String> + use<> {
+/// Texts that match a regular expression.
+fn matching(pattern: &str) -> impl Strategy<Value = String> + use<> {
     string_regex(pattern).expect("a pattern")
 }
 
-/// An input of a first byte and texts.
+/// Inputs that consist of a first byte and texts.
 fn texts(
     first: impl Strategy<Value = u8>,
     texts: impl Strategy<Value = Vec<String>>,
 ) -> impl Strategy<Value = Vec<u8>> {
     (first, texts).prop_map(|(first, texts)| {
         let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
-        [&[first], texts.join(&BETWEEN).as_slice()].concat()
+        [&[first], texts.join(&SEPARATOR).as_slice()].concat()
     })
 }
 
@@ -93,25 +93,25 @@ fn no_rate_limit_header_keeps_a_call_or_lets_it_go_too_early() {
 }
 
 #[test]
-fn no_name_leaves_its_quotes() {
-    run(400, names, texts(select(vec![0, 1, 1, 1]), vec(like(ODD), 1..5)));
+fn any_upload_name_stays_within_its_quotes() {
+    run(400, names, texts(select(vec![0, 1, 1, 1]), vec(matching(ODD), 1..5)));
 }
 
 #[test]
-fn every_id_is_one_segment_or_is_refused() {
-    let id = like(&format!("{ODD}|[a-z0-9]{{1,64}}|\\.{{0,3}}|(%2e){{1,2}}|a{{500,520}}"));
+fn every_id_is_one_segment_or_rejected() {
+    let id = matching(&format!("{ODD}|[a-z0-9]{{1,64}}|\\.{{0,3}}|(%2e){{1,2}}|a{{500,520}}"));
     run(800, ids, texts(any::<u8>(), vec(id, 2)));
 }
 
 #[test]
-fn every_cursor_comes_back_as_it_was_given() {
-    let cursor = prop_oneof![8 => like(&format!("{ODD}|[a-zA-Z0-9+/=]{{1,300}}")), 1 => Just("é".repeat(12_000))];
+fn every_cursor_is_sent_back_unchanged() {
+    let cursor = prop_oneof![8 => matching(&format!("{ODD}|[a-zA-Z0-9+/=]{{1,300}}")), 1 => Just("é".repeat(12_000))];
     run(400, cursors, texts(any::<u8>(), vec(cursor, 1)));
 }
 
 #[test]
-fn every_base_url_is_safe_or_refused() {
-    let url = like(&format!(
+fn every_base_url_is_safe_or_rejected() {
+    let url = matching(&format!(
         "(https?://|ftp://|//|)([a-z0-9.-]{{1,12}}(:[ -~]{{0,5}})?@|)(acme|localhost|127\\.0\\.0\\.1|\\[::1\\]|acme\\.nomic\\.ai|{ODD})\
          (:[0-9]{{1,6}}|)(/[ -~]{{0,10}}|/api/v0/?|)(\\?[ -~]{{0,5}}|#a|)|{ODD}"
     ));
