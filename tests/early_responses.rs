@@ -23,7 +23,7 @@ const FILE: &str = r#"{"id":"a","name":"a","fileVersionId":"b"}"#;
 const TOO_LARGE: &str = r#"{"error":"File too large","code":"payload_too_large"}"#;
 
 #[test]
-fn an_early_answer_is_heard_over_tls_too() {
+fn an_early_response_is_read_over_tls_too() {
     let config = tls::config(SERVER);
     let server = RawServer::new(move |stream| {
         let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();

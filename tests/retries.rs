@@ -140,7 +140,7 @@ fn throttled(body: &str, retry_after: &str) -> FaultKind {
 const SPEND_LIMIT: &str = r#"{"error":"Spend limit reached","code":"spend_limit_reached"}"#;
 
 #[test]
-fn a_users_spend_limit_holds_up_nobody_elses_uploads() {
+fn a_spend_limit_of_one_user_does_not_delay_the_uploads_of_others() {
     let emulator = emulator();
     let upload = |nomic: &Nomic| nomic.upload(Upload::from_bytes("a.txt", "Level: 1")).map(drop);
     let limit = Duration::from_secs(5);
@@ -238,7 +238,7 @@ fn an_outage_is_not_multiplied() {
 }
 
 #[test]
-fn calls_are_paced_so_that_hardly_any_is_refused() {
+fn few_paced_calls_are_throttled() {
     let quota = 60;
     for model in [LimitModel::FullBurst, LimitModel::EvenPacing, LimitModel::FixedWindow] {
         // A minute passes in six seconds.
@@ -259,7 +259,7 @@ fn calls_are_paced_so_that_hardly_any_is_refused() {
 }
 
 #[test]
-fn a_server_that_tells_its_limit_with_a_429_only_refuses_hardly_any_either() {
+fn few_calls_are_throttled_if_only_a_429_has_the_headers() {
     let threads = 8;
     let run = |model: LimitModel, speed: u32, each: u64| {
         let limits = Limits::documented(model).speed(speed.into()).quota("heavy", 30).headers_on_429_only();
@@ -287,7 +287,7 @@ fn a_server_that_tells_its_limit_with_a_429_only_refuses_hardly_any_either() {
 }
 
 #[test]
-fn an_idle_account_makes_nobody_wait() {
+fn the_first_calls_of_an_idle_account_do_not_wait() {
     let emulator = Emulator::start().unwrap();
     let nomic = nomic(&emulator);
     let began = Instant::now();

@@ -164,7 +164,7 @@ fn an_error_of_the_reader_is_returned() {
 }
 
 #[test]
-fn an_answer_that_comes_before_the_document_is_through_reaches_the_caller() {
+fn a_response_that_comes_before_the_whole_document_was_sent_reaches_the_caller() {
     let emulator = emulator();
     // Without pacing, no response makes the next upload wait.
     let nomic = builder(&emulator).attempts(1).pacing(false).build().unwrap();

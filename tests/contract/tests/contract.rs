@@ -107,7 +107,7 @@ fn answer(emulator: &Emulator, operation: &str, status: u16, answer: &Value) -> 
 }
 
 #[test]
-fn every_example_is_read_and_so_is_each_as_it_may_come_tomorrow() {
+fn every_example_is_read_as_later_versions_may_send_it_too() {
     let contract = contract();
     let emulator = Emulator::start().unwrap();
     let (mut read, mut failed) = (0, Vec::new());
@@ -227,7 +227,7 @@ fn what_the_contract_shows_has_a_field_of_its_own_and_no_unknown_field_is_lost()
 }
 
 #[test]
-fn words_are_known_in_any_case_and_kept_if_they_are_not() {
+fn enum_values_are_known_in_any_case_and_unknown_ones_are_kept() {
     use nomic_client::agents::{Agent, AgentStatus, ArtifactKind};
     let read = |status: &str, kind: &str| -> Agent {
         serde_json::from_value(json!({"id": "a", "status": status, "artifacts": [{"id": "b", "type": kind}]})).unwrap()
