@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::api::agents::{self, Agent};
-use crate::api::extract::{ExtractJob, Extracted};
-use crate::api::parse::{ParseJob, Parsed};
+use crate::api::extract::Extracted;
+use crate::api::parse::Parsed;
 use crate::error::Result;
 use crate::ids::AgentId;
 use crate::job_ref::JobRef;
@@ -35,10 +35,8 @@ impl Pollable<JobOutput> for JobRef {
 
     fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<JobOutput>> {
         Ok(match self {
-            Self::Parse(id) => ParseJob { task_id: id.clone() }.poll_once(nomic, timeout)?.map(JobOutput::Parsed),
-            Self::Extract(id) => {
-                ExtractJob { task_id: id.clone() }.poll_once(nomic, timeout)?.map(JobOutput::Extracted)
-            }
+            Self::Parse(id) => nomic.parse_job(id).poll_once(nomic, timeout)?.map(JobOutput::Parsed),
+            Self::Extract(id) => nomic.extract_job(id).poll_once(nomic, timeout)?.map(JobOutput::Extracted),
             Self::Agent(id) => id.poll_once(nomic, timeout)?.map(JobOutput::Agent),
         })
     }

@@ -34,7 +34,7 @@ pub(crate) fn error(
     response: &HttpResponse,
     retry_after: Option<Duration>,
     key: &Key,
-) -> (Option<Attempt>, Error) {
+) -> (Attempt, Error) {
     let status = response.status;
     let body: Value = json::decode(&response.body).unwrap_or_default();
     let body = key.redact_value(body);
@@ -61,7 +61,7 @@ pub(crate) fn error(
             _ => Effect::None,
         };
     });
-    (Some(attempt), error)
+    (attempt, error)
 }
 
 fn unexpected(response: &HttpResponse, key: &Key) -> UnexpectedResponse {

@@ -7,7 +7,6 @@ use nomic_emulator::Emulator;
 
 /// Connects to the real service if `NOMIC_API_KEY` is set (with `NOMIC_DOMAIN` or `NOMIC_BASE_URL`), and to a new
 /// emulator otherwise. The emulator runs until it is dropped.
-#[allow(clippy::print_stderr, reason = "an example, not the library")]
 pub(crate) fn connect() -> Result<(Nomic, Option<Emulator>), Box<dyn Error>> {
     // Rust ignores SIGPIPE, so that `quickstart | head -1` would panic. Reset, it ends quietly.
     sigpipe::reset();

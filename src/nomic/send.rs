@@ -57,12 +57,13 @@ impl Nomic {
             };
             let result = match outcome {
                 Ok(response) if (200..300).contains(&response.status) => {
-                    match response::check_success(call, &response, &inner.key) {
-                        Ok(()) => Ok(response),
-                        Err(error) => Err((None, error)),
-                    }
+                    let checked = response::check_success(call, &response, &inner.key);
+                    checked.map(|()| response).map_err(|error| (None, error))
                 }
-                Ok(response) => Err(response::error(call, &response, info.retry_after, &inner.key)),
+                Ok(response) => {
+                    let (attempt, error) = response::error(call, &response, info.retry_after, &inner.key);
+                    Err((Some(attempt), error))
+                }
                 Err(failure) => Err(self.transport_error(call, failure, now - start, sent, &mut last)),
             };
             info.throttled &= !result.as_ref().is_err_and(|(_, error)| is_spend_limit(call, error));

@@ -193,8 +193,9 @@ impl Scheduler {
         if ended {
             let earlier = self.pending.iter_mut().take_while(|job| job.index < index);
             earlier.for_each(|job| job.overtaken = true);
-        }
-        if let Some(job) = self.observed(index, now, ended).filter(|job| job.listed == Listed::Ended) {
+            self.last_change = Some(now);
+            self.remove(index);
+        } else if let Some(job) = self.still_running(index, now).filter(|job| job.listed == Listed::Ended) {
             job.listed = Listed::Contradicted;
         }
     }
@@ -222,11 +223,10 @@ impl Scheduler {
     pub(super) fn list_showed(&mut self, index: usize, ended: bool, now: Instant) {
         if ended {
             self.last_change = Some(now);
-            let job = self.pending.iter_mut().find(|job| job.index == index);
-            if let Some(job) = job.filter(|job| job.listed != Listed::Contradicted) {
+            if let Some(job) = self.job(index).filter(|job| job.listed != Listed::Contradicted) {
                 job.listed = Listed::Ended;
             }
-        } else if let Some(job) = self.observed(index, now, false) {
+        } else if let Some(job) = self.still_running(index, now) {
             job.listed = Listed::Pending;
         }
     }
@@ -239,16 +239,16 @@ impl Scheduler {
         self.last_list = Some(now);
     }
 
-    /// Records a status of a job, and returns the job if it is still running.
-    fn observed(&mut self, index: usize, now: Instant, ended: bool) -> Option<&mut Pending> {
-        if ended {
-            self.last_change = Some(now);
-            self.remove(index);
-            return None;
-        }
+    fn job(&mut self, index: usize) -> Option<&mut Pending> {
         let at = self.pending.binary_search_by_key(&index, |job| job.index).ok()?;
-        let job = &mut self.pending[at];
-        job.interval = self.options.next_interval(now.saturating_duration_since(job.since), job.interval);
+        self.pending.get_mut(at)
+    }
+
+    /// Records that a job was found to be still running, and returns it.
+    fn still_running(&mut self, index: usize, now: Instant) -> Option<&mut Pending> {
+        let options = self.options;
+        let job = self.job(index)?;
+        job.interval = options.next_interval(now.saturating_duration_since(job.since), job.interval);
         job.last_poll = Some(now);
         Some(job)
     }

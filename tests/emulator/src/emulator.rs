@@ -20,7 +20,7 @@ use crate::state::{ReceivedUpload, Request, RequestLog, StopSignal, Workers, Wor
 use crate::store::accounts::Accounts;
 use crate::store::agents::Agents;
 use crate::store::audit_log::AuditLog;
-use crate::store::library::{Library, Target};
+use crate::store::library::{self, Library, PATH_RULE, Target};
 use crate::store::tasks::{Schedule, Tasks};
 
 /// Configures an [`Emulator`] before it starts.
@@ -279,13 +279,10 @@ impl Emulator {
     /// ```
     pub fn add_file(&self, path: &str, content: impl AsRef<[u8]>) -> io::Result<StoredFile> {
         let invalid = |reason: String| io::Error::new(io::ErrorKind::InvalidInput, format!("{path}: {reason}"));
-        let mut folders: Vec<String> = path.split('/').map(str::to_owned).collect();
-        if folders.iter().any(|name| matches!(name.as_str(), "" | "." | "..")) {
-            return Err(invalid("expected folders and a file name, separated by single slashes".to_owned()));
-        }
+        let mut folders = library::segments(path).ok_or_else(|| invalid(format!("expected {PATH_RULE}")))?;
         let name = folders.pop().unwrap_or_default();
         let mime_type = mime_type(&name);
-        let stored = self.world.folder.join(format!("upload-{}", self.world.fresh_id()));
+        let stored = self.world.new_upload_path();
         std::fs::write(&stored, content)?;
         let target = Target { parent: None, folders, name };
         let mut library = lock(&self.world.library);

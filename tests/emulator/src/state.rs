@@ -60,6 +60,11 @@ impl World {
         self.ids.fresh(self.now())
     }
 
+    /// The path of a new file in the folder for uploads.
+    pub(crate) fn new_upload_path(&self) -> PathBuf {
+        self.folder.join(format!("upload-{}", self.fresh_id()))
+    }
+
     /// Issues an API key with these scopes and returns its secret.
     pub(crate) fn issue_key(&self, owner: usize, name: &str, scopes: &[&str]) -> String {
         let now = self.now();

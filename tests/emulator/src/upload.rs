@@ -19,7 +19,7 @@ use crate::http::{Body, Head};
 use crate::ids;
 use crate::state::{FormPart, ReceivedUpload, lock};
 use crate::store::audit_log::Entity;
-use crate::store::library::Target;
+use crate::store::library::{self, PATH_RULE, Target};
 
 /// The maximum size of a file.
 const MAX_FILE: u64 = 500 * 1024 * 1024;
@@ -42,7 +42,7 @@ pub(crate) fn receive(call: &Call, head: &Head, body: &mut Body) -> io::Result<R
     if length > MAX_FILE + MAX_OVERHEAD {
         return Ok(Err(too_large()));
     }
-    let stored = call.world.folder.join(format!("upload-{}", call.world.fresh_id()));
+    let stored = call.world.new_upload_path();
     let mut scanner = PartScanner::new(&boundary);
     let mut form = Form::default();
     let read = {
@@ -189,16 +189,15 @@ impl Form {
         if parent.as_deref().is_some_and(|id| !ids::is_uuid(id)) {
             self.add_issue("parentId", "Invalid uuid");
         }
-        let segments: Option<Vec<String>> =
-            self.path.as_deref().map(|path| path.split('/').map(str::to_owned).collect());
-        if segments.iter().flatten().any(|name| matches!(name.as_str(), "" | "." | "..")) {
-            self.add_issue("path", "Expected folders and a file name, separated by single slashes");
+        let segments = self.path.as_deref().map(library::segments);
+        if segments == Some(None) {
+            self.add_issue("path", &format!("Expected {PATH_RULE}"));
         }
         if !self.issues.is_empty() {
             return Err(Failure::invalid(std::mem::take(&mut self.issues)));
         }
         let (received_name, mime_type) = file.ok_or_else(|| Failure::issue(["file"], "Required"))?;
-        let mut folders = segments.unwrap_or_else(|| vec![received_name.clone()]);
+        let mut folders = segments.flatten().unwrap_or_else(|| vec![received_name.clone()]);
         let name = folders.pop().filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| Failure::issue(["file"], "Expected a filename"))?;
         Ok(ValidForm { received_name, mime_type, target: Target { parent, folders, name } })

@@ -46,6 +46,15 @@ pub(crate) struct Target {
     pub(crate) name: String,
 }
 
+/// What [`segments`] expects.
+pub(crate) const PATH_RULE: &str = "folders and a file name, separated by single slashes";
+
+/// The folders and the file name of a path; `None` if one of them is empty, `.` or `..`.
+pub(crate) fn segments(path: &str) -> Option<Vec<String>> {
+    let is_name = |segment: &str| !matches!(segment, "" | "." | "..");
+    path.split('/').map(|segment| is_name(segment).then(|| segment.to_owned())).collect()
+}
+
 /// All folders and files.
 #[derive(Debug)]
 pub(crate) struct Library {

@@ -1,5 +1,4 @@
 //! Submits a parse job, prints it as JSON, and aborts.
-#![allow(clippy::print_stdout, reason = "a program, not the library")]
 
 use nomic_client::Nomic;
 use nomic_client::files::Upload;

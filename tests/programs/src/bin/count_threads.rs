@@ -1,5 +1,4 @@
 //! Prints how many threads a hundred requests start.
-#![allow(clippy::print_stdout, reason = "a program, not the library")]
 
 use std::error::Error;
 

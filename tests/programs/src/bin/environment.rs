@@ -1,5 +1,4 @@
 //! Prints the client that the environment describes, or the error.
-#![allow(clippy::print_stdout, reason = "a program, not the library")]
 
 use nomic_client::{Builder, Nomic};
 

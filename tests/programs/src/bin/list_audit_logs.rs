@@ -1,5 +1,4 @@
 //! Lists the whole audit log; prints the number of entries and the peak memory in KiB.
-#![allow(clippy::print_stdout, reason = "a program, not the library")]
 
 use nomic_client::Nomic;
 use nomic_test_programs::peak_memory;

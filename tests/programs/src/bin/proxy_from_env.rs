@@ -1,6 +1,5 @@
 //! Lists the projects of a host that does not exist, through the proxy that the environment names. Prints `done` or the
 //! error.
-#![allow(clippy::print_stdout, reason = "a program, not the library")]
 
 use nomic_client::Nomic;
 
