@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::job_ref::JobRef;
 use crate::lenient;
-use crate::open_enum::open_enum;
+use crate::open_enum::{is_same, open_enum};
 use crate::text::{HumanDuration, excerpt, one_line, truncate};
 
 /// The result of a fallible call of this crate.
@@ -111,6 +111,14 @@ pub enum ErrorKind {
     RepeatedCursor {
         /// The cursor.
         cursor: String,
+    },
+    /// The job is completed, but the service sent a URL in place of its result (inferred). The client does not fetch it: the
+    /// URL may lead to another server, which must not get the API key. [`Error::job`] has the job.
+    #[error("is completed, but its result is not in the response; get it, without the API key, from {}", excerpt(url))]
+    #[non_exhaustive]
+    ResultAtUrl {
+        /// The URL, as the service sent it.
+        url: String,
     },
     /// The wait for a job ended without a result. [`Error::job`] has the job.
     #[error(transparent)]
@@ -312,11 +320,15 @@ pub struct JobError {
     pub source: Option<Error>,
 }
 
+/// The statuses of jobs that are still running, as far as this version knows them.
+const RUNNING: [&str; 4] = ["WAITING", "BUILDING", "running", "awaiting_tool"];
+
 /// Why a wait ended without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JobFailure {
-    /// The wait timed out, or the server asked for a delay that exceeds the timeout. The job is still running.
+    /// The wait timed out, or the server asked for a delay that exceeds the timeout. The job is still running, unless its
+    /// status is one that this version does not know.
     TimedOut,
     /// The job failed on the server.
     Failed,
@@ -336,6 +348,10 @@ impl fmt::Display for JobError {
             JobFailure::TimedOut if self.status.is_none() => {
                 write!(f, "did not end within {elapsed} (status {status})")
             }
+            JobFailure::TimedOut if !RUNNING.iter().any(|running| is_same(running, &status)) => write!(
+                f,
+                "did not end within {elapsed}; its last status, {status}, is unknown to this version: it may have ended"
+            ),
             JobFailure::TimedOut => {
                 write!(f, "did not end within {elapsed} (status {status}); it is still running, wait for it again")
             }
@@ -372,7 +388,7 @@ impl fmt::Display for Error {
             write!(f, "{status} ")?;
         }
         match (kind, job) {
-            (ErrorKind::Job(error), Some(job)) => write!(f, "{job} {error}")?,
+            (ErrorKind::Job(_) | ErrorKind::ResultAtUrl { .. }, Some(job)) => write!(f, "{job} {kind}")?,
             _ => write!(f, "{kind}")?,
         }
         if *status == Some(401) {
@@ -427,6 +443,13 @@ impl Error {
 
     pub(crate) fn document(operation: impl Into<Name>, name: impl Into<String>, source: io::Error) -> Self {
         Self::new(operation.into(), ErrorKind::Document { name: name.into(), source })
+    }
+
+    /// The error of a poll that found a URL in place of the result.
+    pub(crate) fn result_at_url(job: JobRef, url: String) -> Self {
+        Self::new(Name::from(job.operation().name), ErrorKind::ResultAtUrl { url }).with(|error| {
+            (error.status, error.job) = (Some(200), Some(job));
+        })
     }
 
     /// Sets further properties.

@@ -1,7 +1,7 @@
 //! Decoding of answers: the value, or where in the text it is wrong.
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
 use serde_json::Value;
 
 use crate::lenient;
@@ -22,8 +22,7 @@ pub(crate) struct DecodeFailure {
 impl DecodeFailure {
     /// An object without its id.
     pub(crate) fn missing_id() -> Self {
-        let source = serde::de::Error::missing_field("id");
-        Self { path: "$".to_owned(), malformed: false, source }
+        Self::new(None, serde_json::Error::missing_field("id"))
     }
 
     fn new(path: Option<&serde_path_to_error::Path>, source: serde_json::Error) -> Self {
@@ -32,8 +31,18 @@ impl DecodeFailure {
     }
 }
 
+/// A text without the byte order mark that some servers write before it.
+pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
 /// Decodes a value. A text that is malformed only by lone surrogates is decoded without them.
 pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, DecodeFailure> {
+    let text = without_mark(text);
+    if text.trim_ascii().is_empty() {
+        let source = serde_json::Error::custom("no content");
+        return Err(DecodeFailure { malformed: true, ..DecodeFailure::new(None, source) });
+    }
     let (value, ignored) = lenient::count_ignored(u32::MAX, || parse(text));
     if ignored > 0 && value.is_ok() && log::log_enabled!(target: "nomic_client", log::Level::Debug) {
         for number in 0..ignored.min(MAX_LOGGED) {
@@ -72,11 +81,56 @@ pub(crate) fn decode_value<T: DeserializeOwned>(value: &Value) -> Result<T, Deco
     })
 }
 
-/// The id in a field of an object, bare or inside `{"data": …}`, whatever else it holds.
+/// The id in a field of an object, bare or inside `{"data": …}`, even if the text is not valid JSON elsewhere: the id of a
+/// job that was paid for must not be lost.
 pub(crate) fn id(text: &[u8], field: &str) -> Option<String> {
-    let value: Value = decode(text).ok()?;
-    let id = value.get("data").and_then(|data| data.get(field)).or_else(|| value.get(field))?;
-    lenient::id(id).ok()
+    let (mut at, mut depth, mut in_data) = (0, 0_usize, false);
+    let (mut bare, mut inside) = (None, None);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                let end = string_end(text, at);
+                if let Some(value) = text[end..].trim_ascii_start().strip_prefix(b":") {
+                    let name = &text[at..end];
+                    if depth == 1 {
+                        in_data = name == b"\"data\"" && value.trim_ascii_start().starts_with(b"{");
+                    }
+                    if name[1..].strip_suffix(b"\"") == Some(field.as_bytes()) {
+                        match depth {
+                            1 => bare = first_id(value),
+                            2 if in_data => inside = first_id(value),
+                            _ => {}
+                        }
+                    }
+                }
+                at = end - 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    inside.or(bare)
+}
+
+/// The end of the string that starts with the quote at `start`, behind its closing quote.
+fn string_end(text: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while at < text.len() {
+        match text[at] {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+/// The id that a text begins with.
+fn first_id(text: &[u8]) -> Option<String> {
+    let value = serde_json::Deserializer::from_slice(text).into_iter::<Value>().next()?.ok()?;
+    lenient::id(&value).ok()
 }
 
 /// Encodes a value. What this crate encodes has string keys only, so that this cannot fail.

@@ -18,7 +18,7 @@ use crate::text::truncate;
 /// Rejects a 2xx response that does not start like JSON, and so is not from the API. Otherwise a login page with status 200
 /// would count as the success of a write.
 pub(crate) fn check_success(call: &Call<'_>, response: &HttpResponse, key: &Key) -> Result<()> {
-    let first = response.body.iter().find(|byte| !byte.is_ascii_whitespace());
+    let first = json::without_mark(&response.body).iter().find(|byte| !byte.is_ascii_whitespace());
     if first.is_none_or(|byte| matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')) {
         return Ok(());
     }
@@ -107,7 +107,9 @@ fn field<'a>(body: &'a Value, name: &str) -> Option<&'a Value> {
 
 /// The rate-limit information of a response.
 pub(crate) fn rate_limit_info(response: &HttpResponse) -> RateLimitInfo {
-    let number = |name: &str| response.headers.get(name)?.parse::<f64>().ok().map(|number| number as u32);
+    // Proxies may join the values of two headers.
+    let first = |name: &str| response.headers.get(name)?.split(',').next()?.trim().parse::<f64>().ok();
+    let number = |name: &str| first(name).filter(|n| (0.0..=f64::from(u32::MAX)).contains(n)).map(|n| n as u32);
     let retry_after = response.headers.get("retry-after").filter(|_| response.status >= 300);
     RateLimitInfo {
         limit: number("x-ratelimit-limit").filter(|limit| *limit > 0),

@@ -62,9 +62,21 @@ fn pause(tries: u32, random: f64) -> Duration {
 }
 
 /// Reads `Retry-After`: seconds, whole or with a fraction, or an HTTP date, or a Unix time, which servers send by mistake.
-/// A time is relative to the response's own `Date`, so that the two clocks need not agree; without one to `now`.
+/// A time is relative to the response's own `Date`, so that the two clocks need not agree; without one to `now`. Of two
+/// delays that a proxy has joined (`1, 2`), the longer one counts.
 pub(crate) fn retry_after(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
+    if let Some(joined) =
+        value.split(',').map(|delay| delay_or_time(delay.trim(), date, now)).collect::<Option<Vec<_>>>()
+    {
+        return joined.into_iter().max();
+    }
+    delay_or_time(value, date, now)
+}
+
+fn delay_or_time(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
     let left = |until: Duration| until.saturating_sub(since_1970(date.and_then(http_date).unwrap_or(now)));
+    // Some servers write the unit.
+    let value = value.strip_suffix('s').unwrap_or(value);
     let seconds = if is_decimal(value) {
         // More than can be counted never ends.
         value.parse().map_or(Duration::MAX, Duration::from_secs)
@@ -86,7 +98,8 @@ fn http_date(text: &str) -> Option<SystemTime> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
     let (day, month, year, time) = match words[..] {
-        [_, day, month, year, time, "GMT"] => (day, month, year, time),
+        // GMT is the only zone that HTTP allows; others write the same one differently.
+        [_, day, month, year, time, "GMT" | "UTC" | "UT" | "Z" | "0000" | "+0000"] => (day, month, year, time),
         [_, month, day, time, year] => (day, month, year, time),
         _ => return None,
     };
@@ -216,10 +229,26 @@ mod tests {
             read("Thu, 01 Mar 2096 00:00:05 GMT", Some("Wed, 29 Feb 2096 23:59:50 GMT")),
             Some(Duration::from_secs(15))
         );
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:47 UTC", None), Some(Duration::from_secs(10)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:47 +0000", None), Some(Duration::from_secs(10)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:47 -0000", None), Some(Duration::from_secs(10)));
+        assert_eq!(read("1, 1", None), Some(Duration::from_secs(1)));
+        assert_eq!(read("2,30", None), Some(Duration::from_secs(30)));
+        assert_eq!(read("1s", None), Some(Duration::from_secs(1)));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:07 GMT", None), Some(Duration::ZERO), "long past");
-        for odd in
-            ["", "-1", "soon", "NaN", "inf", "1e400", "Sun, 99 Nov 1994 08:49:07 GMT", "Sun, 06 Nov", ", 1 Jan 1 1"]
-        {
+        for odd in [
+            "",
+            "-1",
+            "soon",
+            "NaN",
+            "inf",
+            "1e400",
+            "s",
+            "1, soon",
+            "Sun, 99 Nov 1994 08:49:07 GMT",
+            "Sun, 06 Nov",
+            ", 1 Jan 1 1",
+        ] {
             assert_eq!(read(odd, None), None, "{odd:?}");
         }
     }

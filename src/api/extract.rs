@@ -42,7 +42,7 @@ use crate::json;
 use crate::lenient;
 use crate::nomic::Nomic;
 use crate::operations::{GET_EXTRACT, SUBMIT_EXTRACT};
-use crate::waiting::task::Task;
+use crate::waiting::task::{Task, is_blank};
 use crate::waiting::{Job, Poll, sealed};
 
 /// Options for extracting.
@@ -201,7 +201,10 @@ impl sealed::Pollable<Extracted> for ExtractJob {
     fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Extracted>> {
         let call = Call::to(&GET_EXTRACT, &[self.task_id.as_str()])?.within(timeout);
         let task: Task<Value> = nomic.fetch_data(&call)?;
-        Ok(task.poll(|value, mut extra| Extracted {
+        if let Some(url) = task.result_url(|_| None) {
+            return Err(Error::result_at_url(self.job(), nomic.redacted(url)));
+        }
+        Ok(task.poll(is_blank, |value, mut extra| Extracted {
             value: value.unwrap_or_default(),
             citations: extra.remove("citations").filter(|citations| !citations.is_null()),
             extra,

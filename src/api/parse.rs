@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 
 use crate::bbox::Bbox;
 use crate::call::{Call, check_bounds};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{FileVersionId, TaskId};
 use crate::job_ref::JobRef;
 use crate::json;
@@ -31,7 +31,7 @@ use crate::lenient::{self, Found};
 use crate::nomic::Nomic;
 use crate::open_enum::open_enum;
 use crate::operations::{GET_PARSE, SUBMIT_PARSE};
-use crate::waiting::task::Task;
+use crate::waiting::task::{Task, is_blank};
 use crate::waiting::{Job, Poll, sealed};
 
 /// Minimum word limit of a summary: 10.
@@ -332,7 +332,22 @@ impl sealed::Pollable<Parsed> for ParseJob {
     fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Parsed>> {
         let call = Call::to(&GET_PARSE, &[self.task_id.as_str()])?.within(timeout);
         let task: Task<Found<Parsed>> = nomic.fetch_data(&call)?;
-        Ok(task.poll(|result, mut extra| match result {
+        let url = task.result_url(|result| match result {
+            Found::Object(parsed) => {
+                parsed.extra.get("url").filter(|_| parsed.chunks.is_empty() && parsed.top_level_blocks.is_empty())
+            }
+            Found::Other(value) => Some(value),
+            Found::List(_) => None,
+        });
+        if let Some(url) = url {
+            return Err(Error::result_at_url(self.job(), nomic.redacted(url)));
+        }
+        let is_empty = |result: &Found<Parsed>| match result {
+            Found::Object(parsed) => *parsed == Parsed::default(),
+            Found::List(chunks) => chunks.is_empty(),
+            Found::Other(value) => is_blank(value),
+        };
+        Ok(task.poll(is_empty, |result, mut extra| match result {
             Some(Found::Object(parsed)) => parsed,
             // The field is inferred: keep what came instead.
             Some(Found::Other(other)) => {

@@ -13,7 +13,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use self::limiter::RateLimiter;
 use crate::call::Call;
 use crate::endpoint::Key;
-use crate::error::Result;
+use crate::error::{Effect, Result};
 use crate::http::HttpClient;
 use crate::job_ref::JobRef;
 use crate::json::{self, DecodeFailure};
@@ -180,8 +180,12 @@ impl Nomic {
     ) -> Result<T> {
         let response = self.send(call)?;
         json::decode_data(&response.body).map_err(|failure| {
-            let id = json::id(&response.body, id).map(|id| job(self.redacted(&id)));
-            response::decode_error(call, &response, failure, &self.inner.key).with(|error| error.job = id)
+            let job = json::id(&response.body, id).map(|id| job(self.redacted(&id)));
+            response::decode_error(call, &response, failure, &self.inner.key).with(|error| {
+                if job.is_some() {
+                    (error.effect, error.job) = (Effect::Executed, job);
+                }
+            })
         })
     }
 }

@@ -34,6 +34,11 @@ impl Nomic {
     /// - [`PollFailed`](JobFailure::PollFailed): a poll failed with a permanent error (401 for an invalid key, 404 for an
     ///   unknown job, a response that cannot be decoded), or the server was never reached within 60 seconds
     ///   ([`UNREACHABLE_TIMEOUT`]).
+    ///
+    /// [`ErrorKind::ResultAtUrl`](crate::ErrorKind::ResultAtUrl) if the job is completed, but the service sent a URL in place
+    /// of its result.
+    ///
+    /// A job whose status this version does not know has ended if the response has an error or a result.
     #[doc(alias("get_parse", "get_extract", "get_agent"))]
     pub fn wait<J: Job>(&self, job: &J) -> Result<J::Output> {
         self.wait_with(job, &WaitOptions::default())
@@ -101,6 +106,8 @@ impl WaitState {
                 (self.last_status, self.last_error) = (Some(status), None);
                 (JobFailure::Failed, message)
             }
+            // The job has ended.
+            Err(error) if matches!(error.kind(), ErrorKind::ResultAtUrl { .. }) => return Some(Err(error)),
             Err(error) => {
                 // A wrong domain looks like an outage, but an outage follows at least one successful poll.
                 let unreached = self.last_status.is_none() && error.is_unreachable();

@@ -39,6 +39,7 @@ use crate::operations::{
 };
 use crate::timestamp::Timestamp;
 use crate::waiting::sealed::{self, ListPoll, Listed};
+use crate::waiting::task::{is_blank, message};
 use crate::waiting::{Job, POLL_TIMEOUT, Poll};
 
 pub use self::launch::{Dimension, Image, Launch, Prompt};
@@ -387,9 +388,11 @@ pub(crate) fn poll_list(nomic: &Nomic, agents: &[AgentId], timeout: Duration) ->
         match page {
             Ok(page) => {
                 for agent in page.data {
-                    for index in sought.remove(&agent.id).unwrap_or_default() {
-                        let (status, ended) = (agent.status.to_string(), agent.status.has_ended());
-                        list.found.push(Listed { index, status, ended });
+                    let indexes = sought.remove(&agent.id).unwrap_or_default();
+                    let status = agent.status.to_string();
+                    let ended = !matches!(agent.poll(), Poll::Pending { .. });
+                    for index in indexes {
+                        list.found.push(Listed { index, status: status.clone(), ended });
                     }
                 }
             }
@@ -400,14 +403,18 @@ pub(crate) fn poll_list(nomic: &Nomic, agents: &[AgentId], timeout: Duration) ->
 }
 
 impl Agent {
+    /// An agent with an unknown status has ended if it has an error or a result.
     fn poll(self) -> Poll<Self> {
         let status = self.status.to_string();
+        let field = |name: &str| self.extra.get(name).filter(|value| !is_blank(value));
+        let is_unknown = matches!(self.status, AgentStatus::Other(_));
         match self.status {
             AgentStatus::Finished | AgentStatus::Stopped => Poll::Done(self),
-            AgentStatus::Failed => {
-                let message = self.extra.get("error").and_then(Value::as_str).map(str::to_owned);
-                Poll::Failed { status, message: message.or(self.summary).unwrap_or_default() }
+            _ if self.status == AgentStatus::Failed || is_unknown && field("error").is_some() => {
+                let message = field("error").map(message).or(self.summary).unwrap_or_default();
+                Poll::Failed { status, message }
             }
+            _ if is_unknown && field("result").is_some() => Poll::Done(self),
             _ => Poll::Pending { status },
         }
     }

@@ -1,0 +1,302 @@
+//! Responses that are unusual but real: odd tokens, other numbers, unknown ends of jobs, wrappings, forms that the contract guesses.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{document, emulator, impatient, nomic};
+use nomic_client::agents::AgentStatus;
+use nomic_client::job::{JobRef, Poll};
+use nomic_client::operations::Tier;
+use nomic_client::{AgentId, Effect, Error, ErrorKind, JobFailure, Request};
+use nomic_emulator::{CannedResponse, Emulator, Fault, Rng};
+use serde_json::{Value, json};
+
+/// A wait that ends long before this was not polling until its timeout.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The emulator responds to this operation with this body, from now on.
+fn responds(emulator: &Emulator, operation: &str, status: u16, body: impl Into<Vec<u8>>) {
+    let response = CannedResponse::new(status, "application/json", body);
+    emulator.clear_faults();
+    emulator.fault(Fault::on(operation, response).forever());
+}
+
+fn decode_path(error: &Error) -> &str {
+    match error.kind() {
+        ErrorKind::Decode(error) => &error.path,
+        ErrorKind::Job(error) => decode_path(error.source.as_ref().unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_whole_response_with_an_odd_token_is_a_decode_error_at_its_path_and_ends_a_wait() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let odd: [&[u8]; 5] = [b"NaN", b"[1,]", b"\"a\nb\"", b"\"caf\xe9\"", b"-Infinity"];
+    for token in odd {
+        let body = [br#"{"taskId":"t1","status":"COMPLETED","result":{"area":"#, token, b"}}"].concat();
+        responds(&emulator, "get_extract", 200, body);
+        let before = emulator.received("get_extract");
+        let error = nomic.wait_with(&nomic.extract_job("t1"), &impatient(TIMEOUT)).unwrap_err();
+        assert!(decode_path(&error).starts_with("result.area"), "{error}");
+        assert_eq!(error.job(), Some(&JobRef::Extract("t1".into())));
+        assert!(!error.is_transient() && !error.is_timeout() && !error.is_job_failed(), "{error}");
+        assert_eq!(emulator.received("get_extract") - before, 1);
+    }
+}
+
+#[test]
+fn the_job_of_a_submit_is_known_whatever_is_wrong_with_the_rest_of_the_response() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let version = document(&nomic);
+    for body in [
+        r#"{"taskId":"t9","eta":NaN}"#,
+        r#"{"eta":NaN,"taskId":"t9"}"#,
+        "{\"note\":\"a\nb\",\"data\":{\"taskId\" : \"t9\",}}",
+        r#"{"taskId":"other","data":{"eta":[{"taskId":"no"}],"taskId":"t9","x":+1}}"#,
+        r#"{"taskId":"t9","list":["#,
+    ] {
+        responds(&emulator, "submit_parse", 202, body);
+        let error = nomic.parse(&version).unwrap_err();
+        assert_eq!(error.job(), Some(&JobRef::Parse("t9".into())), "{body}: {error}");
+        assert_eq!((error.effect(), error.is_transient()), (Effect::Executed, false), "{error}");
+        assert!(error.to_string().ends_with("it was executed, as parse job t9"), "{error}");
+    }
+    responds(&emulator, "launch_agent", 202, r#"{"data":{"files":[{"id":"f1"}],"id":"a1","cost":NaN}}"#);
+    let error = nomic.launch_agent(&nomic_client::agents::Launch::prompt("Go.")).unwrap_err();
+    assert_eq!(error.job(), Some(&JobRef::Agent("a1".into())), "{error}");
+    for body in [r#"{"eta":NaN}"#, r#"{"list":[{"taskId":"t9"}],"eta":NaN}"#, r#"{"note":"\"taskId\":\"t9\"",]"#] {
+        responds(&emulator, "submit_parse", 202, body);
+        let error = nomic.parse(&version).unwrap_err();
+        assert_eq!((error.job(), error.effect()), (None, Effect::Unknown), "{body}");
+    }
+}
+
+#[test]
+fn numbers_arrive_unchanged_through_every_way() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let mut rng = Rng::new(7);
+    let mut doubles = Vec::new();
+    while doubles.len() < 2000 {
+        let bits = rng.below(1 << 32) << 32 | rng.below(1 << 32);
+        doubles.extend(Some(f64::from_bits(bits)).filter(|double| double.is_finite()));
+    }
+    let whole: Vec<u64> = (0..=53).flat_map(|power| [(1_u64 << power) - 1, 1 << power]).collect();
+    let texts: Vec<String> =
+        doubles.iter().map(|double| format!("{double:?}")).chain(whole.iter().map(|n| format!("{n}.0"))).collect();
+    let beyond = ["18446744073709551617", "-9223372036854775809", "340282366920938463463374607431768211456"];
+    let list = [texts.join(","), beyond.join(",")].join(",");
+    let expected: Vec<f64> = doubles
+        .iter()
+        .copied()
+        .chain(whole.iter().map(|n| *n as f64))
+        .chain(beyond.iter().map(|text| text.parse().unwrap()))
+        .collect();
+    let check = |numbers: &Value| {
+        let read: Vec<u64> = numbers.as_array().unwrap().iter().map(|n| n.as_f64().unwrap().to_bits()).collect();
+        let sent: Vec<u64> = expected.iter().map(|double| double.to_bits()).collect();
+        assert!(read == sent);
+    };
+
+    responds(&emulator, "get_extract", 200, format!(r#"{{"status":"COMPLETED","result":{{"n":[{list}]}}}}"#));
+    let extracted = nomic.wait(&nomic.extract_job("t")).unwrap();
+    check(&extracted.value["n"]);
+    let read: std::collections::HashMap<String, Vec<f64>> = extracted.deserialize().unwrap();
+    assert!(read["n"].iter().map(|n| n.to_bits()).eq(expected.iter().map(|n| n.to_bits())));
+
+    let page = r#"{"content":"a","bbox":{"page":3.0,"left":0.1,"top":9007199254740991.0}}"#;
+    let result = format!(r#"{{"n":[{list}],"chunks":[{{"content":"a","blocks":[{page}]}}]}}"#);
+    responds(&emulator, "get_parse", 200, format!(r#"{{"status":"COMPLETED","result":{result}}}"#));
+    let parsed = nomic.wait(&nomic.parse_job("t")).unwrap();
+    check(&parsed.extra["n"]);
+    let bbox = parsed.blocks().next().unwrap().bbox.clone().unwrap();
+    assert_eq!((bbox.page, bbox.left, bbox.top), (Some(3), 0.1, 9_007_199_254_740_991.0));
+
+    responds(&emulator, "list_projects", 200, format!(r#"{{"n":[{list}]}}"#));
+    check(&nomic.call::<Value>(&Request::get("/projects").tier(Tier::Standard)).unwrap()["n"]);
+}
+
+#[test]
+fn a_job_with_an_unknown_status_has_ended_if_it_has_an_error_or_a_result() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let job = nomic.extract_job("t1");
+
+    responds(&emulator, "get_extract", 200, r#"{"status":"EXPIRED","error":"file deleted","result":null}"#);
+    let error = nomic.wait_with(&job, &impatient(TIMEOUT)).unwrap_err();
+    assert!(error.is_job_failed(), "{error}");
+    assert!(error.to_string().contains("file deleted"), "{error}");
+
+    responds(&emulator, "get_extract", 200, r#"{"status":"EXPIRED","error":{"message":"gone","code":7}}"#);
+    let error = nomic.wait_with(&job, &impatient(TIMEOUT)).unwrap_err();
+    assert!(error.is_job_failed() && error.to_string().contains("gone"), "{error}");
+
+    responds(&emulator, "get_extract", 200, r#"{"status":"SUCCESS","error":null,"result":{"area":7}}"#);
+    assert_eq!(nomic.wait_with(&job, &impatient(TIMEOUT)).unwrap().value, json!({"area": 7}));
+
+    responds(&emulator, "get_parse", 200, r#"{"status":"SUCCESS","result":{"chunks":[{"content":"a"}]}}"#);
+    assert_eq!(nomic.wait_with(&nomic.parse_job("t1"), &impatient(TIMEOUT)).unwrap().text(), "a");
+
+    responds(&emulator, "get_agent", 200, r#"{"data":{"id":"a1","status":"crashed","error":"out of memory"}}"#);
+    let error = nomic.wait_with(&AgentId::from("a1"), &impatient(TIMEOUT)).unwrap_err();
+    assert!(error.is_job_failed() && error.to_string().contains("out of memory"), "{error}");
+
+    responds(&emulator, "get_agent", 200, r#"{"data":{"id":"a1","status":"archived","result":{"pages":3}}}"#);
+    let agent = nomic.wait_with(&AgentId::from("a1"), &impatient(TIMEOUT)).unwrap();
+    assert_eq!((agent.status, &agent.extra["result"]["pages"]), (AgentStatus::from("archived"), &json!(3)));
+}
+
+#[test]
+fn a_job_that_runs_has_not_ended_because_its_error_and_result_are_empty() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    for body in [
+        r#"{"status":"QUEUED","error":null,"result":null}"#,
+        r#"{"status":"QUEUED","error":"","result":{}}"#,
+        r#"{"status":"QUEUED","error":false,"result":[]}"#,
+        r#"{"status":"BUILDING","error":"retrying","result":{"chunks":[{"content":"half"}]}}"#,
+    ] {
+        responds(&emulator, "get_extract", 200, body);
+        responds_too(&emulator, "get_parse", body);
+        assert!(matches!(nomic.poll(&nomic.extract_job("t")).unwrap(), Poll::Pending { .. }), "{body}");
+        assert!(matches!(nomic.poll(&nomic.parse_job("t")).unwrap(), Poll::Pending { .. }), "{body}");
+    }
+}
+
+fn responds_too(emulator: &Emulator, operation: &str, body: &str) {
+    emulator.fault(Fault::on(operation, CannedResponse::json(200, body)).forever());
+}
+
+#[test]
+fn a_timeout_says_that_the_status_is_unknown_rather_than_that_the_job_is_still_running() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let short = impatient(Duration::from_millis(50));
+    responds(&emulator, "get_extract", 200, r#"{"status":"QUARANTINED"}"#);
+    responds_too(&emulator, "get_agent", r#"{"data":{"id":"a1","status":"hibernated"}}"#);
+    for (error, status) in [
+        (nomic.wait_with(&nomic.extract_job("t1"), &short).unwrap_err(), "QUARANTINED"),
+        (nomic.wait_with(&AgentId::from("a1"), &short).unwrap_err(), "hibernated"),
+    ] {
+        assert!(error.is_timeout(), "{error}");
+        let text = error.to_string();
+        let words = format!("its last status, {status}, is unknown to this version: it may have ended");
+        assert!(text.contains(&words) && !text.contains("still running"), "{text}");
+        let ErrorKind::Job(job) = error.kind() else { panic!("{error:?}") };
+        assert_eq!((job.failure, job.status.as_deref()), (JobFailure::TimedOut, Some(status)));
+    }
+    for status in ["Building", "WAITING", "running", "awaiting-tool"] {
+        responds(&emulator, "get_agent", 200, json!({"id": "a1", "status": status}).to_string());
+        let error = nomic.wait_with(&AgentId::from("a1"), &short).unwrap_err();
+        assert!(error.to_string().contains("still running"), "{error}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_before_json_is_skipped() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let version = document(&nomic);
+    responds(&emulator, "submit_parse", 202, "\u{feff}{\"taskId\":\"t1\"}");
+    assert_eq!(nomic.parse(&version).unwrap().task_id, "t1");
+    responds(&emulator, "list_projects", 200, "\u{feff} {\"data\":[{\"id\":\"p\"}]}");
+    assert_eq!(nomic.projects().next().unwrap().unwrap().id, "p");
+    responds(&emulator, "list_projects", 404, "\u{feff}{\"error\":\"nothing here\"}");
+    let error = nomic.projects().next().unwrap().unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    responds(&emulator, "stop_agent", 200, "\u{feff}{\"data\":{\"id\":\"a\",\"status\":\"stopped\"}}");
+    assert_eq!(nomic.stop_agent("a").unwrap().unwrap().status, AgentStatus::Stopped);
+}
+
+#[test]
+fn an_empty_id_in_a_response_is_a_decode_error_of_a_request_that_was_executed() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let version = document(&nomic);
+    responds(&emulator, "submit_parse", 202, r#"{"taskId":""}"#);
+    let error = nomic.parse(&version).unwrap_err();
+    assert_eq!((decode_path(&error), error.effect(), error.job()), ("taskId", Effect::Executed, None), "{error}");
+    responds(&emulator, "upload_file", 200, r#"{"id":"f","fileVersionId":""}"#);
+    let error = nomic.upload(nomic_client::files::Upload::from_bytes("a.txt", "a")).unwrap_err();
+    assert_eq!((decode_path(&error), error.effect()), ("fileVersionId", Effect::Executed), "{error}");
+}
+
+#[test]
+fn a_response_without_content_says_so() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    for status in [200, 204] {
+        responds(&emulator, "list_projects", status, "");
+        let error = nomic.projects().next().unwrap().unwrap_err();
+        assert_eq!(error.to_string(), format!("list_projects: {status} cannot decode the response at $: no content"));
+        assert!(!error.is_transient());
+    }
+    responds(&emulator, "get_agent", 204, "");
+    assert!(nomic.agent("a").unwrap_err().to_string().ends_with("no content"));
+}
+
+#[test]
+fn rate_limit_headers_that_are_no_numbers_are_no_information() {
+    let emulator = emulator();
+    for header in ["-1", "NaN", "inf", "-inf", "soon", "", "1e300"] {
+        let nomic = nomic(&emulator);
+        let response = CannedResponse::json(200, r#"{"data":[]}"#)
+            .header("X-RateLimit-Remaining", header)
+            .header("X-RateLimit-Limit", header);
+        emulator.clear_faults();
+        emulator.fault(Fault::on("list_projects", response).forever());
+        let start = Instant::now();
+        // With nothing left, the bucket would allow one call every 0.2 s.
+        for _ in 0..20 {
+            assert_eq!(nomic.projects().count(), 0);
+        }
+        assert!(start.elapsed() < Duration::from_secs(2), "{header:?} slowed the calls down: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_url_in_place_of_a_result_is_an_error_that_names_it_and_is_not_fetched() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let url = "https://storage.example/result.json?signature=abc";
+    for (operation, body) in [
+        ("get_parse", json!({"status": "COMPLETED", "result": {"type": "url", "url": url}})),
+        ("get_parse", json!({"status": "COMPLETED", "result_url": url})),
+        ("get_parse", json!({"status": "COMPLETED", "result": url})),
+        ("get_parse", json!({"status": "SUCCESS", "resultUrl": url})),
+        ("get_extract", json!({"status": "COMPLETED", "result": null, "result_url": url})),
+    ] {
+        responds(&emulator, operation, 200, body.to_string());
+        let job = match operation {
+            "get_parse" => JobRef::Parse("t1".into()),
+            _ => JobRef::Extract("t1".into()),
+        };
+        let before = emulator.requests().len();
+        let error = nomic.wait_with(&job, &impatient(TIMEOUT)).unwrap_err();
+        let words = "is completed, but its result is not in the response; get it, without the API key, from ";
+        assert_eq!(error.to_string(), format!("{operation}: 200 {job} {words}{url}"), "{body}");
+        assert!(matches!(error.kind(), ErrorKind::ResultAtUrl { url: found, .. } if found == url));
+        assert_eq!((error.job(), error.is_transient(), error.is_job_failed()), (Some(&job), false, false));
+        assert!(matches!(nomic.poll(&job).unwrap_err().kind(), ErrorKind::ResultAtUrl { .. }));
+        let (_, result) = nomic.wait_all_with([job.clone()], &impatient(TIMEOUT)).next().unwrap();
+        assert!(matches!(result.unwrap_err().kind(), ErrorKind::ResultAtUrl { .. }));
+        assert_eq!(emulator.requests().len() - before, 3);
+    }
+    // A URL beside the chunks, or in an extracted value, is one field of many.
+    responds(
+        &emulator,
+        "get_parse",
+        200,
+        json!({"status": "COMPLETED", "result": {"url": url, "chunks": [{"content": "a"}]}}).to_string(),
+    );
+    assert_eq!(nomic.wait(&nomic.parse_job("t1")).unwrap().text(), "a");
+    responds(&emulator, "get_extract", 200, json!({"status": "COMPLETED", "result": {"url": url}}).to_string());
+    assert_eq!(nomic.wait(&nomic.extract_job("t1")).unwrap().value["url"], url);
+    responds(&emulator, "get_parse", 200, json!({"status": "BUILDING", "result_url": url}).to_string());
+    assert!(matches!(nomic.poll(&nomic.parse_job("t1")).unwrap(), Poll::Pending { .. }));
+}
