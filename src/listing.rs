@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::call::{Call, check_bounds};
 use crate::error::{Error, ErrorKind, Result};
+use crate::json;
 use crate::lenient;
 use crate::nomic::Nomic;
 
@@ -79,6 +80,16 @@ pub struct Pages<T> {
     items_cursor: Option<String>,
     /// Hashes of the cursors that were requested. Two of them collide with a probability of 2^-64.
     seen: HashSet<u64>,
+    /// The request of the object that has the items in its field `artifacts`, in case there is no list.
+    owner: Option<Call<'static>>,
+}
+
+/// The items in a field of an object.
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+struct Artifacts<T> {
+    #[serde(deserialize_with = "lenient::list")]
+    artifacts: Vec<T>,
 }
 
 impl<T: DeserializeOwned> Listing<T> {
@@ -92,7 +103,15 @@ impl<T: DeserializeOwned> Listing<T> {
             items: IntoIter::default(),
             items_cursor: None,
             seen: HashSet::new(),
+            owner: None,
         })
+    }
+
+    /// Reads the items from the field `artifacts` too: of a response that is not a page, or else, if there is no list, of
+    /// the object that owns them.
+    pub(crate) fn or_artifacts_of(mut self, owner: Option<Call<'static>>) -> Self {
+        self.0.owner = owner;
+        self
     }
 
     /// Sets the number of items on a page. Defaults to the server's choice. If the API does not allow the size, nothing is
@@ -176,12 +195,30 @@ impl<T: DeserializeOwned> Pages<T> {
         }
         check_bounds(&call.operation, "page_size", self.page_size, 1..=self.largest_page.unwrap_or(u32::MAX))?;
         let request = call.clone().query_if("limit", self.page_size).query_if("cursor", self.cursor.as_ref());
-        let mut page: Page<T> = self.nomic.fetch(&request)?;
+        let mut page = match &self.owner {
+            None => self.nomic.fetch(&request)?,
+            Some(owner) => self.fetch_artifacts(&request, owner)?,
+        };
         // An empty cursor would start over.
         page.next_cursor = page.next_cursor.filter(|cursor| !cursor.is_empty());
         self.cursor.clone_from(&page.next_cursor);
         self.call = self.cursor.is_some().then_some(Ok(call));
         Ok(page)
+    }
+
+    fn fetch_artifacts(&self, request: &Call<'_>, owner: &Call<'_>) -> Result<Page<T>> {
+        let all =
+            |Artifacts { artifacts }| Page { data: artifacts, next_cursor: None, total_count: None, extra: Map::new() };
+        let read =
+            |body: &[u8]| json::decode(body).or_else(|failure| json::decode_data(body).map(all).map_err(|_| failure));
+        self.nomic.read(request, read).or_else(|error| {
+            let is_no_list =
+                error.is_not_found() || matches!(error.kind(), ErrorKind::Decode(error) if !error.malformed);
+            match self.cursor {
+                None if is_no_list => self.nomic.fetch_data(owner).map(all).map_err(|_| error),
+                _ => Err(error),
+            }
+        })
     }
 }
 

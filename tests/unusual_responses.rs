@@ -300,3 +300,54 @@ fn a_url_in_place_of_a_result_is_an_error_that_names_it_and_is_not_fetched() {
     responds(&emulator, "get_parse", 200, json!({"status": "BUILDING", "result_url": url}).to_string());
     assert!(matches!(nomic.poll(&nomic.parse_job("t1")).unwrap(), Poll::Pending { .. }));
 }
+
+#[test]
+fn a_follow_up_needs_only_the_id_of_its_response() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    for body in [r#"{"id":"a1"}"#, r#"{"data":{"id":"a1"}}"#, r#"{"data":{"id":"a1","status":["odd"]},"cost":null}"#] {
+        responds(&emulator, "follow_up_agent", 200, body);
+        assert_eq!(nomic.follow_up_agent("a1", "Go on.").unwrap(), AgentId::from("a1"), "{body}");
+        responds(&emulator, "stop_agent", 200, body);
+        assert_eq!(nomic.stop_agent("a1").unwrap(), None, "{body}");
+    }
+    responds(&emulator, "follow_up_agent", 200, r#"{"status":"running"}"#);
+    assert_eq!(nomic.follow_up_agent("a1", "Go on.").unwrap_err().effect(), Effect::Executed);
+}
+
+#[test]
+fn artifacts_come_as_a_page_or_as_a_named_list_or_else_with_their_agent() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let list = r#"[{"id":"x1","type":"markdown"},{"id":"x2"}]"#;
+    let ids =
+        || nomic.artifacts("a1").map(|artifact| artifact.map(|artifact| artifact.id)).collect::<Result<Vec<_>, _>>();
+    let agent = format!(r#"{{"data":{{"id":"a1","status":"finished","artifacts":{list}}}}}"#);
+    for (status, body, requests) in [
+        (200, format!(r#"{{"data":{list},"artifacts":7}}"#), 1),
+        (200, format!(r#"{{"artifacts":{list}}}"#), 1),
+        (200, format!(r#"{{"data":{{"artifacts":{list}}}}}"#), 1),
+        (200, list.to_owned(), 2),
+        (404, r#"{"error":"no such route"}"#.to_owned(), 2),
+    ] {
+        responds(&emulator, "list_artifacts", status, body.clone());
+        responds_too(&emulator, "get_agent", &agent);
+        let before = emulator.requests().len();
+        assert_eq!(ids().unwrap(), ["x1", "x2"], "{body}");
+        assert_eq!(emulator.requests().len() - before, requests, "{body}");
+    }
+    // An agent that is unknown, or has no such field, changes nothing.
+    for (status, agent) in [(404, r#"{"error":"no such agent"}"#), (200, r#"{"id":"a1","status":"finished"}"#)] {
+        responds(&emulator, "list_artifacts", 404, r#"{"error":"no such route"}"#);
+        emulator.fault(Fault::on("get_agent", CannedResponse::json(status, agent)).forever());
+        let error = ids().unwrap_err();
+        assert_eq!(error.to_string(), "list_artifacts: 404 no such route");
+    }
+    let page = CannedResponse::new(404, "text/html", "<h1>nginx</h1>");
+    emulator.clear_faults();
+    emulator.fault(Fault::on("list_artifacts", page).forever());
+    responds_too(&emulator, "get_agent", &agent);
+    let before = emulator.received("get_agent");
+    assert!(matches!(ids().unwrap_err().kind(), ErrorKind::UnexpectedResponse(_)));
+    assert_eq!(emulator.received("get_agent"), before);
+}

@@ -41,7 +41,7 @@ pub(crate) fn run(session: &Session, agents: Agents) -> Result<(), Failure> {
                 done: "received the follow-up and is running again",
                 check: &check,
             };
-            session.submit(&wait, &submission, || nomic.follow_up_agent(&id, prompt).map(|agent| agent.id))
+            session.submit(&wait, &submission, || nomic.follow_up_agent(&id, prompt))
         }
         AgentCommand::Stop { id } => {
             let check = ["agents", "show", id.as_str()];

@@ -141,7 +141,7 @@ impl Nomic {
     }
 
     /// Sends the call and reads the response.
-    fn read<T>(&self, call: &Call<'_>, read: impl FnOnce(&[u8]) -> Result<T, DecodeFailure>) -> Result<T> {
+    pub(crate) fn read<T>(&self, call: &Call<'_>, read: impl FnOnce(&[u8]) -> Result<T, DecodeFailure>) -> Result<T> {
         let response = self.send(call)?;
         read(&response.body).map_err(|failure| response::decode_error(call, &response, failure, &self.inner.key))
     }

@@ -21,7 +21,7 @@ mod table;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -129,6 +129,12 @@ pub struct Agent {
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+/// What is needed of the response to a follow-up.
+#[derive(Deserialize)]
+struct Started {
+    id: AgentId,
 }
 
 /// A file that an agent works on.
@@ -277,14 +283,17 @@ impl Nomic {
         self.fetch_data(&Call::to(&GET_AGENT, &[id.into().as_str()])?)
     }
 
-    /// Gives an agent that has ended another prompt, and runs it again. 409 if it has not ended (inferred).
+    /// Gives an agent that has ended another prompt, and runs it again. 409 if it has not ended (inferred). Returns the
+    /// agent's id, to wait for it: the service may send nothing else.
     ///
     /// `POST /agents/{id}/followup` · scope `developer:agent` · heavy tier · inferred
-    pub fn follow_up_agent(&self, id: impl Into<AgentId>, prompt: impl Into<Prompt>) -> Result<Agent> {
-        self.run_agent(Call::to(&FOLLOW_UP_AGENT, &[id.into().as_str()])?, &Launch::prompt(prompt))
+    pub fn follow_up_agent(&self, id: impl Into<AgentId>, prompt: impl Into<Prompt>) -> Result<AgentId> {
+        let call = Call::to(&FOLLOW_UP_AGENT, &[id.into().as_str()])?;
+        let started: Started = self.run_agent(call, &Launch::prompt(prompt))?;
+        Ok(started.id)
     }
 
-    fn run_agent(&self, call: Call<'_>, launch: &Launch) -> Result<Agent> {
+    fn run_agent<T: DeserializeOwned>(&self, call: Call<'_>, launch: &Launch) -> Result<T> {
         match launch.error() {
             Some(reason) => Err(Error::invalid_request(call.operation, reason)),
             None => self.submit(&call.json(launch), "id", |id| JobRef::Agent(id.into())),
@@ -317,12 +326,15 @@ impl Nomic {
         self.fetch_data(&Call::to(&GET_AGENT_CONVERSATION, &[id.into().as_str()])?)
     }
 
-    /// Lists the artifacts of an agent, without their contents.
+    /// Lists the artifacts of an agent, without their contents. If the service has no such list, it is the `artifacts` of
+    /// the agent, which takes another request: `GET /agents/{id}`.
     ///
     /// `GET /agents/{id}/artifacts` · scope `developer:agent` · standard tier · inferred
     #[doc(alias = "list_artifacts")]
     pub fn artifacts(&self, id: impl Into<AgentId>) -> Listing<Artifact> {
-        Listing::new(self, Call::to(&LIST_ARTIFACTS, &[id.into().as_str()]), None)
+        let id = id.into();
+        let owner = Call::to(&GET_AGENT, &[id.as_str()]).ok();
+        Listing::new(self, Call::to(&LIST_ARTIFACTS, &[id.as_str()]), None).or_artifacts_of(owner)
     }
 
     /// Gets an artifact with its content. 404 if the artifact is unknown.

@@ -101,7 +101,7 @@ pub(crate) fn call(nomic: &Nomic, operation: &str, [id, other]: [&str; 2]) -> Re
         }
         "get_agent" => nomic.agent(id).map(|found| use_agent(&found)),
         "delete_agent" => nomic.delete_agent(id),
-        "follow_up_agent" => nomic.follow_up_agent(id, "More.").map(|found| use_agent(&found)),
+        "follow_up_agent" => nomic.follow_up_agent(id, "More.").map(drop),
         "stop_agent" => nomic.stop_agent(id).map(round_trips),
         "get_agent_conversation" => nomic.conversation(id).map(round_trips),
         "list_artifacts" => list(nomic.artifacts(id), use_artifact),
