@@ -212,8 +212,8 @@ impl<T: DeserializeOwned> Pages<T> {
         let read =
             |body: &[u8]| json::decode(body).or_else(|failure| json::decode_data(body).map(all).map_err(|_| failure));
         self.nomic.read(request, read).or_else(|error| {
-            let is_no_list =
-                error.is_not_found() || matches!(error.kind(), ErrorKind::Decode(error) if !error.malformed);
+            let is_no_list = error.is_not_found()
+                || matches!(error.kind(), ErrorKind::Decode(error) if error.path == "$" && !error.malformed);
             match self.cursor {
                 None if is_no_list => self.nomic.fetch_data(owner).map(all).map_err(|_| error),
                 _ => Err(error),
