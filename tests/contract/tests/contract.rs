@@ -107,6 +107,30 @@ fn answer(emulator: &Emulator, operation: &str, status: u16, answer: &Value) -> 
 }
 
 #[test]
+fn every_other_form_that_an_inferred_operation_may_have_is_read() {
+    let contract = contract();
+    let emulator = Emulator::start().unwrap();
+    let nomic = Nomic::builder(emulator.url(), emulator.key()).pacing(false).build().unwrap();
+    let mut read = 0;
+    for operation in contract.operations() {
+        let forms = operation.entry["x-also"].as_array().into_iter().flatten();
+        for form in forms.filter_map(|form| form["examples"].as_array()).flatten() {
+            emulator.clear_faults();
+            emulator.fault(Fault::on(operation.name, FaultKind::json(200, form)).forever());
+            match call(&nomic, operation.name, &Ids::all("019abc12-3456-7890-abcd-ef1234567890")) {
+                Ok(_) => {}
+                Err(error) if form.to_string().contains("https://storage.example/") => {
+                    assert!(error.to_string().contains("https://storage.example/"), "{error}");
+                }
+                Err(error) => panic!("{form}: {error}"),
+            }
+            read += 1;
+        }
+    }
+    assert!(read >= 7, "{read} forms");
+}
+
+#[test]
 fn every_example_is_read_as_later_versions_may_send_it_too() {
     let contract = contract();
     let emulator = Emulator::start().unwrap();
