@@ -152,6 +152,21 @@ fn a_job_with_an_unknown_status_has_ended_if_it_has_an_error_or_a_result() {
 }
 
 #[test]
+fn many_agents_with_an_unknown_status_end_even_if_the_list_leaves_their_errors_out() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let ids: Vec<AgentId> = (1..=5).map(|n| AgentId::from(format!("a{n}"))).collect();
+    let crashed: Vec<_> = ids.iter().map(|id| json!({"id": id, "status": "crashed"})).collect();
+    responds(&emulator, "list_agents", 200, json!({ "data": crashed }).to_string());
+    responds_too(&emulator, "get_agent", r#"{"data":{"id":"a","status":"crashed","error":"out of memory"}}"#);
+    let outcomes: Vec<_> = nomic.wait_all_with(ids, &impatient(TIMEOUT)).collect();
+    assert_eq!(outcomes.len(), 5);
+    for (_, outcome) in outcomes {
+        assert!(outcome.unwrap_err().is_job_failed());
+    }
+}
+
+#[test]
 fn a_job_that_runs_has_not_ended_because_its_error_and_result_are_empty() {
     let emulator = emulator();
     let nomic = nomic(&emulator);

@@ -401,10 +401,12 @@ pub(crate) fn poll_list(nomic: &Nomic, agents: &[AgentId], timeout: Duration) ->
             Ok(page) => {
                 for agent in page.data {
                     let indexes = sought.remove(&agent.id).unwrap_or_default();
-                    let status = agent.status.to_string();
+                    let (status, is_unknown) = (agent.status.to_string(), agent.has_unknown_status());
                     let ended = !matches!(agent.poll(), Poll::Pending { .. });
-                    for index in indexes {
-                        list.found.push(Listed { index, status: status.clone(), ended });
+                    // The list may leave out the error or result that shows whether such an agent has ended.
+                    if !is_unknown || ended {
+                        let listed = |index| Listed { index, status: status.clone(), ended };
+                        list.found.extend(indexes.into_iter().map(listed));
                     }
                 }
             }
@@ -415,11 +417,15 @@ pub(crate) fn poll_list(nomic: &Nomic, agents: &[AgentId], timeout: Duration) ->
 }
 
 impl Agent {
+    fn has_unknown_status(&self) -> bool {
+        matches!(self.status, AgentStatus::Other(_))
+    }
+
     /// An agent with an unknown status has ended if it has an error or a result.
     fn poll(self) -> Poll<Self> {
         let status = self.status.to_string();
         let field = |name: &str| self.extra.get(name).filter(|value| !is_blank(value));
-        let is_unknown = matches!(self.status, AgentStatus::Other(_));
+        let is_unknown = self.has_unknown_status();
         match self.status {
             AgentStatus::Finished | AgentStatus::Stopped => Poll::Done(self),
             _ if self.status == AgentStatus::Failed || is_unknown && field("error").is_some() => {
