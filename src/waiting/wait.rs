@@ -29,8 +29,9 @@ impl Nomic {
     /// [`ErrorKind::Job`](crate::ErrorKind::Job), which holds the job ([`Error::job`]) and why the wait ended:
     ///
     /// - [`Failed`](JobFailure::Failed): the job failed on the server.
-    /// - [`TimedOut`](JobFailure::TimedOut): the job is still running; you can wait for it again. If the server asks for a
-    ///   delay that exceeds the timeout, this error is returned immediately, with the delay in [`Error::retry_after`].
+    /// - [`TimedOut`](JobFailure::TimedOut): no poll showed that the job has ended; you can wait for it again. If the server
+    ///   asks for a delay that exceeds the timeout, this error is returned immediately, with the delay in
+    ///   [`Error::retry_after`].
     /// - [`PollFailed`](JobFailure::PollFailed): a poll failed with a permanent error (401 for an invalid key, 404 for an
     ///   unknown job, a response that cannot be decoded), or the server was never reached within 60 seconds
     ///   ([`UNREACHABLE_TIMEOUT`]).
