@@ -150,12 +150,54 @@ fn the_environment_names_the_proxy_and_the_hosts_without_one() {
         printed,
         "cannot build the client: the proxy in ALL_PROXY cannot be used: proxies of the kind \"socks5\" are not supported, only http and https"
     );
-    for exception in ["nomic.invalid", "*.corp, .invalid", "*"] {
+    for exception in ["nomic.invalid", "*.corp, .invalid", "10.0.0.0/8 Invalid", "nomic.invalid:80", "*"] {
         let (printed, used) = projects(&[("HTTPS_PROXY", &open), ("ALL_PROXY", socks), ("NO_PROXY", exception)]);
         assert!(printed.contains("cannot connect to nomic.invalid: unknown host") && !used, "{exception}: {printed}");
     }
-    let (printed, used) = projects(&[]);
-    assert!(printed.contains("cannot connect to nomic.invalid: unknown host") && !used, "{printed}");
+    for exception in ["nomic.invalid:443", "omic.invalid", "10.0.0.0/8"] {
+        let (printed, used) = projects(&[("HTTPS_PROXY", &open), ("NO_PROXY", exception)]);
+        assert!(printed == "done" && used, "{exception}: {printed}");
+    }
+    for variables in [&[][..], &[("HTTP_PROXY", open.as_str()), ("REQUEST_METHOD", "GET")]] {
+        let (printed, used) = projects(variables);
+        assert!(printed.contains("cannot connect to nomic.invalid: unknown host") && !used, "{printed}");
+    }
+    assert_eq!(projects(&[("http_proxy", &open), ("REQUEST_METHOD", "GET")]), ("done".to_owned(), true));
+}
+
+#[test]
+fn a_proxy_url_that_cannot_be_read_is_refused_with_its_variable() {
+    let emulator = emulator();
+    let (open, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));
+    for (url, reason) in [
+        (format!("http://me:p#ss@{open}"), "its URL has a `#`, `/` or `?` in its user name or password"),
+        (format!("http://{open}a8"), "its URL has no valid host or port"),
+        ("http://127.0.0.1:99999".to_owned(), "its URL has no valid host or port"),
+    ] {
+        // Neither it nor a proxy that another variable names is used.
+        let mut program = program_on(&emulator, "proxy_from_env");
+        let output = run(program.env("HTTPS_PROXY", &url).env("ALL_PROXY", format!("http://{open}")));
+        let expected = format!("cannot build the client: the proxy in HTTPS_PROXY cannot be used: {reason}");
+        assert!(output.stdout.starts_with(&expected), "{url}: {}", output.combined());
+        assert!(!output.combined().contains("p#ss"), "{}", output.combined());
+
+        let error = builder(&emulator).proxy(&url).build().unwrap_err();
+        let expected = format!("cannot build the client: the proxy given to Builder::proxy cannot be used: {reason}");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::Config(_)), "{error:?}");
+    }
+    assert!(seen.lock().unwrap().is_empty());
+}
+
+#[test]
+fn the_credentials_of_a_proxy_are_percent_decoded() {
+    let emulator = emulator();
+    let (open, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));
+    let nomic = builder(&emulator).proxy(format!("me:p%23ss@{open}")).build().unwrap();
+    nomic.projects().next().unwrap().unwrap();
+    // `me:p#ss` in Base64.
+    let heads = seen.lock().unwrap().join("\n");
+    assert!(heads.contains("Proxy-Authorization: Basic bWU6cCNzcw==\r\n"), "{heads}");
 }
 
 #[test]

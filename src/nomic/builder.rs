@@ -179,7 +179,8 @@ impl Builder {
         self
     }
 
-    /// A proxy, e.g. `http://user:password@proxy.example:3128`; `http` and `https` proxies are used with CONNECT. A plain
+    /// A proxy, e.g. `http://user:password@proxy.example:3128`; `http` and `https` proxies are used with CONNECT. Special
+    /// characters in the user name and the password are percent-encoded: `#` is written as `%23`. A plain
     /// `http://` base URL with a proxy on another machine requires [`allow_plain_http`](Self::allow_plain_http).
     /// Defaults to no proxy; only [`Nomic::from_env`], [`Builder::from_env`] and [`proxy_from_env`](Self::proxy_from_env)
     /// read the environment.
@@ -188,8 +189,13 @@ impl Builder {
         self
     }
 
-    /// Uses the proxy in `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, except for hosts in `NO_PROXY` and for an instance on
+    /// Uses the proxy in `HTTPS_PROXY`, `ALL_PROXY` or `HTTP_PROXY`, except for hosts in `NO_PROXY` and for an instance on
     /// this machine.
+    ///
+    /// The first variable that is set counts, in upper or lower case; a SOCKS proxy is skipped if another variable names
+    /// an `http` or `https` one. `HTTP_PROXY` in upper case is ignored where `REQUEST_METHOD` is set, as in a CGI program.
+    /// `NO_PROXY` lists domains (`nomic.ai` covers `acme.nomic.ai`), addresses and networks (`10.0.0.0/8`), each with a port
+    /// or without, or is `*`.
     pub fn proxy_from_env(mut self) -> Self {
         self.http.proxy = ProxyChoice::Environment;
         self
