@@ -14,12 +14,6 @@ pub(super) fn failure_kind(error: Error, responded: bool) -> FailureKind {
     if let Some(limit) = exchange.timed_out {
         return timed_out(limit, &exchange);
     }
-    let error = match error {
-        // While it decompresses, `ureq` wraps the errors of the connection.
-        #[cfg(feature = "gzip")]
-        Error::Decompress(_, error) => Error::from(error),
-        other => other,
-    };
     let (message, permanent) = describe(&error);
     let malformed = matches!(error, Error::Protocol(_) | Error::LargeResponseHeader(..));
     // A proxy that does not speak HTTP is malformed too, before the request was handed over.
