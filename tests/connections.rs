@@ -275,23 +275,47 @@ fn a_write_without_a_body_states_its_length() {
 #[test]
 fn a_server_that_does_not_speak_http_gets_one_request() {
     let many: String = (0..200).map(|number| format!("X-{number}: 1\r\n")).collect();
-    let responses = [
-        "SSH-2.0-OpenSSH_9.9\r\n".to_owned(),
-        "\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\x04".to_owned(),
-        format!("HTTP/1.1 200 OK\r\n{many}\r\n"),
-        format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(100_000)),
-        "HTTP/1.1 200 OK\r\nno header\r\n\r\n".to_owned(),
-    ];
-    for response in responses {
+    let invalid = "the response is not valid HTTP: ";
+    for (response, words) in [
+        ("SSH-2.0-OpenSSH_9.9\r\n".to_owned(), "the server does not speak HTTP/1.1, but SSH"),
+        ("\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\x04".to_owned(), "but HTTP/2 only"),
+        ("\x15\x03\x01\0\x02\x02\x0a".to_owned(), "but TLS (is it https:// and not http://?)"),
+        (format!("HTTP/1.1 200 OK\r\n{many}\r\n"), "not valid HTTP: too many headers"),
+        (
+            format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(100_000)),
+            "the headers of the response are too large",
+        ),
+        ("HTTP/1.1 200 OK\r\nno header\r\n\r\n".to_owned(), invalid),
+        ("HTTP/1.1 2x0 OK\r\n\r\n".to_owned(), invalid),
+        ("HTTP/1.1 099 No\r\n\r\n".to_owned(), invalid),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned(), invalid),
+        ("hello, who is there?\r\n".to_owned(), invalid),
+    ] {
         let name = response[..response.len().min(40)].to_owned();
-        let server = RawServer::sending(response);
-        let nomic = Nomic::builder(server.url(), "npk_x").attempts(3).build().unwrap();
-        let error = nomic.projects().next().unwrap().unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Transport(_)) && !error.is_transient(), "{name:?}: {error}");
-        assert!(!error.is_unreachable() && error.to_string().len() < 500, "{name:?}: {error}");
-        assert_eq!(server.connections(), 1, "{name:?}: {error}");
-        let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
-        assert!(error.effect() != Effect::None, "{name:?}: {error}");
+        // Some protocols begin with words of the server.
+        for server_first in [false, true] {
+            let bytes = response.clone();
+            let server = RawServer::new(move |mut stream| {
+                if !server_first {
+                    let _ = stream.read(&mut [0; 4096]);
+                }
+                let _ = stream.write_all(bytes.as_bytes());
+                while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
+            });
+            let nomic = Nomic::builder(server.url(), "npk_x").attempts(3).build().unwrap();
+            let error = nomic.projects().next().unwrap().unwrap_err();
+            let text = error.to_string();
+            assert!(matches!(error.kind(), ErrorKind::Transport(_)) && !error.is_transient(), "{name:?}: {text}");
+            assert!(!error.is_unreachable() && text.len() < 500, "{name:?}: {text}");
+            assert!(
+                text.contains(words) && !text.contains("http parse") && !text.contains("tried"),
+                "{name:?}: {text}"
+            );
+            assert_eq!(server.connections(), 1, "{name:?}: {text}");
+            let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+            assert_eq!((error.effect(), error.is_transient()), (Effect::Unknown, false), "{name:?}: {error}");
+            assert_eq!(server.connections(), 2, "{name:?}: {error}");
+        }
     }
 }
 
