@@ -19,7 +19,7 @@ use nomic_client::agents::Launch;
 use nomic_client::files::Upload;
 use nomic_client::{Effect, ErrorKind, Nomic};
 use raw_server::{RawServer, read_head, read_request, response};
-use tls::{AUTHORITY, SERVER};
+use tls::{AUTHORITY, SELF_SIGNED, SELF_SIGNED_AUTHORITY, SERVER};
 
 /// Copies in both directions until one side closes.
 fn splice(a: TcpStream, b: TcpStream) {
@@ -73,6 +73,24 @@ fn a_server_is_trusted_by_the_roots_that_are_given_and_by_no_others() {
     let text = nomic.agent("a").unwrap_err().to_string();
     assert!(text.contains("certificate not trusted: ") && text.contains("certificate"), "{text}");
     assert_eq!(emulator.received("launch_agent"), 0);
+}
+
+#[test]
+#[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
+fn a_self_signed_certificate_is_trusted_as_its_own_root_unless_it_is_an_authority() {
+    let emulator = emulator();
+    let list = |certificate| {
+        let url = format!("{}/api/v0", tls::before(&emulator, certificate).https_url());
+        let nomic = Nomic::builder(url, emulator.key()).root_certificates(certificate).build().unwrap();
+        nomic.projects().next().unwrap()
+    };
+    list(SELF_SIGNED).unwrap();
+    if cfg!(not(feature = "native-tls")) {
+        let text = list(SELF_SIGNED_AUTHORITY).unwrap_err().to_string();
+        let words = ": certificate not trusted: the server's own certificate is that of an authority; \
+                     make one with the basic constraint CA:FALSE for it";
+        assert!(text.ends_with(words), "{text}");
+    }
 }
 
 #[test]

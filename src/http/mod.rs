@@ -46,7 +46,7 @@ pub(crate) struct HttpConfig {
     pub(crate) response_limit: u64,
     pub(crate) user_agent: String,
     pub(crate) proxy: ProxyChoice,
-    /// Root certificates in PEM; `None` for Mozilla's.
+    /// Root certificates in PEM or DER; `None` for the default ones.
     pub(crate) roots: Option<Vec<u8>>,
 }
 

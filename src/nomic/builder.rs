@@ -201,11 +201,11 @@ impl Builder {
         self
     }
 
-    /// The root certificates to trust, in PEM; no others are trusted. Defaults to Mozilla's, or with the feature
-    /// `platform-verifier` or `native-tls` to the system's, which on Linux are those in `SSL_CERT_FILE` and `SSL_CERT_DIR` if
-    /// they are set.
-    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.http.roots = Some(pem.into());
+    /// The root certificates to trust: any number in PEM, or one in DER; no others are trusted. A file that contains anything
+    /// else, such as a private key, is an error. Defaults to Mozilla's, or with the feature `platform-verifier` or
+    /// `native-tls` to the system's, which on Linux are those in `SSL_CERT_FILE` and `SSL_CERT_DIR` if they are set.
+    pub fn root_certificates(mut self, certificates: impl Into<Vec<u8>>) -> Self {
+        self.http.roots = Some(certificates.into());
         self
     }
 
