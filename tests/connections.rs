@@ -9,6 +9,8 @@ mod tls;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+#[cfg(target_os = "linux")]
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -371,6 +373,29 @@ fn requests_start_no_threads() {
     assert!(output.is_success(), "{}", output.combined());
     let started: u64 = output.stdout.trim_end().parse().unwrap();
     assert!(started < 20, "{started} threads for 100 requests");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_without_threads_or_files_gets_transient_errors_and_its_wait_goes_on() {
+    let emulator = emulator();
+    let url = format!("http://localhost:{}/api/v0", emulator.address().port());
+    // Threads run out of address space: the limit on their number does not bind root.
+    for (resource, limits, words) in [
+        ("threads", "ulimit -v 1048576", "cannot look up the host: no thread could be started ("),
+        ("files", "ulimit -n 64", "Too many open files"),
+    ] {
+        let program = program_on(&emulator, "out_of_resources");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{limits}; exec \"$@\""), "sh"]).arg(program.get_program()).arg(resource);
+        shell.env("NOMIC_BASE_URL", &url).env("NOMIC_API_KEY", emulator.key());
+        shell.env("RUST_MIN_STACK", (128 << 20).to_string()).env("MALLOC_ARENA_MAX", "1");
+        let output = run(&mut shell);
+        assert!(output.is_success(), "{resource}: {}", output.combined());
+        let error = "transient: true, None: list_projects: cannot connect to localhost:";
+        assert!(output.stdout.starts_with(error) && output.stdout.contains(words), "{}", output.combined());
+        assert!(output.stdout.ends_with("\ndone\n") && output.stderr.is_empty(), "{}", output.combined());
+    }
 }
 
 #[test]
