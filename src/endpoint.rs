@@ -35,9 +35,8 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
         return Err(format!("the base URL {text:?} has a query or a fragment"));
     }
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    // A name may end with the root's dot; keys and pools would take it for another one.
-    let authority = authority.trim_end_matches('.').to_ascii_lowercase();
-    let (host, port) = host_and_port(&authority).ok_or_else(|| format!("{text:?} has no valid host"))?;
+    let authority = authority.to_ascii_lowercase();
+    let (host, port) = host_and_port(&authority).ok_or_else(|| format!("{text:?} has no valid host or port"))?;
     let is_local = is_loopback(host);
     // `acme` and `acme.drive` are domains of the service; a host of your own is written with scheme or port.
     let short = scheme.is_none() && port.is_none() && !is_local && !host.ends_with(SERVICE) && !host.starts_with('[');
@@ -71,13 +70,17 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
     Ok(format!("{scheme}://{host}{port}{path}"))
 }
 
-/// Splits and checks; `None` if the host is not valid.
-fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
+/// Splits and checks; `None` if the host or the port is not valid.
+pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match authority.rsplit_once(':') {
-        // Not a colon inside `[::1]`.
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().ok()?)),
+        // Not a colon inside `[::1]`. `parse` takes `+80` and `080` as well.
+        Some((host, port)) if !port.ends_with(']') => {
+            (host, Some(port.parse().ok().filter(|number: &u16| number.to_string() == port)?))
+        }
         _ => (authority, None),
     };
+    // A name may end with the root's dot; keys and pools would take it for another one.
+    let host = host.strip_suffix('.').unwrap_or(host);
     let is_label = |label: &str| {
         let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (1..=63).contains(&label.len()) && !label.starts_with('-') && label.bytes().all(is_valid)
@@ -122,6 +125,10 @@ impl Key {
             "is nothing but white space"
         } else if key.trim() != key {
             "has white space around it (a line break from a file?)"
+        } else if key.starts_with("NOMIC_API_KEY=") {
+            "begins with NOMIC_API_KEY=; give the value without the name"
+        } else if key.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(Self::SCHEME)) {
+            "begins with `Bearer `; give the key alone"
         } else if key.starts_with(['"', '\'']) || key.ends_with(['"', '\'']) {
             "is in quotes (from a settings file?)"
         } else if key.contains(char::is_whitespace) {
@@ -220,6 +227,8 @@ mod tests {
             ("localhost:4010", "http://localhost:4010"),
             ("localhost", "http://localhost"),
             ("http://[::1]:4010/x", "http://[::1]:4010/x"),
+            ("http://localhost.", "http://localhost"),
+            ("http://localhost.:4010", "http://localhost:4010"),
             ("https://nomic.example.com/gateway/", "https://nomic.example.com/gateway"),
             ("nomic.example.com:8443", "https://nomic.example.com:8443"),
         ] {
@@ -250,6 +259,11 @@ mod tests {
             "acme..drive",
             "-acme",
             "https://acme.nomic.ai:99999",
+            "http://localhost:+4010",
+            "http://localhost:04010",
+            "http://localhost:",
+            "http://localhost..:4010",
+            "http://.",
             "https://[::1",
             "ümlaut",
             "https://example.com/a b",
@@ -278,6 +292,9 @@ mod tests {
             ("npk_\0secret", "control"),
             ("\"npk_secret\"", "quotes"),
             ("npk_secrét", "not ASCII"),
+            ("NOMIC_API_KEY=npk_secret", "without the name"),
+            ("Bearer npk_secret", "the key alone"),
+            ("bearer npk_secret", "the key alone"),
         ] {
             let error = Key::new(key).unwrap_err();
             assert!(error.contains(what), "{error}");

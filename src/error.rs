@@ -213,12 +213,18 @@ pub struct UnexpectedResponse {
     pub content_type: Option<String>,
     /// The target of a redirect. It is not followed, because the key would be sent there.
     pub location: Option<String>,
-    /// The first 1 KiB ([`MAX_BODY_EXCERPT`]) of the body as text, with the key redacted.
+    /// The content encoding of its body, if this client cannot decode it, e.g. `br`.
+    pub encoding: Option<String>,
+    /// The first 1 KiB ([`MAX_BODY_EXCERPT`]) of the body as text, with the key redacted; empty if it cannot be decoded.
     pub body: String,
 }
 
 impl fmt::Display for UnexpectedResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(encoding), None) = (&self.encoding, &self.location) {
+            let encoding = excerpt(encoding);
+            return write!(f, "the response is compressed with {encoding}, which this client did not ask for");
+        }
         f.write_str("not a response of the API")?;
         if let Some(location) = &self.location {
             write!(f, "; it redirects to {:?}, which is not followed: is the base URL right?", truncate(location))?;
@@ -239,7 +245,7 @@ pub enum TransportPhase {
     Connect,
     /// The request was sent, at least in part, but there was no response.
     Request,
-    /// The response is incomplete.
+    /// The response is incomplete, or its compressed body is corrupt.
     Response,
 }
 
@@ -250,6 +256,7 @@ pub enum TransportPhase {
     match phase {
         TransportPhase::Connect => "cannot connect to",
         TransportPhase::Request => "no response from",
+        TransportPhase::Response if *permanent => "unreadable response from",
         TransportPhase::Response => "incomplete response from",
     },
     if *attempts > 1 { format!(" (tried {attempts} times)") } else { String::new() }
@@ -645,7 +652,7 @@ mod tests {
 
     #[test]
     fn an_error_of_a_wait_answers_for_its_last_poll() {
-        let page = UnexpectedResponse { content_type: None, location: None, body: "<h1>".into() };
+        let page = UnexpectedResponse { content_type: None, location: None, encoding: None, body: "<h1>".into() };
         let poll = Error::new(Name::from("get_parse"), ErrorKind::UnexpectedResponse(page))
             .with(|error| error.status = Some(404));
         assert!(!poll.is_not_found(), "a gateway's page is not the word of the API");

@@ -15,11 +15,12 @@ use crate::rate_limit::RateLimitInfo;
 use crate::retry::{self, Attempt};
 use crate::text::truncate;
 
-/// Rejects a 2xx response that does not start like JSON, and so is not from the API. Otherwise a login page with status 200
-/// would count as the success of a write.
+/// Rejects a 2xx response that cannot be decompressed or does not start like JSON, and so is not from the API. Otherwise a
+/// login page with status 200 would count as the success of a write.
 pub(crate) fn check_success(call: &Call<'_>, response: &HttpResponse, key: &Key) -> Result<()> {
     let first = json::without_mark(&response.body).iter().find(|byte| !byte.is_ascii_whitespace());
-    if first.is_none_or(|byte| matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')) {
+    let is_json = |byte: &u8| matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n');
+    if response.unsupported_encoding.is_none() && first.is_none_or(is_json) {
         return Ok(());
     }
     let kind = ErrorKind::UnexpectedResponse(unexpected(response, key));
@@ -66,10 +67,14 @@ pub(crate) fn error(
 
 fn unexpected(response: &HttpResponse, key: &Key) -> UnexpectedResponse {
     let header = |name: &str| response.headers.get(name).map(|value| key.redact(value));
+    let encoding = response.unsupported_encoding.as_ref().map(|encoding| key.redact(encoding));
+    // Compressed bytes would be no text.
+    let body = if encoding.is_some() { String::new() } else { key.excerpt(&response.body) };
     UnexpectedResponse {
         content_type: header("content-type"),
         location: header("location").filter(|_| (300..400).contains(&response.status)),
-        body: key.excerpt(&response.body),
+        encoding,
+        body,
     }
 }
 

@@ -34,7 +34,12 @@ impl Error {
     /// ```
     pub fn from_response(operation: &Operation, status: u16, body: impl AsRef<[u8]>) -> Self {
         let (call, key) = (Call::of(operation), Key::none());
-        let response = HttpResponse { status, headers: Headers::default(), body: body.as_ref().to_vec() };
+        let response = HttpResponse {
+            status,
+            headers: Headers::default(),
+            unsupported_encoding: None,
+            body: body.as_ref().to_vec(),
+        };
         if !(200..300).contains(&status) {
             return response::error(&call, &response, None, &key).1;
         }

@@ -9,6 +9,8 @@ mod tls;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+#[cfg(target_os = "linux")]
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -19,7 +21,7 @@ use nomic_client::agents::Launch;
 use nomic_client::files::Upload;
 use nomic_client::{Effect, ErrorKind, Nomic};
 use raw_server::{RawServer, read_head, read_request, response};
-use tls::{AUTHORITY, SERVER};
+use tls::{AUTHORITY, SELF_SIGNED, SELF_SIGNED_AUTHORITY, SERVER};
 
 /// Copies in both directions until one side closes.
 fn splice(a: TcpStream, b: TcpStream) {
@@ -73,6 +75,24 @@ fn a_server_is_trusted_by_the_roots_that_are_given_and_by_no_others() {
     let text = nomic.agent("a").unwrap_err().to_string();
     assert!(text.contains("certificate not trusted: ") && text.contains("certificate"), "{text}");
     assert_eq!(emulator.received("launch_agent"), 0);
+}
+
+#[test]
+#[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), ignore = "needs TLS")]
+fn a_self_signed_certificate_is_trusted_as_its_own_root_unless_it_is_an_authority() {
+    let emulator = emulator();
+    let list = |certificate| {
+        let url = format!("{}/api/v0", tls::before(&emulator, certificate).https_url());
+        let nomic = Nomic::builder(url, emulator.key()).root_certificates(certificate).build().unwrap();
+        nomic.projects().next().unwrap()
+    };
+    list(SELF_SIGNED).unwrap();
+    if cfg!(not(feature = "native-tls")) {
+        let text = list(SELF_SIGNED_AUTHORITY).unwrap_err().to_string();
+        let words = ": certificate not trusted: the server's own certificate is that of an authority; \
+                     make one with the basic constraint CA:FALSE for it";
+        assert!(text.ends_with(words), "{text}");
+    }
 }
 
 #[test]
@@ -150,12 +170,54 @@ fn the_environment_names_the_proxy_and_the_hosts_without_one() {
         printed,
         "cannot build the client: the proxy in ALL_PROXY cannot be used: proxies of the kind \"socks5\" are not supported, only http and https"
     );
-    for exception in ["nomic.invalid", "*.corp, .invalid", "*"] {
+    for exception in ["nomic.invalid", "*.corp, .invalid", "10.0.0.0/8 Invalid", "nomic.invalid:80", "*"] {
         let (printed, used) = projects(&[("HTTPS_PROXY", &open), ("ALL_PROXY", socks), ("NO_PROXY", exception)]);
         assert!(printed.contains("cannot connect to nomic.invalid: unknown host") && !used, "{exception}: {printed}");
     }
-    let (printed, used) = projects(&[]);
-    assert!(printed.contains("cannot connect to nomic.invalid: unknown host") && !used, "{printed}");
+    for exception in ["nomic.invalid:443", "omic.invalid", "10.0.0.0/8"] {
+        let (printed, used) = projects(&[("HTTPS_PROXY", &open), ("NO_PROXY", exception)]);
+        assert!(printed == "done" && used, "{exception}: {printed}");
+    }
+    for variables in [&[][..], &[("HTTP_PROXY", open.as_str()), ("REQUEST_METHOD", "GET")]] {
+        let (printed, used) = projects(variables);
+        assert!(printed.contains("cannot connect to nomic.invalid: unknown host") && !used, "{printed}");
+    }
+    assert_eq!(projects(&[("http_proxy", &open), ("REQUEST_METHOD", "GET")]), ("done".to_owned(), true));
+}
+
+#[test]
+fn a_proxy_url_that_cannot_be_read_is_refused_with_its_variable() {
+    let emulator = emulator();
+    let (open, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));
+    for (url, reason) in [
+        (format!("http://me:p#ss@{open}"), "its URL has a `#`, `/` or `?` in its user name or password"),
+        (format!("http://{open}a8"), "its URL has no valid host or port"),
+        ("http://127.0.0.1:99999".to_owned(), "its URL has no valid host or port"),
+    ] {
+        // Neither it nor a proxy that another variable names is used.
+        let mut program = program_on(&emulator, "proxy_from_env");
+        let output = run(program.env("HTTPS_PROXY", &url).env("ALL_PROXY", format!("http://{open}")));
+        let expected = format!("cannot build the client: the proxy in HTTPS_PROXY cannot be used: {reason}");
+        assert!(output.stdout.starts_with(&expected), "{url}: {}", output.combined());
+        assert!(!output.combined().contains("p#ss"), "{}", output.combined());
+
+        let error = builder(&emulator).proxy(&url).build().unwrap_err();
+        let expected = format!("cannot build the client: the proxy given to Builder::proxy cannot be used: {reason}");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::Config(_)), "{error:?}");
+    }
+    assert!(seen.lock().unwrap().is_empty());
+}
+
+#[test]
+fn the_credentials_of_a_proxy_are_percent_decoded() {
+    let emulator = emulator();
+    let (open, seen) = proxy("HTTP/1.1 200 OK\r\n\r\n", Some(emulator.address()));
+    let nomic = builder(&emulator).proxy(format!("me:p%23ss@{open}")).build().unwrap();
+    nomic.projects().next().unwrap().unwrap();
+    // `me:p#ss` in Base64.
+    let heads = seen.lock().unwrap().join("\n");
+    assert!(heads.contains("Proxy-Authorization: Basic bWU6cCNzcw==\r\n"), "{heads}");
 }
 
 #[test]
@@ -233,23 +295,47 @@ fn a_write_without_a_body_states_its_length() {
 #[test]
 fn a_server_that_does_not_speak_http_gets_one_request() {
     let many: String = (0..200).map(|number| format!("X-{number}: 1\r\n")).collect();
-    let responses = [
-        "SSH-2.0-OpenSSH_9.9\r\n".to_owned(),
-        "\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\x04".to_owned(),
-        format!("HTTP/1.1 200 OK\r\n{many}\r\n"),
-        format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(100_000)),
-        "HTTP/1.1 200 OK\r\nno header\r\n\r\n".to_owned(),
-    ];
-    for response in responses {
+    let invalid = "the response is not valid HTTP: ";
+    for (response, words) in [
+        ("SSH-2.0-OpenSSH_9.9\r\n".to_owned(), "the server does not speak HTTP/1.1, but SSH"),
+        ("\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\x04".to_owned(), "but HTTP/2 only"),
+        ("\x15\x03\x01\0\x02\x02\x0a".to_owned(), "but TLS (is it https:// and not http://?)"),
+        (format!("HTTP/1.1 200 OK\r\n{many}\r\n"), "not valid HTTP: too many headers"),
+        (
+            format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(100_000)),
+            "the headers of the response are too large",
+        ),
+        ("HTTP/1.1 200 OK\r\nno header\r\n\r\n".to_owned(), invalid),
+        ("HTTP/1.1 2x0 OK\r\n\r\n".to_owned(), invalid),
+        ("HTTP/1.1 099 No\r\n\r\n".to_owned(), invalid),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned(), invalid),
+        ("hello, who is there?\r\n".to_owned(), invalid),
+    ] {
         let name = response[..response.len().min(40)].to_owned();
-        let server = RawServer::sending(response);
-        let nomic = Nomic::builder(server.url(), "npk_x").attempts(3).build().unwrap();
-        let error = nomic.projects().next().unwrap().unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Transport(_)) && !error.is_transient(), "{name:?}: {error}");
-        assert!(!error.is_unreachable() && error.to_string().len() < 500, "{name:?}: {error}");
-        assert_eq!(server.connections(), 1, "{name:?}: {error}");
-        let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
-        assert!(error.effect() != Effect::None, "{name:?}: {error}");
+        // Some protocols begin with words of the server.
+        for server_first in [false, true] {
+            let bytes = response.clone();
+            let server = RawServer::new(move |mut stream| {
+                if !server_first {
+                    let _ = stream.read(&mut [0; 4096]);
+                }
+                let _ = stream.write_all(bytes.as_bytes());
+                while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
+            });
+            let nomic = Nomic::builder(server.url(), "npk_x").attempts(3).build().unwrap();
+            let error = nomic.projects().next().unwrap().unwrap_err();
+            let text = error.to_string();
+            assert!(matches!(error.kind(), ErrorKind::Transport(_)) && !error.is_transient(), "{name:?}: {text}");
+            assert!(!error.is_unreachable() && text.len() < 500, "{name:?}: {text}");
+            assert!(
+                text.contains(words) && !text.contains("http parse") && !text.contains("tried"),
+                "{name:?}: {text}"
+            );
+            assert_eq!(server.connections(), 1, "{name:?}: {text}");
+            let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
+            assert_eq!((error.effect(), error.is_transient()), (Effect::Unknown, false), "{name:?}: {error}");
+            assert_eq!(server.connections(), 2, "{name:?}: {error}");
+        }
     }
 }
 
@@ -287,6 +373,29 @@ fn requests_start_no_threads() {
     assert!(output.is_success(), "{}", output.combined());
     let started: u64 = output.stdout.trim_end().parse().unwrap();
     assert!(started < 20, "{started} threads for 100 requests");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_without_threads_or_files_gets_transient_errors_and_its_wait_goes_on() {
+    let emulator = emulator();
+    let url = format!("http://localhost:{}/api/v0", emulator.address().port());
+    // Threads run out of address space: the limit on their number does not bind root.
+    for (resource, limits, words) in [
+        ("threads", "ulimit -v 1048576", "cannot look up the host: no thread could be started ("),
+        ("files", "ulimit -n 64", "Too many open files"),
+    ] {
+        let program = program_on(&emulator, "out_of_resources");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{limits}; exec \"$@\""), "sh"]).arg(program.get_program()).arg(resource);
+        shell.env("NOMIC_BASE_URL", &url).env("NOMIC_API_KEY", emulator.key());
+        shell.env("RUST_MIN_STACK", (128 << 20).to_string()).env("MALLOC_ARENA_MAX", "1");
+        let output = run(&mut shell);
+        assert!(output.is_success(), "{resource}: {}", output.combined());
+        let error = "transient: true, None: list_projects: cannot connect to localhost:";
+        assert!(output.stdout.starts_with(error) && output.stdout.contains(words), "{}", output.combined());
+        assert!(output.stdout.ends_with("\ndone\n") && output.stderr.is_empty(), "{}", output.combined());
+    }
 }
 
 #[test]

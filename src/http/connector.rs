@@ -62,8 +62,12 @@ impl<T: Transport> Transport for TrackingTransport<T> {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let progress = self.inner.await_input(timeout)?;
-        if self.outer && !Exchange::current().response_started && has_response(self.inner.buffers().input()) {
-            Exchange::update(|exchange| exchange.response_started = true);
+        let input = self.inner.buffers().input();
+        if self.outer && !Exchange::current().response_started && has_response(input) {
+            let other_protocol = other_protocol(input);
+            Exchange::update(|exchange| {
+                (exchange.response_started, exchange.other_protocol) = (true, other_protocol);
+            });
         }
         Ok(progress)
     }
@@ -74,5 +78,36 @@ impl<T: Transport> Transport for TrackingTransport<T> {
 
     fn is_tls(&self) -> bool {
         self.inner.is_tls()
+    }
+}
+
+/// The protocol of a server that does not speak HTTP/1, by the first bytes that it sends.
+fn other_protocol(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [b'S', b'S', b'H', b'-', ..] => Some("SSH"),
+        // An alert.
+        [0x15, 3, ..] => Some("TLS (is it https:// and not http://?)"),
+        // The length of a frame, its type SETTINGS, flags, and stream 0.
+        [0, 0, _, 4, 0, 0, 0, 0, 0, ..] => Some("HTTP/2 only"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_protocols_are_known_by_their_first_bytes() {
+        for (head, protocol) in [
+            (&b"SSH-2.0-OpenSSH_9.9\r\n"[..], Some("SSH")),
+            (b"\x15\x03\x01\0\x02\x02\x0a", Some("TLS (is it https:// and not http://?)")),
+            (b"\0\0\x12\x04\0\0\0\0\0\0\x03", Some("HTTP/2 only")),
+            (b"HTTP/1.1 200 OK\r\n", None),
+            (b"S", None),
+            (b"", None),
+        ] {
+            assert_eq!(other_protocol(head), protocol, "{head:?}");
+        }
     }
 }

@@ -14,12 +14,6 @@ pub(super) fn failure_kind(error: Error, responded: bool) -> FailureKind {
     if let Some(limit) = exchange.timed_out {
         return timed_out(limit, &exchange);
     }
-    let error = match error {
-        // While it decompresses, `ureq` wraps the errors of the connection.
-        #[cfg(feature = "gzip")]
-        Error::Decompress(_, error) => Error::from(error),
-        other => other,
-    };
     let (message, permanent) = describe(&error);
     let malformed = matches!(error, Error::Protocol(_) | Error::LargeResponseHeader(..));
     // A proxy that does not speak HTTP is malformed too, before the request was handed over.
@@ -57,11 +51,19 @@ fn describe(error: &Error) -> (String, bool) {
     let (message, permanent) = match error {
         Error::Io(error) => (describe_io(error), false),
         Error::ConnectProxyFailed(reason) => describe_proxy(reason),
-        Error::Protocol(error) => (format!("the response is not valid HTTP: {error}"), true),
+        Error::Protocol(error) => match Exchange::current().other_protocol {
+            Some(protocol) => (format!("the server does not speak HTTP/1.1, but {protocol}"), true),
+            None => (format!("the response is not valid HTTP: {}", describe_protocol(&error.to_string())), true),
+        },
         Error::LargeResponseHeader(..) => ("the headers of the response are too large".to_owned(), true),
         other => (other.to_string(), false),
     };
     (truncate(&message), permanent)
+}
+
+/// Without what the sentence around it says.
+fn describe_protocol(words: &str) -> &str {
+    ["http parse fail: ", "http parse resulted in "].iter().find_map(|start| words.strip_prefix(start)).unwrap_or(words)
 }
 
 fn describe_io(error: &io::Error) -> String {

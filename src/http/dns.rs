@@ -33,9 +33,12 @@ pub(super) fn look_up(uri: &Uri, limit: Limit) -> io::Result<Vec<SocketAddr>> {
     }
     // The system's resolver takes no time limit, so it runs on a thread of its own.
     let (sender, receiver) = mpsc::sync_channel(1);
-    thread::Builder::new().name("nomic-dns".to_owned()).spawn(move || {
+    let started = thread::Builder::new().name("nomic-dns".to_owned()).spawn(move || {
         let found = (host, port).to_socket_addrs().map(|addresses| addresses.collect::<Vec<_>>());
         let _ = sender.send(found);
+    });
+    started.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot look up the host: no thread could be started ({error})"))
     })?;
     match receiver.recv_timeout(remaining(limit)?.unwrap_or(Duration::MAX)) {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(ErrorKind::NotFound.into()),

@@ -61,6 +61,8 @@ pub(super) struct Exchange {
     response_until: Option<Instant>,
     /// A byte of the response came, other than an interim one (1xx).
     pub(super) response_started: bool,
+    /// What the server speaks, if it is not HTTP/1.
+    pub(super) other_protocol: Option<&'static str>,
     pub(super) timed_out: Option<TimedOut>,
 }
 
@@ -77,6 +79,7 @@ impl Exchange {
         write_stalled: false,
         response_until: None,
         response_started: false,
+        other_protocol: None,
         timed_out: None,
     };
 

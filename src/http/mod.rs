@@ -3,6 +3,7 @@
 mod connector;
 mod describe;
 mod dns;
+mod encoding;
 mod exchange;
 mod proxy;
 mod tcp;
@@ -18,6 +19,7 @@ use ureq::{Agent, Body, Error, Proxy, SendBody};
 use self::connector::connector;
 use self::describe::failure_kind;
 use self::dns::NoResolver;
+use self::encoding::{ACCEPT_ENCODING, Encoding};
 use self::exchange::Exchange;
 pub(crate) use self::exchange::Timeouts;
 pub(crate) use self::proxy::ProxyChoice;
@@ -44,7 +46,7 @@ pub(crate) struct HttpConfig {
     pub(crate) response_limit: u64,
     pub(crate) user_agent: String,
     pub(crate) proxy: ProxyChoice,
-    /// Root certificates in PEM; `None` for Mozilla's.
+    /// Root certificates in PEM or DER; `None` for the default ones.
     pub(crate) roots: Option<Vec<u8>>,
 }
 
@@ -68,6 +70,8 @@ pub(crate) enum RequestBody<'a> {
 pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     pub(crate) headers: Headers,
+    /// The encoding of the body, if this client cannot decode it.
+    pub(crate) unsupported_encoding: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -136,6 +140,7 @@ impl HttpClient {
             .max_idle_connections_per_host(MAX_IDLE_CONNECTIONS)
             .user_agent(config.user_agent.as_str())
             .accept("application/json")
+            .accept_encoding(ACCEPT_ENCODING)
             .proxy(proxy);
         #[cfg(any(feature = "rustls", feature = "native-tls"))]
         let agent = tls::configure(agent, config.roots.as_deref())?;
@@ -179,13 +184,19 @@ impl HttpClient {
             let kind = FailureKind::Transport { message, timed_out: false, permanent: false, source: None };
             return Err(failure(kind, Some(status)));
         }
+        let encoding = Encoding::of(&head.headers);
         let body = match status {
             // These have no body; one that their headers announce would be waited for, or decompressed.
             204 | 205 => Vec::new(),
-            200..=299 => self.read_whole(body).map_err(|kind| failure(kind, Some(status)))?,
-            _ => read_error(body),
+            _ if body.content_length() == Some(0) => Vec::new(),
+            200..=299 => self.read_whole(body, &encoding).map_err(|kind| failure(kind, Some(status)))?,
+            _ => read_error(body, &encoding),
         };
-        Ok(HttpResponse { status, headers: Headers(head.headers), body })
+        let unsupported_encoding = match encoding {
+            Encoding::Unsupported(name) if !body.is_empty() => Some(name),
+            _ => None,
+        };
+        Ok(HttpResponse { status, headers: Headers(head.headers), unsupported_encoding, body })
     }
 
     fn run(&self, request: HttpRequest<'_, '_>, body_error: &mut Option<io::Error>) -> Result<Response<Body>, Error> {
@@ -207,28 +218,40 @@ impl HttpClient {
         self.agent.run(head.header("content-length", length).body(SendBody::from_reader(&mut reader))?)
     }
 
-    /// Reads a body, up to the limit.
-    fn read_whole(&self, body: Body) -> Result<Vec<u8>, FailureKind> {
+    /// Reads and decodes a body, up to the limit.
+    fn read_whole(&self, body: Body, encoding: &Encoding) -> Result<Vec<u8>, FailureKind> {
         let announced = body.content_length().unwrap_or(0);
         if announced > self.response_limit {
             return Err(FailureKind::TooLarge);
         }
         let mut bytes = Vec::with_capacity(usize::try_from(announced.min(MAX_RESERVED)).unwrap_or(0));
-        let mut reader = body.into_with_config().limit(u64::MAX).reader().take(self.response_limit.saturating_add(1));
+        let mut reader = encoding.decode(unlimited(body)).take(self.response_limit.saturating_add(1));
         let read = reader.read_to_end(&mut bytes);
         if reader.limit() == 0 {
             return Err(FailureKind::TooLarge);
         }
-        read.map_err(|error| failure_kind(error.into(), true))?;
-        Ok(bytes)
+        match read {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(match encoding.corrupt(&error) {
+                Some(message) => {
+                    FailureKind::Transport { message, timed_out: false, permanent: true, source: Some(error) }
+                }
+                None => failure_kind(error.into(), true),
+            }),
+        }
     }
 }
 
 /// Reads as much of an error's body as comes: its status is known, so a truncated body changes nothing.
-fn read_error(body: Body) -> Vec<u8> {
+fn read_error(body: Body, encoding: &Encoding) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let _ = body.into_with_config().limit(u64::MAX).reader().take(MAX_ERROR_BODY).read_to_end(&mut bytes);
+    let _ = encoding.decode(unlimited(body)).take(MAX_ERROR_BODY).read_to_end(&mut bytes);
     bytes
+}
+
+/// A body without the limit of `ureq`.
+fn unlimited(body: Body) -> impl Read {
+    body.into_with_config().limit(u64::MAX).reader()
 }
 
 /// Keeps the error of a body's reader, which `ureq` would mix with the connection's; and reads no further once the

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process;
 use std::time::{Duration, Instant};
 
 use ureq::Error;
@@ -38,6 +39,7 @@ impl<In: Transport> Connector<In> for Tcp {
             stream,
             buffers: LazyBuffers::new(self.buffer, self.buffer),
             tls: self.tls,
+            process: process::id(),
             failed: None,
             last_used: Instant::now(),
         })))
@@ -74,6 +76,8 @@ pub(super) struct TcpTransport {
     buffers: LazyBuffers,
     /// Whether TLS goes over it: pending bytes may then be no response.
     tls: bool,
+    /// The process that made it: one that was forked from it must not use it.
+    process: u32,
     /// What ended a write midway: no other may follow. TLS hides the error, and would send the same record again.
     failed: Option<ErrorKind>,
     last_used: Instant,
@@ -164,6 +168,10 @@ impl Transport for TcpTransport {
         if let Some(kind) = self.failed {
             return Err(io::Error::from(kind).into());
         }
+        // TLS may want to say goodbye when the forked process drops the connection.
+        if self.process != process::id() {
+            return Err(io::Error::from(ErrorKind::NotConnected).into());
+        }
         let written = self.write_all(amount);
         self.failed = written.as_ref().err().map(io::Error::kind);
         Ok(written?)
@@ -189,8 +197,9 @@ impl Transport for TcpTransport {
     fn is_open(&mut self) -> bool {
         let exchange = Exchange::current();
         let too_old = !exchange.read_only && self.last_used.elapsed() > MAX_IDLE_NON_IDEMPOTENT;
+        let is_own = self.process == process::id();
         // Pending bytes belong to no response, or are the end of the stream.
-        !too_old && !exchange.write_closed && matches!(self.peek(&mut [0]), Ok(None))
+        is_own && !too_old && !exchange.write_closed && matches!(self.peek(&mut [0]), Ok(None))
     }
 }
 
@@ -245,6 +254,28 @@ mod tests {
         assert!(began.elapsed() < Duration::from_millis(350), "{:?}", began.elapsed());
         assert_eq!(open(&[dead_address], limit()).unwrap_err().kind(), ErrorKind::TimedOut);
         assert_eq!(Exchange::current().timed_out, Some(TimedOut::Connect));
+    }
+
+    #[test]
+    fn another_process_neither_reuses_a_connection_nor_writes_to_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let buffers = LazyBuffers::new(16, 16);
+        let last_used = Instant::now();
+        let mut transport =
+            TcpTransport { stream, buffers, tls: true, process: process::id(), failed: None, last_used };
+        transport.buffers().output()[..2].copy_from_slice(b"ab");
+        assert!(transport.is_open());
+        transport.transmit_output(2, NextTimeout::default()).unwrap();
+        transport.process += 1;
+        assert!(!transport.is_open());
+        // As TLS would, for its close_notify.
+        transport.transmit_output(2, NextTimeout::default()).unwrap_err();
+        drop(transport);
+        let mut received = String::new();
+        server.read_to_string(&mut received).unwrap();
+        assert_eq!(received, "ab");
     }
 
     #[test]

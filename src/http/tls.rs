@@ -2,14 +2,17 @@
 
 use std::io::ErrorKind;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ureq::Error;
 use ureq::config::ConfigBuilder;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::typestate::AgentScope;
 #[cfg(feature = "native-tls")]
 pub(super) use ureq::unversioned::transport::NativeTlsConnector as TlsConnector;
 #[cfg(not(feature = "native-tls"))]
 pub(super) use ureq::unversioned::transport::RustlsConnector as TlsConnector;
+
+use crate::text::truncate;
 
 // A program that turns the system's TLS on wants it, although rustls is on by default.
 #[cfg(feature = "native-tls")]
@@ -17,32 +20,90 @@ const PROVIDER: TlsProvider = TlsProvider::NativeTls;
 #[cfg(not(feature = "native-tls"))]
 const PROVIDER: TlsProvider = TlsProvider::Rustls;
 
-/// Configures TLS with these roots in PEM, or the system's, or Mozilla's. The error is a sentence.
+/// Configures TLS with these roots, or the system's, or Mozilla's. The error is a sentence.
 pub(super) fn configure(
     config: ConfigBuilder<AgentScope>,
-    pem: Option<&[u8]>,
+    roots: Option<&[u8]>,
 ) -> Result<ConfigBuilder<AgentScope>, String> {
-    let roots = match pem {
-        Some(pem) => certificates(pem)?,
+    let roots = match roots {
+        Some(file) => RootCerts::new_with_certs(&certificates(file)?),
         None if cfg!(any(feature = "native-tls", feature = "platform-verifier")) => RootCerts::PlatformVerifier,
         None => RootCerts::WebPki,
     };
     Ok(config.tls_config(TlsConfig::builder().provider(PROVIDER).root_certs(roots).build()))
 }
 
-fn certificates(pem: &[u8]) -> Result<RootCerts, String> {
-    let mut certificates: Vec<Certificate<'static>> = Vec::new();
-    for item in parse_pem(pem) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
-            Ok(_) => {}
-            Err(error) => return Err(format!("the root certificates are not PEM: {error}")),
+/// The certificates of a PEM file, or the one of a DER file. Whatever else such a file contains is refused, so that no
+/// certificate goes missing unnoticed.
+fn certificates(file: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
+    if is_certificate(file) {
+        return Ok(vec![Certificate::from_der(file).to_owned()]);
+    }
+    let text = String::from_utf8_lossy(file);
+    let mut certificates = Vec::new();
+    let mut block: Option<(&str, String)> = None;
+    // A byte order mark is no white space.
+    for line in text.trim_start_matches('\u{feff}').split(['\n', '\r']).map(str::trim) {
+        let count = certificates.len() + 1;
+        let cut_off = || format!("certificate {count} of the root certificates is cut off or damaged");
+        let marker = |start| line.strip_prefix(start).map(|rest| rest.strip_suffix("-----").ok_or_else(cut_off));
+        if let Some(kind) = marker("-----BEGIN ").transpose()? {
+            if block.is_some() {
+                return Err(cut_off());
+            }
+            match kind {
+                "CERTIFICATE" | "X509 CERTIFICATE" => block = Some((kind, String::new())),
+                "TRUSTED CERTIFICATE" => {
+                    let how = "`openssl x509 -in FILE` makes one";
+                    return Err(format!(
+                        "the root certificates contain a TRUSTED CERTIFICATE, not a CERTIFICATE: {how}"
+                    ));
+                }
+                kind => return Err(format!("the root certificates contain a {}; remove it", truncate(kind))),
+            }
+        } else if let Some(kind) = marker("-----END ").transpose()? {
+            let (_, base64) = block.take().filter(|(begun, _)| *begun == kind).ok_or_else(cut_off)?;
+            let der = BASE64_STANDARD.decode(base64).ok().filter(|der| is_certificate(der)).ok_or_else(cut_off)?;
+            certificates.push(Certificate::from_der(&der).to_owned());
+        } else if let Some((_, base64)) = &mut block {
+            base64.push_str(line);
         }
     }
-    if certificates.is_empty() {
-        return Err("the root certificates contain no certificate".to_owned());
+    if block.is_some() {
+        return Err(format!("certificate {} of the root certificates is cut off or damaged", certificates.len() + 1));
     }
-    Ok(RootCerts::new_with_certs(&certificates))
+    if certificates.is_empty() {
+        let how = "`openssl x509 -inform der -in FILE` converts DER to PEM";
+        return Err(format!("the root certificates contain no certificate in PEM, nor are they one in DER: {how}"));
+    }
+    Ok(certificates)
+}
+
+/// Whether these bytes have the outline of one certificate in DER: a sequence of two sequences and a bit string.
+fn is_certificate(der: &[u8]) -> bool {
+    const SEQUENCE: u8 = 0x30;
+    const BIT_STRING: u8 = 0x03;
+    let Some((SEQUENCE, mut rest, [])) = der_element(der) else { return false };
+    let mut tags = Vec::new();
+    while let Some((tag, _, behind)) = der_element(rest) {
+        tags.push(tag);
+        rest = behind;
+    }
+    rest.is_empty() && tags == [SEQUENCE, SEQUENCE, BIT_STRING]
+}
+
+/// Splits the first element off: its tag, its content, and what is behind it.
+fn der_element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        let (length, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+        (length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
 }
 
 /// An error of TLS in words, and whether it is permanent: what this side does not accept is; an alert of the other side
@@ -61,10 +122,77 @@ pub(super) fn describe(error: &Error) -> Option<(String, bool)> {
     let contains = |any: &[&str]| any.iter().any(|part| text.contains(part));
     Some(if contains(&["InvalidContentType", "wrong version number", "packet length too long"]) {
         ("it does not speak TLS: is it http:// and not https://?".to_owned(), true)
+    } else if contains(&["CaUsedAsEndEntity"]) {
+        let reason = "the server's own certificate is that of an authority";
+        (format!("certificate not trusted: {reason}; make one with the basic constraint CA:FALSE for it"), true)
     } else if contains(&["invalid peer certificate", "certificate verify failed"]) {
         (format!("certificate not trusted: {text}"), true)
     } else {
         let permanent = contains(&["peer is incompatible", "dns name", "HandshakeFailure", "ProtocolVersion"]);
         (format!("TLS: {text}"), permanent)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AUTHORITY: &str = include_str!("../../tests/data/authority.pem");
+    const SERVER: &str = include_str!("../../tests/data/server.pem");
+    const KEY: &str = include_str!("../../tests/data/server.key");
+
+    fn der() -> Vec<u8> {
+        let base64: String = AUTHORITY.lines().filter(|line| !line.starts_with('-')).collect();
+        BASE64_STANDARD.decode(base64).unwrap()
+    }
+
+    #[test]
+    fn certificates_are_read_as_programs_write_them() {
+        let indented: String = AUTHORITY.lines().map(|line| format!("    {line}\t\n")).collect();
+        for (file, count) in [
+            (AUTHORITY.to_owned(), 1),
+            (AUTHORITY.trim_end().to_owned(), 1),
+            (format!("\u{feff}{AUTHORITY}"), 1),
+            (AUTHORITY.replace('\n', "\r\n"), 1),
+            (AUTHORITY.replace('\n', "\r"), 1),
+            (indented, 1),
+            (AUTHORITY.replace(" CERTIFICATE", " X509 CERTIFICATE"), 1),
+            (format!("# Issuer: CN=a\n{AUTHORITY}\n\nSubject: b -----\n=====\n{SERVER}"), 2),
+        ] {
+            let certificates = certificates(file.as_bytes()).unwrap_or_else(|error| panic!("{error}: {file}"));
+            assert_eq!(certificates.len(), count, "{file}");
+            assert_eq!(certificates[0].der(), der(), "{file}");
+        }
+        assert_eq!(certificates(&der()).unwrap()[0].der(), der());
+    }
+
+    #[test]
+    fn a_file_with_anything_but_certificates_is_refused_with_a_reason() {
+        let in_two = AUTHORITY.len() / 2;
+        let end = AUTHORITY.find("-----END").unwrap();
+        let cut_off = "certificate 1 of the root certificates is cut off or damaged";
+        for (file, reason) in [
+            (String::new(), "contain no certificate in PEM, nor are they one in DER"),
+            ("no pem".to_owned(), "`openssl x509 -inform der -in FILE`"),
+            (AUTHORITY.replace(" CERTIFICATE", " TRUSTED CERTIFICATE"), "a TRUSTED CERTIFICATE, not a CERTIFICATE"),
+            (KEY.to_owned(), "contain a PRIVATE KEY; remove it"),
+            (format!("{AUTHORITY}{KEY}"), "contain a PRIVATE KEY; remove it"),
+            (AUTHORITY.replace(" CERTIFICATE", " CERTIFICATE REQUEST"), "contain a CERTIFICATE REQUEST; remove it"),
+            (AUTHORITY[..in_two].to_owned(), cut_off),
+            (AUTHORITY[..end].to_owned(), cut_off),
+            (format!("{}\n{SERVER}", &AUTHORITY[..in_two]), cut_off),
+            (format!("{}{}", &AUTHORITY[..in_two], &AUTHORITY[end..]), cut_off),
+            (AUTHORITY.replace("CERTIFICATE-----", "CERTIFICATE----"), cut_off),
+            (AUTHORITY[in_two..].to_owned(), cut_off),
+            (AUTHORITY.replace("MII", "M*I"), cut_off),
+            (format!("{AUTHORITY}{}", &SERVER[..in_two]), "certificate 2 of the root certificates is cut off"),
+        ] {
+            let error = certificates(file.as_bytes()).err().unwrap_or_else(|| panic!("{reason}: {file}"));
+            assert!(error.contains(reason) && !error.contains('\n'), "{reason}: {error}");
+        }
+        let der = der();
+        for bytes in [&der[..der.len() - 1], &[&der[..], b"\n"].concat(), b"\x30\x03\x02\x01\x00"] {
+            assert!(certificates(bytes).is_err_and(|error| error.contains("-inform der")));
+        }
+    }
 }

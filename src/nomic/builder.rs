@@ -179,7 +179,8 @@ impl Builder {
         self
     }
 
-    /// A proxy, e.g. `http://user:password@proxy.example:3128`; `http` and `https` proxies are used with CONNECT. A plain
+    /// A proxy, e.g. `http://user:password@proxy.example:3128`; `http` and `https` proxies are used with CONNECT. Special
+    /// characters in the user name and the password are percent-encoded: `#` is written as `%23`. A plain
     /// `http://` base URL with a proxy on another machine requires [`allow_plain_http`](Self::allow_plain_http).
     /// Defaults to no proxy; only [`Nomic::from_env`], [`Builder::from_env`] and [`proxy_from_env`](Self::proxy_from_env)
     /// read the environment.
@@ -188,18 +189,23 @@ impl Builder {
         self
     }
 
-    /// Uses the proxy in `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, except for hosts in `NO_PROXY` and for an instance on
+    /// Uses the proxy in `HTTPS_PROXY`, `ALL_PROXY` or `HTTP_PROXY`, except for hosts in `NO_PROXY` and for an instance on
     /// this machine.
+    ///
+    /// The first variable that is set counts, in upper or lower case; a SOCKS proxy is skipped if another variable names
+    /// an `http` or `https` one. `HTTP_PROXY` in upper case is ignored where `REQUEST_METHOD` is set, as in a CGI program.
+    /// `NO_PROXY` lists domains (`nomic.ai` covers `acme.nomic.ai`), addresses and networks (`10.0.0.0/8`), each with a port
+    /// or without, or is `*`.
     pub fn proxy_from_env(mut self) -> Self {
         self.http.proxy = ProxyChoice::Environment;
         self
     }
 
-    /// The root certificates to trust, in PEM; no others are trusted. Defaults to Mozilla's, or with the feature
-    /// `platform-verifier` or `native-tls` to the system's, which on Linux are those in `SSL_CERT_FILE` and `SSL_CERT_DIR` if
-    /// they are set.
-    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.http.roots = Some(pem.into());
+    /// The root certificates to trust: any number in PEM, or one in DER; no others are trusted. A file that contains anything
+    /// else, such as a private key, is an error. Defaults to Mozilla's, or with the feature `platform-verifier` or
+    /// `native-tls` to the system's, which on Linux are those in `SSL_CERT_FILE` and `SSL_CERT_DIR` if they are set.
+    pub fn root_certificates(mut self, certificates: impl Into<Vec<u8>>) -> Self {
+        self.http.roots = Some(certificates.into());
         self
     }
 

@@ -40,6 +40,12 @@ pub use self::builder::{
 /// The docs of each method show its request, the scope it needs, its rate-limit [tier](crate::operations::Tier), and whether
 /// the operation is `inferred` or `observed` rather than documented (see [`Evidence`](crate::operations::Evidence)).
 ///
+/// # Forked processes
+///
+/// After a `fork`, parent and child can both use the client: each makes its own connections and counts its own requests
+/// against the rate limit. Fork only while no other thread uses the client, or the child may wait forever for a lock that
+/// such a thread held.
+///
 /// # Errors
 ///
 /// A method that sends a request may return any [`ErrorKind`](crate::ErrorKind) except `Config`; its `# Errors` section lists

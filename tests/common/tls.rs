@@ -18,6 +18,12 @@ pub(crate) const SERVER: &[u8] = include_bytes!("../data/server.pem");
 /// A self-signed one for the same name, which has expired.
 #[allow(dead_code, reason = "not every test binary that speaks TLS looks at this")]
 pub(crate) const EXPIRED: &[u8] = include_bytes!("../data/expired.pem");
+/// A self-signed one that is valid.
+#[allow(dead_code, reason = "not every test binary that speaks TLS looks at this")]
+pub(crate) const SELF_SIGNED: &[u8] = include_bytes!("../data/self_signed.pem");
+/// A self-signed one that is also that of an authority.
+#[allow(dead_code, reason = "not every test binary that speaks TLS looks at this")]
+pub(crate) const SELF_SIGNED_AUTHORITY: &[u8] = include_bytes!("../data/self_signed_ca.pem");
 
 /// A configuration with this certificate; all certificates have the same key.
 pub(crate) fn config(certificate: &[u8]) -> Arc<rustls::ServerConfig> {

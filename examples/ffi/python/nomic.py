@@ -9,6 +9,9 @@
 
 Threads can share a client: ctypes releases the GIL during a call. Ctrl-C interrupts a wait, and an upload that has a
 `progress` callback. Any other call completes first.
+
+A forked process (`multiprocessing` with the start method `fork`) can use the client of its parent: it makes its own
+connections. Fork only while no other thread uses a client, an interrupted wait included.
 """
 
 import ctypes

@@ -141,3 +141,36 @@ except nomic.NomicError as error:
     let (code, output) = run(python().args(["-c", script]), &emulator());
     assert!(code == Some(0) && output == "ok\n", "{output}");
 }
+
+#[test]
+#[cfg(unix)]
+fn a_forked_process_uses_connections_of_its_own() {
+    let script = r#"
+import multiprocessing, nomic, sys
+names, turns = ["alice", "bob", "carol"], sys.argv[1] == "turns"
+def ask(name):
+    for number in range(30):
+        for turn in names if turns else [name]:
+            barrier.wait()
+            if turn == name:
+                users = client.call("GET", "/users", {"email": name + "@"})["data"]
+                assert [user["email"] for user in users] == [name + "@example.com"], users
+fork = multiprocessing.get_context("fork")
+client, barrier = nomic.Nomic.from_env(), fork.Barrier(3, timeout=30)
+client.call("GET", "/users")
+children = [fork.Process(target=ask, args=(name,)) for name in names[1:]]
+for child in children:
+    child.start()
+ask(names[0])
+for child in children:
+    child.join()
+    assert child.exitcode == 0, child.exitcode
+print("ok")
+"#;
+    for order in ["turns", "together"] {
+        let emulator = emulator();
+        let (code, output) = run(python().args(["-c", script, order]), &emulator);
+        assert!(code == Some(0) && output == "ok\n", "{order}: {output}");
+        assert_eq!(emulator.connections(), 3, "{order}: one for each process");
+    }
+}
