@@ -26,12 +26,14 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::{Call, ProgressFn, Source, UploadBody};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::ids::{FileId, FileVersionId};
 use crate::lenient;
@@ -75,7 +77,11 @@ impl<'a> Upload<'a> {
         Self { source, length, name, destination: None, parent_id: None, content_type: None, progress: None }
     }
 
-    /// A file on disk, uploaded under its own name. It is opened again for every attempt.
+    /// A file on disk, uploaded under its own name. It is opened again for every attempt, and must still have the same size.
+    ///
+    /// A helper thread reads the file, up to 512 KiB ahead. If the disk hangs, e.g. a network mount, the upload ends at its
+    /// [deadline](crate::Builder::upload_deadline) with [`ErrorKind::Document`](crate::ErrorKind::Document), and nothing is
+    /// stored; the thread ends when the disk answers. If no thread can be started, the file is read without a deadline.
     pub fn from_path(path: impl Into<PathBuf>) -> Self {
         Self::new(Source::Path(path.into()), None, None)
     }
@@ -147,7 +153,7 @@ impl<'a> Upload<'a> {
     }
 
     /// Checks everything that can be checked before a connection is opened.
-    fn describe(self) -> Result<UploadBody<'a>> {
+    fn describe(self, deadline: Instant) -> Result<UploadBody<'a>> {
         let invalid = |reason: String| Err(Error::invalid_request(UPLOAD_FILE.name, truncate(&reason)));
         let (label, own_name) = match &self.source {
             Source::Path(path) => (path.display().to_string(), path.file_name()),
@@ -159,11 +165,10 @@ impl<'a> Upload<'a> {
         let read_error = |error: io::Error| Error::document(UPLOAD_FILE.name, label.clone(), error);
         let (source, length) = match (self.source, self.length) {
             (Source::Path(path), _) => {
-                let metadata = std::fs::metadata(&path).map_err(read_error)?;
-                if !metadata.is_file() {
+                let Some(size) = disk::file_size(&path, deadline).map_err(read_error)? else {
                     return invalid(format!("{label} is not a file"));
-                }
-                (Source::Path(path), metadata.len())
+                };
+                (Source::Path(path), size)
             }
             (Source::Reader(reader), None) => {
                 let mut bytes = Vec::new();
@@ -346,7 +351,7 @@ impl Nomic {
     ///
     /// # Errors
     ///
-    /// [`Document`](crate::ErrorKind::Document) if the file cannot be read, or its size changes while it is sent.
+    /// [`Document`](crate::ErrorKind::Document) if the file cannot be read before the deadline, or its size changes.
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest), before a connection is opened, if it is empty or larger than
     /// 500 MiB ([`MAX_UPLOAD`]). If the response is lost, the [effect](Error::effect) is unknown.
     pub fn upload_file(&self, path: impl AsRef<Path>) -> Result<UploadedFile> {
@@ -362,7 +367,9 @@ impl Nomic {
     ///
     /// As [`upload_file`](Self::upload_file).
     pub fn upload(&self, upload: Upload<'_>) -> Result<UploadedFile> {
-        self.fetch_data(&Call::to(&UPLOAD_FILE, &[])?.form(upload.describe()?))
+        let (start, limit) = (Instant::now(), self.upload_limit());
+        let call = Call::to(&UPLOAD_FILE, &[])?.form(upload.describe(start + limit)?);
+        self.fetch_data(&call.within(limit.saturating_sub(start.elapsed())))
     }
 
     /// Searches for files whose name contains `query`, ignoring case. A page has at most 50 files ([`MAX_PAGE`]) and
@@ -383,11 +390,17 @@ impl Nomic {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use serde_json::json;
 
+    fn describe(upload: Upload<'_>) -> Result<UploadBody<'_>> {
+        upload.describe(Instant::now() + Duration::from_secs(10))
+    }
+
     fn reason(upload: Upload<'_>) -> String {
-        upload.describe().unwrap_err().to_string()
+        describe(upload).unwrap_err().to_string()
     }
 
     #[test]
@@ -401,7 +414,7 @@ mod tests {
         assert!(reason(Upload::from_bytes("a", "x").destination("../b")).contains(".."));
         assert!(reason(Upload::from_bytes("a", "x").content_type("a\r\nb")).contains("not a media type"));
         assert!(reason(Upload::from_bytes("a", "x").parent("")).contains("parent"));
-        assert!(Upload::from_reader("a.txt", io::empty(), MAX_UPLOAD).describe().is_ok());
+        assert!(describe(Upload::from_reader("a.txt", io::empty(), MAX_UPLOAD)).is_ok());
     }
 
     #[test]
@@ -415,7 +428,7 @@ mod tests {
 
     #[test]
     fn a_reader_of_unknown_length_is_buffered_up_to_a_limit() {
-        let fits = Upload::from_reader_buffered("a.txt", io::repeat(0).take(MAX_BUFFERED)).describe().unwrap();
+        let fits = describe(Upload::from_reader_buffered("a.txt", io::repeat(0).take(MAX_BUFFERED))).unwrap();
         assert_eq!(fits.length, MAX_BUFFERED);
         assert!(reason(Upload::from_reader_buffered("a.txt", io::repeat(0))).contains("pass its length"));
     }
