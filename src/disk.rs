@@ -15,13 +15,17 @@ const AHEAD: usize = 2;
 /// The size of a file; `None` if the path leads to something else, e.g. a folder.
 pub(crate) fn file_size(path: &Path, deadline: Instant) -> io::Result<Option<u64>> {
     let path = path.to_owned();
-    let size = move || fs::metadata(&path).map(|metadata| metadata.is_file().then_some(metadata.len()));
-    let (sender, receiver) = sync_channel(1);
-    let task = size.clone();
-    match spawn(move || drop(sender.send(task()))) {
-        Ok(()) => receive(&receiver, deadline)?.ok_or(ErrorKind::Other)?,
-        Err(_) => size(),
-    }
+    within(deadline, move || fs::metadata(&path).map(|metadata| metadata.is_file().then_some(metadata.len())))
+}
+
+/// The content of a file, up to `limit` bytes.
+pub(crate) fn content(path: &Path, limit: u64, deadline: Instant) -> io::Result<Vec<u8>> {
+    let path = path.to_owned();
+    within(deadline, move || {
+        let mut bytes = Vec::new();
+        File::open(&path)?.take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    })
 }
 
 /// Opens a file that must have this size. Its first piece has been read when this returns.
@@ -39,6 +43,19 @@ pub(crate) fn open(path: &Path, size: u64, deadline: Instant) -> io::Result<Box<
     let mut reader = PieceReader { pieces, piece: Vec::new(), position: 0, deadline };
     reader.next_piece()?;
     Ok(Box::new(reader))
+}
+
+/// Runs a task on a helper thread, until the deadline.
+fn within<T: Send + 'static>(
+    deadline: Instant,
+    task: impl FnOnce() -> io::Result<T> + Clone + Send + 'static,
+) -> io::Result<T> {
+    let (sender, receiver) = sync_channel(1);
+    let copy = task.clone();
+    match spawn(move || drop(sender.send(copy()))) {
+        Ok(()) => receive(&receiver, deadline)?.ok_or(ErrorKind::Other)?,
+        Err(_) => task(),
+    }
 }
 
 /// Starts a helper thread. If the system has none left, the caller does the work itself, without a deadline.

@@ -217,6 +217,14 @@ fn invalid_files_and_arguments_are_rejected_before_anything_is_sent() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_file_without_a_size_is_uploaded() {
+    let emulator = emulator();
+    let output = nomic_cli(&emulator, &["upload", "/proc/version"]);
+    assert!(output.code == Some(0) && output.stdout.contains("name     version"), "{output:?}");
+}
+
+#[test]
 fn a_schema_may_start_with_a_byte_order_mark() {
     let emulator = emulator();
     let folder = folder_with_schema();

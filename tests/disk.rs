@@ -113,6 +113,15 @@ fn a_file_that_is_replaced_between_two_attempts_is_an_error_and_no_hang() {
 }
 
 #[test]
+fn a_file_without_a_size_arrives_with_its_content() {
+    let emulator = emulator();
+    nomic(&emulator).upload_file("/proc/version").unwrap();
+    let upload = emulator.uploads().pop().unwrap();
+    assert_eq!(upload.name, "version");
+    assert_eq!(fs::read(upload.path).unwrap(), fs::read("/proc/version").unwrap());
+}
+
+#[test]
 fn a_thread_that_reads_a_file_ends_with_the_upload() {
     let emulator = emulator();
     let folder = TempDir::new();

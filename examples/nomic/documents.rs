@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nomic_client::extract::{ExtractJob, Extracted};
@@ -56,7 +57,10 @@ pub(crate) fn check_documents(files: impl IntoIterator<Item = impl AsRef<Path>>)
         match metadata {
             Err(error) => return unusable(format!(": {error}")),
             Ok(metadata) if !metadata.is_file() => return unusable(" is not a file".to_owned()),
-            Ok(metadata) if metadata.len() == 0 => return unusable(" is empty (0 bytes)".to_owned()),
+            // Files in `/proc` have a content, but no size.
+            Ok(metadata) if metadata.len() == 0 && !has_content(file) => {
+                return unusable(" is empty (0 bytes)".to_owned());
+            }
             Ok(metadata) if metadata.len() > MAX_UPLOAD => {
                 return unusable(format!(" has {} bytes; the service accepts at most {MAX_UPLOAD}", metadata.len()));
             }
@@ -64,6 +68,10 @@ pub(crate) fn check_documents(files: impl IntoIterator<Item = impl AsRef<Path>>)
         }
     }
     Ok(())
+}
+
+fn has_content(file: &Path) -> bool {
+    File::open(file).and_then(|mut file| file.read(&mut [0])).is_ok_and(|count| count > 0)
 }
 
 pub(crate) fn search(session: &Session, query: &str, integration: Option<String>, limit: Limit) -> Result<(), Failure> {

@@ -47,7 +47,7 @@ use crate::timestamp::Timestamp;
 /// Maximum size of a document, in bytes: 500 MiB. Nomic's API pages say "500 MB"; if that means 500,000,000 bytes, the
 /// service rejects documents between the two sizes.
 pub const MAX_UPLOAD: u64 = 500 * 1024 * 1024;
-/// Maximum size of a document from a reader of unknown length, in bytes: 16 MiB. It is buffered in memory.
+/// Maximum size of a document of unknown length, in bytes: 16 MiB. It is buffered in memory.
 pub const MAX_BUFFERED: u64 = 16 * 1024 * 1024;
 /// Maximum page size of a search: 50 files.
 pub const MAX_PAGE: u32 = 50;
@@ -78,6 +78,8 @@ impl<'a> Upload<'a> {
     }
 
     /// A file on disk, uploaded under its own name. It is opened again for every attempt, and must still have the same size.
+    /// A file to which the system gives no size, e.g. `/proc/cpuinfo`, is buffered in memory, up to 16 MiB
+    /// ([`MAX_BUFFERED`]).
     ///
     /// A helper thread reads the file, up to 512 KiB ahead. If the disk hangs, e.g. a network mount, the upload ends at its
     /// [deadline](crate::Builder::upload_deadline) with [`ErrorKind::Document`](crate::ErrorKind::Document), and nothing is
@@ -163,23 +165,28 @@ impl<'a> Upload<'a> {
         let own_name = own_name.map(|name| name.to_string_lossy().into_owned());
         let name = self.name.or(own_name).unwrap_or_default();
         let read_error = |error: io::Error| Error::document(UPLOAD_FILE.name, label.clone(), error);
-        let (source, length) = match (self.source, self.length) {
-            (Source::Path(path), _) => {
-                let Some(size) = disk::file_size(&path, deadline).map_err(read_error)? else {
-                    return invalid(format!("{label} is not a file"));
-                };
-                (Source::Path(path), size)
+        let buffered = |bytes: io::Result<Vec<u8>>| {
+            let bytes = bytes.map_err(read_error)?;
+            match bytes.len() as u64 {
+                length @ ..=MAX_BUFFERED => Ok((Source::Bytes(bytes), length)),
+                _ => Err(Error::invalid_request(
+                    UPLOAD_FILE.name,
+                    format!(
+                        "{label} has more than {MAX_BUFFERED} bytes and no known length; write it to a file, or pass its length"
+                    ),
+                )),
             }
+        };
+        let (source, length) = match (self.source, self.length) {
+            (Source::Path(path), _) => match disk::file_size(&path, deadline).map_err(read_error)? {
+                None => return invalid(format!("{label} is not a file")),
+                // Files in `/proc` have a content, but no size.
+                Some(0) => buffered(disk::content(&path, MAX_BUFFERED + 1, deadline))?,
+                Some(size) => (Source::Path(path), size),
+            },
             (Source::Reader(reader), None) => {
                 let mut bytes = Vec::new();
-                reader.take(MAX_BUFFERED + 1).read_to_end(&mut bytes).map_err(read_error)?;
-                let length = bytes.len() as u64;
-                if length > MAX_BUFFERED {
-                    return invalid(format!(
-                        "{label} has more than {MAX_BUFFERED} bytes and no known length; write it to a file, or pass its length"
-                    ));
-                }
-                (Source::Bytes(bytes), length)
+                buffered(reader.take(MAX_BUFFERED + 1).read_to_end(&mut bytes).map(|_| bytes))?
             }
             (source, length) => (source, length.unwrap_or_default()),
         };
@@ -431,6 +438,13 @@ mod tests {
         let fits = describe(Upload::from_reader_buffered("a.txt", io::repeat(0).take(MAX_BUFFERED))).unwrap();
         assert_eq!(fits.length, MAX_BUFFERED);
         assert!(reason(Upload::from_reader_buffered("a.txt", io::repeat(0))).contains("pass its length"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_without_a_size_is_buffered() {
+        let body = describe(Upload::from_path("/proc/cpuinfo")).unwrap();
+        assert!(body.length > 0 && matches!(body.source.into_inner().unwrap(), Source::Bytes(_)));
     }
 
     #[test]
