@@ -218,6 +218,30 @@ fn invalid_files_and_arguments_are_rejected_before_anything_is_sent() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn a_file_name_that_is_not_utf_8_is_refused_with_what_to_do() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let emulator = emulator();
+    let folder = folder_with_schema();
+    let path = folder.join(std::ffi::OsStr::from_bytes(b"caf\xe9.pdf"));
+    fs::write(&path, "Level: 1").unwrap();
+    let schema = folder.join("schema.json");
+    let cli = |arguments: &[&str]| run(example_on(&emulator, "nomic").args(arguments).arg(&path));
+    for (output, words) in [
+        (cli(&["upload"]), "is not UTF-8; rename it, or name it with --destination; nothing was sent"),
+        (cli(&["parse"]), "is not UTF-8; rename it; nothing was sent"),
+        (cli(&["extract", "--schema", schema.to_str().unwrap()]), "is not UTF-8; rename it; nothing was sent"),
+        (cli(&["agents", "run", "Go.", "--file"]), "is not UTF-8; rename it; nothing was sent"),
+    ] {
+        assert!(output.code == Some(2) && output.stderr.contains(words), "{output:?}");
+    }
+    assert_eq!(emulator.connections(), 0);
+    let output = cli(&["upload", "--destination", "menus/café.pdf"]);
+    assert!(output.code == Some(0) && output.stdout.contains("name     café.pdf"), "{output:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn a_file_without_a_size_is_uploaded() {
     let emulator = emulator();
     let output = nomic_cli(&emulator, &["upload", "/proc/version"]);

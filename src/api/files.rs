@@ -112,7 +112,8 @@ impl<'a> Upload<'a> {
         Self::new(Source::reader(reader), None, Some(name.into()))
     }
 
-    /// The file name, in place of the one in the path. `"` and control characters are percent-encoded, e.g. as `%22`.
+    /// The file name, in place of the one in the path. A path whose last part is not UTF-8 needs a name or a
+    /// [`destination`](Self::destination). `"` and control characters are percent-encoded, e.g. as `%22`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -162,8 +163,10 @@ impl<'a> Upload<'a> {
             Source::Bytes(_) | Source::Reader(_) => (self.name.clone().unwrap_or_default(), None),
         };
         let label = excerpt(&label);
-        let own_name = own_name.map(|name| name.to_string_lossy().into_owned());
-        let name = self.name.or(own_name).unwrap_or_default();
+        let is_unicode = own_name.is_none_or(|name| name.to_str().is_some());
+        let own_name = own_name.and_then(|name| name.to_str());
+        let last_segment = || self.destination.as_deref()?.rsplit('/').next();
+        let name = self.name.as_deref().or(own_name).or_else(last_segment).unwrap_or_default().to_owned();
         let read_error = |error: io::Error| Error::document(UPLOAD_FILE.name, label.clone(), error);
         let buffered = |bytes: io::Result<Vec<u8>>| {
             let bytes = bytes.map_err(read_error)?;
@@ -197,7 +200,10 @@ impl<'a> Upload<'a> {
             return invalid(format!("{label} has {length} bytes; the service accepts at most {MAX_UPLOAD}"));
         }
         if name.is_empty() {
-            return invalid("the document has no file name".to_owned());
+            return invalid(match is_unicode {
+                true => "the document has no file name".to_owned(),
+                false => format!("the file name of {label} is not UTF-8; give it another with Upload::name"),
+            });
         }
         let (path, parent) = (self.destination.as_deref(), self.parent_id.as_ref().map(FileId::as_str));
         let is_control = |text: &str| text.contains(char::is_control);
