@@ -41,10 +41,10 @@ impl Zeros {
 #[test]
 fn a_hostile_file_name_arrives_as_one_name_in_one_part() {
     let emulator = emulator();
-    let name = "a\"b\r\nX-Evil: 1é.pdf";
+    let name = "a\"b\\c\r\nX-Evil: 1é.pdf";
     nomic(&emulator).upload(Upload::from_bytes(name, "text: 1").content_type("text/plain")).unwrap();
     let upload = emulator.uploads().pop().unwrap();
-    assert_eq!(upload.name, "a%22b%0D%0AX-Evil: 1é.pdf");
+    assert_eq!(upload.name, "a%22b%5Cc%0D%0AX-Evil: 1é.pdf");
     assert_eq!(upload.parts.len(), 1);
     let headers: Vec<_> = upload.parts[0].headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
     assert_eq!(headers, ["content-disposition", "content-type"]);

@@ -113,7 +113,9 @@ impl<'a> Upload<'a> {
     }
 
     /// The file name, in place of the one in the path. A path whose last part is not UTF-8 needs a name or a
-    /// [`destination`](Self::destination). `"` and control characters are percent-encoded, e.g. as `%22`.
+    /// [`destination`](Self::destination).
+    ///
+    /// `"`, `\` and control characters are percent-encoded, e.g. as `%22` and `%5C`: servers disagree on how to read them.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
