@@ -375,7 +375,7 @@ impl fmt::Display for Error {
             (ErrorKind::Job(error), Some(job)) => write!(f, "{job} {error}")?,
             _ => write!(f, "{kind}")?,
         }
-        if *status == Some(401) {
+        if *status == Some(401) && matches!(kind, ErrorKind::Api(_)) {
             f.write_str("; check the API key")?;
         }
         if let Some(delay) = retry_after {
