@@ -122,6 +122,34 @@ fn every_command_prints_text_and_json() {
 }
 
 #[test]
+fn a_page_of_a_gateway_says_nothing_about_the_key_or_the_object() {
+    let emulator = emulator();
+    let version = document(&nomic(&emulator));
+    let parse = ["parse", "--file-version", version.as_str()];
+    let commands: [(&str, &[&str]); 4] = [
+        ("list_projects", &["projects"]),
+        ("get_agent", &["agent", "show", "a"]),
+        ("submit_parse", &parse),
+        ("get_parse", &["wait", "parse", "t"]),
+    ];
+    for status in [401, 403, 404] {
+        for (operation, arguments) in commands {
+            emulator.fault(Fault::on(operation, FaultKind::Html(status)));
+            let output = nomic_cli(&emulator, arguments);
+            assert!(output.code == Some(1) && output.stdout.is_empty(), "{status}: {output:?}");
+            assert!(output.stderr.contains(&format!("{status} not a response of the API")), "{output:?}");
+            assert!(!output.stderr.contains("scope") && !output.stderr.contains("API key"), "{output:?}");
+        }
+    }
+    let api = |status| FaultKind::Api { status, error: "No".to_owned(), code: None };
+    for (status, code, words) in [(401, 3, "check the API key"), (403, 3, "needs the scope"), (404, 4, "404 ")] {
+        emulator.fault(Fault::on("list_projects", api(status)));
+        let output = nomic_cli(&emulator, &["projects"]);
+        assert!(output.code == Some(code) && output.stderr.contains(words), "{output:?}");
+    }
+}
+
+#[test]
 fn each_artifact_is_saved_to_a_file_of_its_own_whatever_its_title_and_id() {
     let emulator = emulator();
     let folder = TempDir::new();

@@ -739,3 +739,19 @@ fn the_contract_check_fails_on_an_instance_that_lacks_documented_fields() {
         assert!(lines.contains("BROKEN") && lines.contains(field), "{operation} {field}: {output:?}");
     }
 }
+
+#[test]
+fn the_contract_check_takes_a_page_of_a_gateway_for_no_response_of_the_api() {
+    let emulator = emulator();
+    emulator.fault(Fault::on("list_projects", FaultKind::Html(403)));
+    emulator.fault(Fault::on("list_users", FaultKind::Html(404)));
+    let output = run(&mut example_on(&emulator, "contract_check"));
+    assert_eq!(output.code, Some(1), "{output:?}");
+    for operation in ["list_projects", "list_users"] {
+        let lines = lines_about(&output, operation);
+        assert!(lines.contains("UNANSWERED ") && !lines.contains("no scope"), "{lines}");
+    }
+    let total = "; 0 contradict the documentation; 2 have no response of the API\n";
+    assert!(output.stdout.ends_with(total), "{output:?}");
+    assert!(output.stderr.contains("the check is incomplete"), "{output:?}");
+}
