@@ -517,6 +517,25 @@ fn a_document_whose_result_cannot_be_saved_is_not_paid_for_and_does_not_keep_the
     assert!(!left.iter().any(|path| path.extension().is_some_and(|extension| extension == "part")), "{left:?}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_batch_whose_disk_has_no_room_for_a_result_stops_before_it_pays_for_the_next() {
+    let emulator = Emulator::builder().limits(Limits::high()).job_time(Duration::from_millis(800)).start().unwrap();
+    let folder = TempDir::new();
+    let (documents, results) = (documents(&folder, 3), folder.join("results"));
+    let mut command = batch_command(&emulator, &documents, &results);
+    let child = command.arg("1").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until(|| emulator.accepted("submit_parse") > 0);
+    std::os::unix::fs::symlink("/dev/full", results.join("000.txt.part")).unwrap();
+    let output = ProgramOutput::from(child.wait_with_output().unwrap());
+    let words = "stopped, because every other document would fail too: the result cannot be saved as ";
+    assert!(output.code == Some(1) && output.stderr.contains(words), "{output:?}");
+    assert!(output.stderr.contains("000.txt.json: No space left on device"), "{output:?}");
+    assert_eq!(uploaded_and_submitted(&emulator), (1, 1));
+    assert!(batch(&emulator, &documents, &results).is_success());
+    assert_eq!(uploaded_and_submitted(&emulator), (3, 3));
+}
+
 #[test]
 fn a_page_of_a_gateway_stops_no_batch_and_is_no_reason_to_pay_again() {
     let emulator = emulator();
