@@ -73,6 +73,22 @@ fn without_a_thread_to_spare_a_file_is_read_all_the_same() {
     assert_eq!(emulator.uploads().pop().unwrap().size, 3 << 20);
 }
 
+#[test]
+fn a_file_of_any_size_arrives_byte_for_byte() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let folder = TempDir::new();
+    let path = folder.join("plan.bin");
+    // It is read in pieces of 128 KiB.
+    let piece = 128 << 10;
+    for size in [1, piece - 1, piece, piece + 1, 3 * piece, 20 * piece + 7] {
+        let bytes: Vec<u8> = (0..size).map(|at| (at * 31 % 251) as u8).collect();
+        fs::write(&path, &bytes).unwrap();
+        nomic.upload_file(&path).unwrap();
+        assert!(fs::read(emulator.uploads().pop().unwrap().path).unwrap() == bytes, "{size}");
+    }
+}
+
 /// The error of an upload whose first attempt is throttled, and the number of connections. `change` changes the file before
 /// the second attempt.
 fn changed_between_attempts(change: impl Fn(&Path) + Send + Sync + 'static) -> (Error, usize) {

@@ -135,7 +135,7 @@ impl Batch<'_> {
             return Err(not_saved(&path, ErrorKind::IsADirectory.into()));
         }
         let created = File::create(&temporary).and_then(|_| fs::remove_file(&temporary));
-        created.map_err(|error| not_saved(&temporary, error))
+        created.map_err(|error| not_saved(&path, error))
     }
 
     /// Writes a temporary file and renames it: a result is always complete.

@@ -112,8 +112,8 @@ impl<'a> Upload<'a> {
         Self::new(Source::reader(reader), None, Some(name.into()))
     }
 
-    /// The file name, in place of the one in the path. A path whose last part is not UTF-8 needs a name or a
-    /// [`destination`](Self::destination).
+    /// The file name, in place of the one in the path. If that is not UTF-8, a name or a
+    /// [`destination`](Self::destination) is required; without a name, the last segment of the destination is used.
     ///
     /// `"`, `\` and control characters are percent-encoded, e.g. as `%22` and `%5C`: servers disagree on how to read them.
     pub fn name(mut self, name: impl Into<String>) -> Self {
