@@ -1,17 +1,17 @@
 //! One request as a value: it can be inspected, and sent twice.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read};
 use std::ops::{ControlFlow, RangeInclusive};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::Serialize;
 
+use crate::disk;
 use crate::error::{Error, Name, Result};
 use crate::json;
 use crate::multipart::Form;
@@ -198,10 +198,10 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Hands the document to `run`, from its beginning.
-    fn read<T>(&mut self, run: impl FnOnce(&mut dyn Read) -> T) -> io::Result<T> {
+    /// Hands the document of this length to `run`, from its beginning.
+    fn read<T>(&mut self, length: u64, deadline: Instant, run: impl FnOnce(&mut dyn Read) -> T) -> io::Result<T> {
         Ok(match self {
-            Self::Path(path) => run(&mut File::open(path)?),
+            Self::Path(path) => run(&mut disk::open(path, length, deadline)?),
             Self::Bytes(bytes) => run(&mut bytes.as_slice()),
             Self::Reader(reader) => run(reader),
         })
@@ -213,8 +213,8 @@ impl<'a> UploadBody<'a> {
         self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands the whole form to `run`, as a reader of known length.
-    pub(crate) fn send<T>(&self, run: impl FnOnce(&mut dyn Read, u64) -> T) -> io::Result<T> {
+    /// Hands the whole form to `run`, as a reader of known length. A file is read until the deadline.
+    pub(crate) fn send<T>(&self, deadline: Instant, run: impl FnOnce(&mut dyn Read, u64) -> T) -> io::Result<T> {
         let total = self.length;
         let mut tell = |sent: u64| {
             let Some(progress) = &self.progress else { return ControlFlow::Continue(()) };
@@ -222,7 +222,9 @@ impl<'a> UploadBody<'a> {
             self.cancelled.fetch_or(decision.is_break(), Ordering::Relaxed);
             decision
         };
-        self.source().read(|document| run(&mut self.form.reader(document, total, &mut tell), self.form.length(total)))
+        self.source().read(total, deadline, |document| {
+            run(&mut self.form.reader(document, total, &mut tell), self.form.length(total))
+        })
     }
 }
 
@@ -260,9 +262,9 @@ mod tests {
     #[test]
     fn a_reader_that_was_partly_read_is_not_sent_again() {
         let mut source = Source::reader(io::empty());
-        source.read(|_| ()).unwrap();
+        source.read(1, Instant::now(), |_| ()).unwrap();
         assert!(source.can_be_read(), "nothing was read from it");
-        source.read(|reader| reader.read(&mut [0])).unwrap().unwrap();
+        source.read(1, Instant::now(), |reader| reader.read(&mut [0])).unwrap().unwrap();
         assert!(!source.can_be_read());
     }
 }

@@ -398,7 +398,7 @@ impl fmt::Display for Error {
             (ErrorKind::Job(_) | ErrorKind::ResultAtUrl { .. }, Some(job)) => write!(f, "{job} {kind}")?,
             _ => write!(f, "{kind}")?,
         }
-        if *status == Some(401) {
+        if *status == Some(401) && matches!(kind, ErrorKind::Api(_)) {
             f.write_str("; check the API key")?;
         }
         if let Some(delay) = retry_after {
@@ -535,14 +535,15 @@ impl Error {
         }
     }
 
-    /// Whether a deadline or timeout passed: the call's deadline, the connect, response or stall timeout, or the timeout of a
-    /// wait.
+    /// Whether a deadline or timeout passed: the call's deadline, also while a file was read, the connect, response or stall
+    /// timeout, or the timeout of a wait.
     pub fn is_timeout(&self) -> bool {
         match self.kind() {
             ErrorKind::Job(JobError { failure: JobFailure::TimedOut, .. }) => true,
             _ => match self.root().kind() {
                 ErrorKind::Deadline(_) => true,
                 ErrorKind::Transport(error) => error.timed_out,
+                ErrorKind::Document { source, .. } => source.kind() == io::ErrorKind::TimedOut,
                 _ => false,
             },
         }

@@ -6,6 +6,7 @@
 //
 //   0  ids  open_enum  lenient  json  text  timestamp  bbox  image               values and how they are decoded
 //   1  operations  job_ref  error  endpoint  rate_limit  retry  multipart         decisions; time is an argument
+//      disk                                                                      files, read until a deadline
 //      http                                                                      one exchange; the only module that uses ureq
 //   2  call  response                                                            requests as values, and their outcome
 //   3  testing                                                                   errors for unit tests of programs
@@ -25,6 +26,7 @@ pub mod guide;
 
 mod bbox;
 mod call;
+mod disk;
 mod endpoint;
 mod http;
 mod ids;

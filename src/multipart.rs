@@ -56,11 +56,13 @@ impl Form {
     }
 }
 
-/// Escapes a name as WHATWG does, and every other control character too, so that none ends a line or the name.
+/// Escapes a name as WHATWG does. Other control characters and backslashes are escaped as well: the former so that none ends
+/// a line, the latter because a backslash is itself to servers that read as browsers write (WHATWG), but an escape to those
+/// that follow RFC 2183.
 fn escaped(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for c in name.chars() {
-        if c == '"' || c.is_ascii_control() {
+        if matches!(c, '"' | '\\') || c.is_ascii_control() {
             text.push_str(&format!("%{:02X}", u32::from(c)));
         } else {
             text.push(c);
@@ -145,6 +147,36 @@ mod tests {
     #[test]
     fn a_name_cannot_leave_its_quotes() {
         assert_eq!(escaped("a\"b\r\nX-Evil: 1\0é.pdf"), "a%22b%0D%0AX-Evil: 1%00é.pdf");
+    }
+
+    /// A quoted string up to the next quote.
+    fn read_as_whatwg(quoted: &str) -> String {
+        quoted.split('"').next().unwrap_or_default().to_owned()
+    }
+
+    /// A quoted string up to a quote without a backslash before it (RFC 2183, RFC 822).
+    fn read_as_rfc(quoted: &str) -> String {
+        let (mut chars, mut value) = (quoted.chars(), String::new());
+        while let Some(c) = chars.next().filter(|c| *c != '"') {
+            value.extend(if c == '\\' { chars.next() } else { Some(c) });
+        }
+        value
+    }
+
+    #[test]
+    fn every_parser_reads_the_same_name() {
+        for (name, read) in [
+            ("a\\b.pdf", "a%5Cb.pdf"),
+            ("a\\\"b.pdf", "a%5C%22b.pdf"),
+            ("C:\\plans\\b.pdf", "C:%5Cplans%5Cb.pdf"),
+            ("ends with \\", "ends with %5C"),
+            ("100% of é;=.pdf", "100% of é;=.pdf"),
+        ] {
+            let form = Form::new("B", &[], "file", name, "text/plain");
+            let (text, _) = sent(&form, b"x", 1).unwrap();
+            let quoted = text.split_once("filename=\"").unwrap().1;
+            assert_eq!((read_as_whatwg(quoted), read_as_rfc(quoted)), (read.to_owned(), read.to_owned()));
+        }
     }
 
     #[test]

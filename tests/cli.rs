@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 
 #[cfg(unix)]
@@ -12,7 +13,7 @@ use common::temp_dir::TempDir;
 use common::{document, emulator, nomic, permit_pdf};
 use nomic_client::agents;
 use nomic_emulator::{Emulator, Fault, FaultKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Runs a command of the CLI without a terminal: its output must have no control characters.
 fn nomic_cli(emulator: &Emulator, arguments: &[&str]) -> ProgramOutput {
@@ -121,6 +122,93 @@ fn every_command_prints_text_and_json() {
 }
 
 #[test]
+fn a_page_of_a_gateway_says_nothing_about_the_key_or_the_object() {
+    let emulator = emulator();
+    let version = document(&nomic(&emulator));
+    let parse = ["parse", "--file-version", version.as_str()];
+    let commands: [(&str, &[&str]); 4] = [
+        ("list_projects", &["projects"]),
+        ("get_agent", &["agent", "show", "a"]),
+        ("submit_parse", &parse),
+        ("get_parse", &["wait", "parse", "t"]),
+    ];
+    for status in [401, 403, 404] {
+        for (operation, arguments) in commands {
+            emulator.fault(Fault::on(operation, FaultKind::Html(status)));
+            let output = nomic_cli(&emulator, arguments);
+            assert!(output.code == Some(1) && output.stdout.is_empty(), "{status}: {output:?}");
+            assert!(output.stderr.contains(&format!("{status} not a response of the API")), "{output:?}");
+            assert!(!output.stderr.contains("scope") && !output.stderr.contains("API key"), "{output:?}");
+        }
+    }
+    let api = |status| FaultKind::Api { status, error: "No".to_owned(), code: None };
+    for (status, code, words) in [(401, 3, "check the API key"), (403, 3, "needs the scope"), (404, 4, "404 ")] {
+        emulator.fault(Fault::on("list_projects", api(status)));
+        let output = nomic_cli(&emulator, &["projects"]);
+        assert!(output.code == Some(code) && output.stderr.contains(words), "{output:?}");
+    }
+}
+
+#[test]
+fn each_artifact_is_saved_to_a_file_of_its_own_whatever_its_title_and_id() {
+    let emulator = emulator();
+    let folder = TempDir::new();
+    let long_id = "A".repeat(300);
+    let ids = ["a_1", "a-1", "a.1", "A-1", "b", "a-b", &long_id, &format!("{long_id}B")];
+    let titles = ["Doors"; 4].into_iter().chain(["Doors-a", "Doors"]).map(str::to_owned);
+    let artifacts: Vec<_> = titles.chain(["表".repeat(80), "表".repeat(80)]).zip(ids).collect();
+    let list: Vec<_> = artifacts.iter().map(|(title, id)| json!({ "id": id, "title": title })).collect();
+    emulator.fault(Fault::on("list_artifacts", FaultKind::json(200, json!({ "data": list }))));
+    for (title, id) in &artifacts {
+        let artifact = json!({ "id": id, "type": "markdown", "title": title, "content": id });
+        emulator.fault(Fault::on("get_artifact", FaultKind::json(200, json!({ "data": artifact }))));
+    }
+    let output = nomic_cli(&emulator, &["agent", "artifacts", "a", "--save", folder.path().to_str().unwrap()]);
+    assert!(output.code == Some(0) && output.stdout.lines().count() == ids.len(), "{output:?}");
+    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: BTreeSet<_> = names.into_iter().map(|name| name.into_string().unwrap().to_lowercase()).collect();
+    assert_eq!(names.len(), ids.len(), "{names:?}");
+    for (path, id) in output.stdout.lines().zip(ids) {
+        assert_eq!(fs::read_to_string(path).unwrap(), id);
+    }
+}
+
+#[test]
+fn an_artifact_that_cannot_be_fetched_or_saved_does_not_keep_the_others_back() {
+    let emulator = emulator();
+    let folder = TempDir::new();
+    // A folder has the name of the second artifact.
+    fs::create_dir(folder.join("Doors_a2.md")).unwrap();
+    let list: Vec<_> = (1..=3).map(|number| json!({ "id": format!("a{number}") })).collect();
+    for save in [true, false] {
+        emulator.fault(Fault::on("list_artifacts", FaultKind::json(200, json!({ "data": list }))));
+        emulator.fault(Fault::on("get_artifact", FaultKind::Html(404)));
+        for id in ["a2", "a3"] {
+            let artifact = json!({ "id": id, "type": "markdown", "title": "Doors", "content": "# Doors" });
+            emulator.fault(Fault::on("get_artifact", FaultKind::json(200, json!({ "data": artifact }))));
+        }
+        let arguments = ["agent", "artifacts", "a", "--save", folder.path().to_str().unwrap()];
+        let output = nomic_cli(&emulator, if save { &arguments } else { &["agent", "artifacts", "a", "--content"] });
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(output.stderr.contains("nomic: artifact a1: get_artifact: 404 "), "{output:?}");
+        if save {
+            assert!(output.stdout.ends_with("Doors_a3.md\n") && output.stdout.lines().count() == 1, "{output:?}");
+            assert!(output.stderr.contains("nomic: artifact a2: ") && output.stderr.contains("Doors_a2.md: "));
+            assert!(output.stderr.ends_with("nomic: 2 of 3 artifacts could not be saved\n"), "{output:?}");
+        } else {
+            assert_eq!(output.stdout.matches("# Doors").count(), 2, "{output:?}");
+            assert!(output.stderr.ends_with("nomic: 1 of 3 artifacts could not be printed\n"), "{output:?}");
+        }
+    }
+    // A rejected key concerns all of them.
+    emulator.fault(Fault::on("list_artifacts", FaultKind::json(200, json!({ "data": list }))));
+    let rejected = FaultKind::Api { status: 401, error: "Invalid API key".to_owned(), code: None };
+    emulator.fault(Fault::on("get_artifact", rejected));
+    let output = nomic_cli(&emulator, &["agent", "artifacts", "a", "--content"]);
+    assert!(output.code == Some(3) && output.stderr.lines().count() == 1, "{output:?}");
+}
+
+#[test]
 fn an_agent_is_stopped_and_deleted() {
     let emulator = emulator();
     for json in [&[] as &[&str], &["--json"]] {
@@ -214,6 +302,38 @@ fn invalid_files_and_arguments_are_rejected_before_anything_is_sent() {
         );
     }
     assert_eq!(emulator.connections(), 0);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_name_that_is_not_utf_8_is_refused_with_what_to_do() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let emulator = emulator();
+    let folder = folder_with_schema();
+    let path = folder.join(std::ffi::OsStr::from_bytes(b"caf\xe9.pdf"));
+    fs::write(&path, "Level: 1").unwrap();
+    let schema = folder.join("schema.json");
+    let cli = |arguments: &[&str]| run(example_on(&emulator, "nomic").args(arguments).arg(&path));
+    for (output, words) in [
+        (cli(&["upload"]), "is not UTF-8; rename it, or name it with --destination; nothing was sent"),
+        (cli(&["parse"]), "is not UTF-8; rename it; nothing was sent"),
+        (cli(&["extract", "--schema", schema.to_str().unwrap()]), "is not UTF-8; rename it; nothing was sent"),
+        (cli(&["agents", "run", "Go.", "--file"]), "is not UTF-8; rename it; nothing was sent"),
+    ] {
+        assert!(output.code == Some(2) && output.stderr.contains(words), "{output:?}");
+    }
+    assert_eq!(emulator.connections(), 0);
+    let output = cli(&["upload", "--destination", "menus/café.pdf"]);
+    assert!(output.code == Some(0) && output.stdout.contains("name     café.pdf"), "{output:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_without_a_size_is_uploaded() {
+    let emulator = emulator();
+    let output = nomic_cli(&emulator, &["upload", "/proc/version"]);
+    assert!(output.code == Some(0) && output.stdout.contains("name     version"), "{output:?}");
 }
 
 #[test]

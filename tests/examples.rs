@@ -491,6 +491,70 @@ fn a_batch_stops_early_if_every_other_document_would_fail_too() {
     assert!(batch(&emulator, &documents, &results).is_success(), "the next run continues");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_document_whose_result_cannot_be_saved_is_not_paid_for_and_does_not_keep_the_others_back() {
+    let emulator = emulator();
+    let folder = TempDir::new();
+    let (documents, results) = (documents(&folder, 3), folder.join("results"));
+    let (longest, too_long) = ("a".repeat(246) + ".txt", "b".repeat(247) + ".txt");
+    fs::write(documents.join(&longest), content(7)).unwrap();
+    fs::write(documents.join(&too_long), content(8)).unwrap();
+    fs::create_dir_all(results.join("001.txt.json")).unwrap();
+    for _ in 0..2 {
+        let output = batch(&emulator, &documents, &results);
+        let words = "2 of 5 documents have no result";
+        assert!(output.code == Some(1) && output.stderr.contains(words), "{output:?}");
+        for (document, reason) in [(&*too_long, "File name too long"), ("001.txt", "is a directory")] {
+            let line = summary_line(&output, document);
+            assert!(line.contains("the result cannot be saved as ") && line.contains(reason), "{line}");
+        }
+        assert!(has_result(&results, 0) && has_result(&results, 2));
+        assert!(results.join(format!("{longest}.json")).exists());
+    }
+    assert_eq!(uploaded_and_submitted(&emulator), (3, 3));
+    let left: Vec<_> = fs::read_dir(&results).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!left.iter().any(|path| path.extension().is_some_and(|extension| extension == "part")), "{left:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_batch_whose_disk_has_no_room_for_a_result_stops_before_it_pays_for_the_next() {
+    let emulator = Emulator::builder().limits(Limits::high()).job_time(Duration::from_millis(800)).start().unwrap();
+    let folder = TempDir::new();
+    let (documents, results) = (documents(&folder, 3), folder.join("results"));
+    let mut command = batch_command(&emulator, &documents, &results);
+    let child = command.arg("1").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until(|| emulator.accepted("submit_parse") > 0);
+    std::os::unix::fs::symlink("/dev/full", results.join("000.txt.part")).unwrap();
+    let output = ProgramOutput::from(child.wait_with_output().unwrap());
+    let words = "stopped, because every other document would fail too: the result cannot be saved as ";
+    assert!(output.code == Some(1) && output.stderr.contains(words), "{output:?}");
+    assert!(output.stderr.contains("000.txt.json: No space left on device"), "{output:?}");
+    assert_eq!(uploaded_and_submitted(&emulator), (1, 1));
+    assert!(batch(&emulator, &documents, &results).is_success());
+    assert_eq!(uploaded_and_submitted(&emulator), (3, 3));
+}
+
+#[test]
+fn a_page_of_a_gateway_stops_no_batch_and_is_no_reason_to_pay_again() {
+    let emulator = emulator();
+    let folder = TempDir::new();
+    let (documents, results) = (documents(&folder, 8), folder.join("results"));
+    let pages = [("upload_file", 403), ("upload_file", 401), ("submit_parse", 403), ("submit_parse", 404)];
+    for (operation, status) in pages.into_iter().chain([("get_parse", 401), ("get_parse", 403), ("get_parse", 404)]) {
+        emulator.fault(Fault::on(operation, FaultKind::Html(status)));
+    }
+    let output = batch(&emulator, &documents, &results);
+    assert!(output.code == Some(1) && output.stderr.contains("7 of 8 documents have no result"), "{output:?}");
+    for words in ["the scope", "check the API key", "add the line", "billed", "stopped"] {
+        assert!(!output.combined().contains(words), "{words}: {output:?}");
+    }
+    let output = batch(&emulator, &documents, &results);
+    assert!(output.is_success(), "{output:?}");
+    assert_eq!(uploaded_and_submitted(&emulator), (8, 8));
+}
+
 #[test]
 fn a_batch_says_which_entries_it_skips_and_rejects_invalid_arguments() {
     let emulator = emulator();
@@ -693,4 +757,20 @@ fn the_contract_check_fails_on_an_instance_that_lacks_documented_fields() {
         let lines = lines_about(&output, operation);
         assert!(lines.contains("BROKEN") && lines.contains(field), "{operation} {field}: {output:?}");
     }
+}
+
+#[test]
+fn the_contract_check_takes_a_page_of_a_gateway_for_no_response_of_the_api() {
+    let emulator = emulator();
+    emulator.fault(Fault::on("list_projects", FaultKind::Html(403)));
+    emulator.fault(Fault::on("list_users", FaultKind::Html(404)));
+    let output = run(&mut example_on(&emulator, "contract_check"));
+    assert_eq!(output.code, Some(1), "{output:?}");
+    for operation in ["list_projects", "list_users"] {
+        let lines = lines_about(&output, operation);
+        assert!(lines.contains("UNANSWERED ") && !lines.contains("no scope"), "{lines}");
+    }
+    let total = "; 0 contradict the documentation; 2 have no response of the API\n";
+    assert!(output.stdout.ends_with(total), "{output:?}");
+    assert!(output.stderr.contains("the check is incomplete"), "{output:?}");
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 const LAYERS: [&[&str]; 7] = [
     &["ids", "open_enum", "lenient", "json", "text", "timestamp", "bbox", "image"],
-    &["operations", "job_ref", "error", "endpoint", "rate_limit", "retry", "multipart", "http"],
+    &["operations", "job_ref", "error", "endpoint", "rate_limit", "retry", "multipart", "disk", "http"],
     &["call", "response"],
     &["nomic", "testing"],
     &["listing", "waiting"],

@@ -41,15 +41,39 @@ impl Zeros {
 #[test]
 fn a_hostile_file_name_arrives_as_one_name_in_one_part() {
     let emulator = emulator();
-    let name = "a\"b\r\nX-Evil: 1é.pdf";
+    let name = "a\"b\\c\r\nX-Evil: 1é.pdf";
     nomic(&emulator).upload(Upload::from_bytes(name, "text: 1").content_type("text/plain")).unwrap();
     let upload = emulator.uploads().pop().unwrap();
-    assert_eq!(upload.name, "a%22b%0D%0AX-Evil: 1é.pdf");
+    assert_eq!(upload.name, "a%22b%5Cc%0D%0AX-Evil: 1é.pdf");
     assert_eq!(upload.parts.len(), 1);
     let headers: Vec<_> = upload.parts[0].headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
     assert_eq!(headers, ["content-disposition", "content-type"]);
     let disposition = &upload.parts[0].headers[0].1;
     assert_eq!(disposition.matches("filename").count(), 1, "{disposition}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_name_that_is_not_utf_8_is_refused_unless_the_upload_names_the_file() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let folder = TempDir::new();
+    let path = folder.join(std::ffi::OsStr::from_bytes(b"caf\xe9.pdf"));
+    std::fs::write(&path, "Level: 1").unwrap();
+    for upload in [Upload::from_path(&path), Upload::from_path(&path).parent("0")] {
+        let error = nomic.upload(upload).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidRequest(_)), "{error}");
+        let words = "caf\u{fffd}.pdf is not UTF-8; give it another with Upload::name";
+        assert!(error.to_string().ends_with(words), "{error}");
+    }
+    assert_eq!(emulator.connections(), 0);
+    for upload in [Upload::from_path(&path).name("café.pdf"), Upload::from_path(&path).destination("menus/café.pdf")]
+    {
+        assert_eq!(nomic.upload(upload).unwrap().name, "café.pdf");
+        assert_eq!(emulator.uploads().pop().unwrap().name, "café.pdf");
+    }
 }
 
 #[test]

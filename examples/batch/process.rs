@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
@@ -55,6 +55,10 @@ impl Batch<'_> {
         let content =
             ContentHash::of(path).map_err(with_path(path)).map_err(|error| Failure::Document(error.to_string()))?;
         let mut step = self.manifest.step(name, &content).unwrap_or(Step::Uploading);
+        if matches!(step, Step::Done(_)) && self.result_path(name).exists() {
+            return Ok(None);
+        }
+        self.check_result_path(name)?;
         let job = loop {
             step = match step {
                 Step::Uploading => {
@@ -73,9 +77,7 @@ impl Batch<'_> {
                 Step::Submitting(version) => {
                     return Err(self.outcome_unknown(name, &version, "an earlier run was interrupted"));
                 }
-                Step::Submitted(job) => break job,
-                Step::Done(_) if self.result_path(name).exists() => return Ok(None),
-                Step::Done(job) => break job,
+                Step::Submitted(job) | Step::Done(job) => break job,
             };
         };
         bar.set_message(format!("{name}: parse"));
@@ -88,7 +90,7 @@ impl Batch<'_> {
                 "{error}; fix the document, or {retry} to parse it again unchanged, which is billed again"
             ))
         })?;
-        self.save(name, &parsed).map_err(|error| Failure::Batch(error.to_string()))?;
+        self.save(name, &parsed)?;
         self.record(name, &content, &Step::Done(job))?;
         Ok(Some(parsed.pages().len()))
     }
@@ -126,18 +128,44 @@ impl Batch<'_> {
         self.manifest.record(name, content, step).map_err(|error| Failure::Batch(error.to_string()))
     }
 
+    /// Checks that the result can be saved, before the document is uploaded and paid for: its name may be too long.
+    fn check_result_path(&self, name: &str) -> Result<(), Failure> {
+        let (path, temporary) = (self.result_path(name), self.temporary_path(name));
+        if path.is_dir() {
+            return Err(not_saved(&path, ErrorKind::IsADirectory.into()));
+        }
+        let created = File::create(&temporary).and_then(|_| fs::remove_file(&temporary));
+        created.map_err(|error| not_saved(&path, error))
+    }
+
     /// Writes a temporary file and renames it: a result is always complete.
-    fn save(&self, name: &str, parsed: &parse::Parsed) -> Result {
-        let temporary = self.results.join(format!("{name}.json.new"));
-        let mut file = File::create(&temporary).map_err(with_path(&temporary))?;
-        file.write_all(&serde_json::to_vec_pretty(parsed)?)
-            .and_then(|()| file.sync_all())
-            .map_err(with_path(&temporary))?;
-        let path = self.result_path(name);
-        fs::rename(&temporary, &path).map_err(with_path(&path))
+    fn save(&self, name: &str, parsed: &parse::Parsed) -> Result<(), Failure> {
+        let (path, temporary) = (self.result_path(name), self.temporary_path(name));
+        serde_json::to_vec_pretty(parsed)
+            .map_err(io::Error::from)
+            .and_then(|bytes| {
+                let mut file = File::create(&temporary)?;
+                file.write_all(&bytes)?;
+                file.sync_all()?;
+                fs::rename(&temporary, &path)
+            })
+            .map_err(|error| not_saved(&path, error))
     }
 
     pub(crate) fn result_path(&self, name: &str) -> PathBuf {
         self.results.join(format!("{name}.json"))
     }
+
+    /// As long as the name of the result: if one fits, so does the other.
+    fn temporary_path(&self, name: &str) -> PathBuf {
+        self.results.join(format!("{name}.part"))
+    }
+}
+
+/// A result that cannot be saved. Unless the disk is the cause, only its document is affected.
+fn not_saved(path: &Path, error: io::Error) -> Failure {
+    let affects_all =
+        matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem);
+    let reason = format!("the result cannot be saved as {}: {error}", path.display());
+    if affects_all { Failure::Batch(reason) } else { Failure::Document(reason) }
 }

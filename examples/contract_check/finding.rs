@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use nomic_client::Error;
 use nomic_client::operations::{self, Evidence};
+use nomic_client::{Error, ErrorKind};
 
 /// The result of calling one operation.
 pub(crate) struct Finding {
@@ -21,6 +21,8 @@ pub(crate) struct Finding {
     pub(crate) new_values: BTreeSet<String>,
     /// Whether the response contradicts the documentation.
     pub(crate) broken: bool,
+    /// Whether the API did not respond: there was no response, or a page of a proxy.
+    pub(crate) unanswered: bool,
 }
 
 impl Finding {
@@ -35,6 +37,7 @@ impl Finding {
             missing: BTreeSet::new(),
             new_values: BTreeSet::new(),
             broken: false,
+            unanswered: false,
         }
     }
 
@@ -50,15 +53,30 @@ impl Finding {
         } else {
             self.status = error.status().map_or_else(|| "no response".to_owned(), |status| status.to_string());
             self.decoded = error.to_string();
-            self.mark_broken();
+            self.unanswered = is_unanswered(error);
+            if !self.unanswered {
+                self.mark_broken();
+            }
         }
         self
     }
 }
 
+fn is_unanswered(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::UnexpectedResponse(_) | ErrorKind::Transport(_) | ErrorKind::Deadline(_) => true,
+        ErrorKind::Job(job) => job.source.as_ref().is_some_and(is_unanswered),
+        _ => false,
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = if self.broken { "BROKEN " } else { "" };
+        let mark = match (self.broken, self.unanswered) {
+            (true, _) => "BROKEN ",
+            (false, true) => "UNANSWERED ",
+            (false, false) => "",
+        };
         write!(f, "{:22} {:14} {:10} {mark}{}", self.name, self.status, self.evidence.to_string(), self.decoded)?;
         for (label, fields) in
             [("unknown", &self.unknown), ("missing", &self.missing), ("new values", &self.new_values)]

@@ -4,7 +4,8 @@
 //! read operation that the key's scopes allow. For each it prints the status, what was decoded, unknown fields, missing
 //! fields, and values that the contract does not list. It changes nothing unless `--write` is given: then it also
 //! uploads a small file, parses it, extracts values from it, launches an agent on it, and deletes the agent. It exits
-//! with 1 if a response contradicts the documentation.
+//! with 1 if a response contradicts the documentation, or if an operation has no response of the API, e.g. because a proxy
+//! responds instead.
 
 mod compare;
 mod documented;
@@ -21,7 +22,7 @@ use clap::Parser;
 
 /// Compare an instance with the contract of the API
 ///
-/// Exits with 1 if a response contradicts the documentation.
+/// Exits with 1 if a response contradicts the documentation, or if an operation has no response of the API.
 #[derive(Parser)]
 struct Args {
     /// Also upload, parse and extract a small file, and run and delete an agent on it. Your organization is billed
@@ -44,6 +45,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{finding}");
     }
     let broken = findings.iter().filter(|finding| finding.broken).count();
-    println!("\n{} operations checked; {broken} contradict the documentation", findings.len());
-    if broken > 0 { Err("the instance contradicts the documentation".into()) } else { Ok(()) }
+    let unanswered = findings.iter().filter(|finding| finding.unanswered).count();
+    let suffix = if unanswered > 0 { format!("; {unanswered} have no response of the API") } else { String::new() };
+    println!("\n{} operations checked; {broken} contradict the documentation{suffix}", findings.len());
+    match (broken, unanswered) {
+        (0, 0) => Ok(()),
+        (0, _) => Err("the check is incomplete: some operations have no response of the API".into()),
+        _ => Err("the instance contradicts the documentation".into()),
+    }
 }

@@ -1,10 +1,11 @@
 //! Agents and their artifacts, workflows, projects.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use nomic_client::AgentId;
 use nomic_client::agents::{Agent, AgentStatus, Artifact, Filter, Launch, MAX_PAGE};
+use nomic_client::{AgentId, ArtifactId};
 use serde_json::json;
 
 use crate::args::{AgentCommand, AgentList, Agents, Limit, Run};
@@ -136,24 +137,62 @@ fn artifact_contents(session: &Session, id: &AgentId, save: Option<&Path>) -> Re
         let message = format!("--save: {} is a file, not a folder; nothing was sent", file.display());
         return Err(Failure::Usage(message));
     }
+    let (mut count, mut failed) = (0, 0);
     for artifact in session.nomic.artifacts(id) {
-        let artifact = session.nomic.artifact(id, &artifact?.id)?;
-        let Some(folder) = save else {
-            session.output.value(&artifact, || format!("{}\n", render(&artifact).1.trim_end()))?;
-            continue;
-        };
-        let (extension, content) = render(&artifact);
-        // Titles are untrusted: the file name has no path separators, and the ID makes it unique.
-        let title: String = artifact.title.as_deref().unwrap_or("artifact").chars().take(80).collect();
-        let name: String =
-            format!("{title}-{}", artifact.id).chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
-        let path = folder.join(format!("{name}.{extension}"));
-        fs::create_dir_all(folder)
-            .and_then(|()| fs::write(&path, content))
-            .map_err(|error| Failure::Local(format!("{}: {error}", path.display())))?;
-        session.output.value(&json!({ "id": artifact.id, "path": path }), || path.display().to_string())?;
+        let artifact = artifact?.id;
+        count += 1;
+        match artifact_content(session, id, &artifact, save) {
+            Err(failure) if failure.affects_all() => return Err(failure),
+            Err(failure) => {
+                failed += 1;
+                note(format_args!("artifact {artifact}: {}", failure.message().unwrap_or_default()));
+            }
+            Ok(()) => {}
+        }
     }
-    Ok(())
+    let done = if save.is_some() { "saved" } else { "printed" };
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::Local(format!("{failed} of {count} artifacts could not be {done}"))),
+    }
+}
+
+/// Prints the content of an artifact, or writes it to a file in the folder `save`.
+fn artifact_content(session: &Session, agent: &AgentId, id: &ArtifactId, save: Option<&Path>) -> Result<(), Failure> {
+    let artifact = session.nomic.artifact(agent, id)?;
+    let (extension, content) = render(&artifact);
+    let Some(folder) = save else {
+        return session.output.value(&artifact, || format!("{}\n", content.trim_end()));
+    };
+    let title = artifact.title.as_deref().unwrap_or("artifact");
+    let path = folder.join(file_name(title, id.as_str(), extension));
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(&path, content))
+        .map_err(|error| Failure::Local(format!("{}: {error}", path.display())))?;
+    session.output.value(&json!({ "id": id, "path": path }), || path.display().to_string())
+}
+
+/// A name of at most 255 bytes, the limit of most file systems. It has no path separators, because titles are untrusted, and
+/// differs for different IDs, even if the file system ignores case.
+fn file_name(title: &str, id: &str, extension: &str) -> String {
+    const MAX_ID: usize = 100;
+    let mut unique = String::new();
+    for byte in id.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' => unique.push(char::from(byte)),
+            _ => unique.push_str(&format!("_{byte:02x}")),
+        }
+    }
+    if unique.len() > MAX_ID {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        unique = format!("{}_{:016x}", &unique[..MAX_ID], hasher.finish());
+    }
+    let mut title: String = title.chars().take(80).map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+    while title.len() + unique.len() + extension.len() + 2 > 255 {
+        title.pop();
+    }
+    format!("{title}_{unique}.{extension}")
 }
 
 /// The file extension and contents of an artifact.

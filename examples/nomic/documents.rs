@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nomic_client::extract::{ExtractJob, Extracted};
@@ -30,7 +31,10 @@ pub(crate) fn upload(
     if let Some(parent) = parent {
         upload = upload.parent(parent);
     }
-    check_documents([file])?;
+    if destination.is_none() {
+        check_name(file, "rename it, or name it with --destination")?;
+    }
+    check_document(file)?;
     let stored = session.upload(file, upload, destination.as_ref().map_or(file, Path::new))?;
     session.output.value(&stored, || {
         fields(&[
@@ -45,25 +49,44 @@ pub(crate) fn upload(
 /// Checks all documents before the first one is uploaded.
 pub(crate) fn check_documents(files: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<(), Failure> {
     for file in files {
-        let file = file.as_ref();
-        let name = file.display();
-        let unusable = |reason: String| Err(Failure::Usage(format!("{name}{reason}; nothing was sent")));
-        // Only regular files are opened: opening a named pipe would block.
-        let metadata = match file.metadata() {
-            Ok(metadata) if metadata.is_file() => File::open(file).map(|_| metadata),
-            other => other,
-        };
-        match metadata {
-            Err(error) => return unusable(format!(": {error}")),
-            Ok(metadata) if !metadata.is_file() => return unusable(" is not a file".to_owned()),
-            Ok(metadata) if metadata.len() == 0 => return unusable(" is empty (0 bytes)".to_owned()),
-            Ok(metadata) if metadata.len() > MAX_UPLOAD => {
-                return unusable(format!(" has {} bytes; the service accepts at most {MAX_UPLOAD}", metadata.len()));
-            }
-            Ok(_) => {}
-        }
+        check_name(file.as_ref(), "rename it")?;
+        check_document(file.as_ref())?;
     }
     Ok(())
+}
+
+fn check_name(file: &Path, remedy: &str) -> Result<(), Failure> {
+    match file.file_name().is_some_and(|name| name.to_str().is_none()) {
+        true => Err(unusable(file, &format!(" has a name that is not UTF-8; {remedy}"))),
+        false => Ok(()),
+    }
+}
+
+fn check_document(file: &Path) -> Result<(), Failure> {
+    // Only regular files are opened: opening a named pipe would block.
+    let metadata = match file.metadata() {
+        Ok(metadata) if metadata.is_file() => File::open(file).map(|_| metadata),
+        other => other,
+    };
+    let reason = match metadata {
+        Err(error) => format!(": {error}"),
+        Ok(metadata) if !metadata.is_file() => " is not a file".to_owned(),
+        // Files in `/proc` have a content, but no size.
+        Ok(metadata) if metadata.len() == 0 && !has_content(file) => " is empty (0 bytes)".to_owned(),
+        Ok(metadata) if metadata.len() > MAX_UPLOAD => {
+            format!(" has {} bytes; the service accepts at most {MAX_UPLOAD}", metadata.len())
+        }
+        Ok(_) => return Ok(()),
+    };
+    Err(unusable(file, &reason))
+}
+
+fn unusable(file: &Path, reason: &str) -> Failure {
+    Failure::Usage(format!("{}{reason}; nothing was sent", file.display()))
+}
+
+fn has_content(file: &Path) -> bool {
+    File::open(file).and_then(|mut file| file.read(&mut [0])).is_ok_and(|count| count > 0)
 }
 
 pub(crate) fn search(session: &Session, query: &str, integration: Option<String>, limit: Limit) -> Result<(), Failure> {
@@ -122,14 +145,14 @@ pub(crate) fn extract(session: &Session, arguments: &Extract) -> Result<(), Fail
 
 /// Reads a schema. Whether it is a valid JSON Schema is up to the service.
 fn schema(path: &Path) -> Result<Value, Failure> {
-    let unusable = |reason: String| Failure::Usage(format!("{}{reason}; nothing was sent", path.display()));
-    let bytes = fs::read(path).map_err(|error| unusable(format!(": {error}")))?;
+    let unusable = |reason: &str| unusable(path, reason);
+    let bytes = fs::read(path).map_err(|error| unusable(&format!(": {error}")))?;
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(unusable(" is UTF-16; save it as UTF-8".to_owned()));
+        return Err(unusable(" is UTF-16; save it as UTF-8"));
     }
     // Some editors write a byte order mark, which is not valid JSON.
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
-    let schema: Value = serde_json::from_slice(bytes).map_err(|error| unusable(format!(" is not JSON: {error}")))?;
+    let schema: Value = serde_json::from_slice(bytes).map_err(|error| unusable(&format!(" is not JSON: {error}")))?;
     let kind = match &schema {
         Value::Object(_) => return Ok(schema),
         Value::Array(_) => "array",
@@ -138,7 +161,7 @@ fn schema(path: &Path) -> Result<Value, Failure> {
         Value::Bool(_) => "boolean",
         Value::Null => "null",
     };
-    Err(unusable(format!(" is a JSON {kind}, not an object like {{\"type\": \"object\", \"properties\": {{…}}}}")))
+    Err(unusable(&format!(" is a JSON {kind}, not an object like {{\"type\": \"object\", \"properties\": {{…}}}}")))
 }
 
 /// Uploads the files, and returns their versions behind the given ones.

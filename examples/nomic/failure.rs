@@ -82,6 +82,17 @@ impl Failure {
         }
     }
 
+    /// Whether the same request for another object would fail as well.
+    pub(crate) fn affects_all(&self) -> bool {
+        match self {
+            Self::Client(error) => {
+                error.is_unauthorized() || error.is_forbidden() || error.is_rate_limited() || error.is_unreachable()
+            }
+            Self::Local(_) | Self::NotFound(_) => false,
+            _ => true,
+        }
+    }
+
     /// Turns a DNS failure into [`UnknownHost`](Self::UnknownHost), unless the service has responded before.
     pub(crate) fn classify_host(self, responded: bool) -> Self {
         match self {

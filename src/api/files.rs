@@ -26,12 +26,14 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::{Call, ProgressFn, Source, UploadBody};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::ids::{FileId, FileVersionId};
 use crate::lenient;
@@ -45,7 +47,7 @@ use crate::timestamp::Timestamp;
 /// Maximum size of a document, in bytes: 500 MiB. Nomic's API pages say "500 MB"; if that means 500,000,000 bytes, the
 /// service rejects documents between the two sizes.
 pub const MAX_UPLOAD: u64 = 500 * 1024 * 1024;
-/// Maximum size of a document from a reader of unknown length, in bytes: 16 MiB. It is buffered in memory.
+/// Maximum size of a document of unknown length, in bytes: 16 MiB. It is buffered in memory.
 pub const MAX_BUFFERED: u64 = 16 * 1024 * 1024;
 /// Maximum page size of a search: 50 files.
 pub const MAX_PAGE: u32 = 50;
@@ -75,7 +77,13 @@ impl<'a> Upload<'a> {
         Self { source, length, name, destination: None, parent_id: None, content_type: None, progress: None }
     }
 
-    /// A file on disk, uploaded under its own name. It is opened again for every attempt.
+    /// A file on disk, uploaded under its own name. It is opened again for every attempt, and must still have the same size.
+    /// A file to which the system gives no size, e.g. `/proc/cpuinfo`, is buffered in memory, up to 16 MiB
+    /// ([`MAX_BUFFERED`]).
+    ///
+    /// A helper thread reads the file, up to 512 KiB ahead. If the disk hangs, e.g. a network mount, the upload ends at its
+    /// [deadline](crate::Builder::upload_deadline) with [`ErrorKind::Document`](crate::ErrorKind::Document), and nothing is
+    /// stored; the thread ends when the disk answers. If no thread can be started, the file is read without a deadline.
     pub fn from_path(path: impl Into<PathBuf>) -> Self {
         Self::new(Source::Path(path.into()), None, None)
     }
@@ -104,7 +112,10 @@ impl<'a> Upload<'a> {
         Self::new(Source::reader(reader), None, Some(name.into()))
     }
 
-    /// The file name, in place of the one in the path. `"` and control characters are percent-encoded, e.g. as `%22`.
+    /// The file name, in place of the one in the path. If that is not UTF-8, a name or a
+    /// [`destination`](Self::destination) is required; without a name, the last segment of the destination is used.
+    ///
+    /// `"`, `\` and control characters are percent-encoded, e.g. as `%22` and `%5C`: servers disagree on how to read them.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -147,34 +158,40 @@ impl<'a> Upload<'a> {
     }
 
     /// Checks everything that can be checked before a connection is opened.
-    fn describe(self) -> Result<UploadBody<'a>> {
+    fn describe(self, deadline: Instant) -> Result<UploadBody<'a>> {
         let invalid = |reason: String| Err(Error::invalid_request(UPLOAD_FILE.name, truncate(&reason)));
         let (label, own_name) = match &self.source {
             Source::Path(path) => (path.display().to_string(), path.file_name()),
             Source::Bytes(_) | Source::Reader(_) => (self.name.clone().unwrap_or_default(), None),
         };
         let label = excerpt(&label);
-        let own_name = own_name.map(|name| name.to_string_lossy().into_owned());
-        let name = self.name.or(own_name).unwrap_or_default();
+        let is_unicode = own_name.is_none_or(|name| name.to_str().is_some());
+        let own_name = own_name.and_then(|name| name.to_str());
+        let last_segment = || self.destination.as_deref()?.rsplit('/').next();
+        let name = self.name.as_deref().or(own_name).or_else(last_segment).unwrap_or_default().to_owned();
         let read_error = |error: io::Error| Error::document(UPLOAD_FILE.name, label.clone(), error);
-        let (source, length) = match (self.source, self.length) {
-            (Source::Path(path), _) => {
-                let metadata = std::fs::metadata(&path).map_err(read_error)?;
-                if !metadata.is_file() {
-                    return invalid(format!("{label} is not a file"));
-                }
-                (Source::Path(path), metadata.len())
+        let buffered = |bytes: io::Result<Vec<u8>>| {
+            let bytes = bytes.map_err(read_error)?;
+            match bytes.len() as u64 {
+                length @ ..=MAX_BUFFERED => Ok((Source::Bytes(bytes), length)),
+                _ => Err(Error::invalid_request(
+                    UPLOAD_FILE.name,
+                    format!(
+                        "{label} has more than {MAX_BUFFERED} bytes and no known length; write it to a file, or pass its length"
+                    ),
+                )),
             }
+        };
+        let (source, length) = match (self.source, self.length) {
+            (Source::Path(path), _) => match disk::file_size(&path, deadline).map_err(read_error)? {
+                None => return invalid(format!("{label} is not a file")),
+                // Files in `/proc` have a content, but no size.
+                Some(0) => buffered(disk::content(&path, MAX_BUFFERED + 1, deadline))?,
+                Some(size) => (Source::Path(path), size),
+            },
             (Source::Reader(reader), None) => {
                 let mut bytes = Vec::new();
-                reader.take(MAX_BUFFERED + 1).read_to_end(&mut bytes).map_err(read_error)?;
-                let length = bytes.len() as u64;
-                if length > MAX_BUFFERED {
-                    return invalid(format!(
-                        "{label} has more than {MAX_BUFFERED} bytes and no known length; write it to a file, or pass its length"
-                    ));
-                }
-                (Source::Bytes(bytes), length)
+                buffered(reader.take(MAX_BUFFERED + 1).read_to_end(&mut bytes).map(|_| bytes))?
             }
             (source, length) => (source, length.unwrap_or_default()),
         };
@@ -185,7 +202,10 @@ impl<'a> Upload<'a> {
             return invalid(format!("{label} has {length} bytes; the service accepts at most {MAX_UPLOAD}"));
         }
         if name.is_empty() {
-            return invalid("the document has no file name".to_owned());
+            return invalid(match is_unicode {
+                true => "the document has no file name".to_owned(),
+                false => format!("the file name of {label} is not UTF-8; give it another with Upload::name"),
+            });
         }
         let (path, parent) = (self.destination.as_deref(), self.parent_id.as_ref().map(FileId::as_str));
         let is_control = |text: &str| text.contains(char::is_control);
@@ -346,7 +366,7 @@ impl Nomic {
     ///
     /// # Errors
     ///
-    /// [`Document`](crate::ErrorKind::Document) if the file cannot be read, or its size changes while it is sent.
+    /// [`Document`](crate::ErrorKind::Document) if the file cannot be read before the deadline, or its size changes.
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest), before a connection is opened, if it is empty or larger than
     /// 500 MiB ([`MAX_UPLOAD`]). If the response is lost, the [effect](Error::effect) is unknown.
     pub fn upload_file(&self, path: impl AsRef<Path>) -> Result<UploadedFile> {
@@ -362,7 +382,9 @@ impl Nomic {
     ///
     /// As [`upload_file`](Self::upload_file).
     pub fn upload(&self, upload: Upload<'_>) -> Result<UploadedFile> {
-        self.fetch_data(&Call::to(&UPLOAD_FILE, &[])?.form(upload.describe()?))
+        let (start, limit) = (Instant::now(), self.upload_limit());
+        let call = Call::to(&UPLOAD_FILE, &[])?.form(upload.describe(start + limit)?);
+        self.fetch_data(&call.within(limit.saturating_sub(start.elapsed())))
     }
 
     /// Searches for files whose name contains `query`, ignoring case. A page has at most 50 files ([`MAX_PAGE`]) and
@@ -383,11 +405,17 @@ impl Nomic {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use serde_json::json;
 
+    fn describe(upload: Upload<'_>) -> Result<UploadBody<'_>> {
+        upload.describe(Instant::now() + Duration::from_secs(10))
+    }
+
     fn reason(upload: Upload<'_>) -> String {
-        upload.describe().unwrap_err().to_string()
+        describe(upload).unwrap_err().to_string()
     }
 
     #[test]
@@ -401,7 +429,7 @@ mod tests {
         assert!(reason(Upload::from_bytes("a", "x").destination("../b")).contains(".."));
         assert!(reason(Upload::from_bytes("a", "x").content_type("a\r\nb")).contains("not a media type"));
         assert!(reason(Upload::from_bytes("a", "x").parent("")).contains("parent"));
-        assert!(Upload::from_reader("a.txt", io::empty(), MAX_UPLOAD).describe().is_ok());
+        assert!(describe(Upload::from_reader("a.txt", io::empty(), MAX_UPLOAD)).is_ok());
     }
 
     #[test]
@@ -415,9 +443,16 @@ mod tests {
 
     #[test]
     fn a_reader_of_unknown_length_is_buffered_up_to_a_limit() {
-        let fits = Upload::from_reader_buffered("a.txt", io::repeat(0).take(MAX_BUFFERED)).describe().unwrap();
+        let fits = describe(Upload::from_reader_buffered("a.txt", io::repeat(0).take(MAX_BUFFERED))).unwrap();
         assert_eq!(fits.length, MAX_BUFFERED);
         assert!(reason(Upload::from_reader_buffered("a.txt", io::repeat(0))).contains("pass its length"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_without_a_size_is_buffered() {
+        let body = describe(Upload::from_path("/proc/cpuinfo")).unwrap();
+        assert!(body.length > 0 && matches!(body.source.into_inner().unwrap(), Source::Bytes(_)));
     }
 
     #[test]

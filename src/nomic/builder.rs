@@ -148,8 +148,9 @@ impl Builder {
         self
     }
 
-    /// The time limit of an upload. It does not bound a [reader](crate::files::Upload::from_reader) that blocks. Defaults
-    /// to 1 hour ([`DEFAULT_UPLOAD_DEADLINE`]).
+    /// The time limit of an upload, including reading a [file](crate::files::Upload::from_path) from a disk that hangs. It does
+    /// not interrupt a [reader](crate::files::Upload::from_reader) that blocks, but that time counts. Defaults to 1 hour
+    /// ([`DEFAULT_UPLOAD_DEADLINE`]).
     pub fn upload_deadline(mut self, deadline: Duration) -> Self {
         self.upload_deadline = deadline;
         self

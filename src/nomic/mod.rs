@@ -18,6 +18,7 @@ use crate::http::HttpClient;
 use crate::job_ref::JobRef;
 use crate::json::{self, DecodeFailure};
 use crate::operations::Tier;
+use crate::rate_limit::FAR_FUTURE;
 use crate::response;
 use crate::retry::RetryBudget;
 
@@ -134,6 +135,11 @@ impl Nomic {
     /// The base URL of all requests, e.g. `https://acme.nomic.ai/api/v0`.
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
+    }
+
+    /// The time limit of an upload.
+    pub(crate) fn upload_limit(&self) -> Duration {
+        self.deadline.unwrap_or(self.inner.upload_deadline).min(FAR_FUTURE)
     }
 
     /// The rate limiter of a tier.

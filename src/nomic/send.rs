@@ -22,11 +22,11 @@ impl Nomic {
     pub(crate) fn send(&self, call: &Call<'_>) -> Result<HttpResponse> {
         let inner = &*self.inner;
         let start = Instant::now();
-        let own_limit = self.deadline.unwrap_or(match call.body {
-            Body::Form(_) => inner.upload_deadline,
-            _ => inner.deadline,
-        });
-        let deadline = start + call.deadline.map_or(own_limit, |limit| limit.min(own_limit)).min(FAR_FUTURE);
+        let own_limit = match call.body {
+            Body::Form(_) => self.upload_limit(),
+            _ => self.deadline.unwrap_or(inner.deadline).min(FAR_FUTURE),
+        };
+        let deadline = start + call.deadline.map_or(own_limit, |limit| limit.min(own_limit));
         let url = call.url(&inner.base_url);
         let limiter = inner.pacing.then(|| self.limiter(call.tier));
         // A retry that the server asked for is not an attempt.
@@ -114,7 +114,7 @@ impl Nomic {
             Body::None => exchange(RequestBody::None),
             Body::Json(bytes) => exchange(RequestBody::Bytes { media_type: "application/json", bytes }),
             Body::Form(body) => body
-                .send(|reader, length| {
+                .send(deadline, |reader, length| {
                     exchange(RequestBody::Reader { media_type: body.form.content_type(), reader, length })
                 })
                 .unwrap_or_else(|error| {

@@ -78,11 +78,11 @@ pub fn names(data: &[u8]) {
     assert_eq!(fields, expected);
 }
 
-/// The `Content-Disposition` of the document's part. The WHATWG escapes quotes, CR and LF; the client escapes all other
-/// control characters likewise.
+/// The `Content-Disposition` of the document's part. The WHATWG escapes quotes, CR and LF; the client escapes backslashes
+/// and all other control characters likewise.
 fn disposition(name: &str) -> String {
     let escaped = |c: char| match c {
-        '"' | '\0'..='\x1F' | '\x7F' => format!("%{:02X}", c as u32),
+        '"' | '\\' | '\0'..='\x1F' | '\x7F' => format!("%{:02X}", c as u32),
         plain => plain.to_string(),
     };
     let name: String = name.chars().map(escaped).collect();
