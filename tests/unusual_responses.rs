@@ -229,6 +229,26 @@ fn rate_limit_headers_that_are_no_numbers_are_no_information() {
 }
 
 #[test]
+fn a_retry_after_that_is_joined_or_has_a_unit_or_another_name_of_utc_is_read() {
+    let emulator = emulator();
+    let date = "Fri, 27 Nov 2026 12:00:00 GMT";
+    for (value, seconds) in [
+        ("7, 7", 7),
+        ("2, 7", 7),
+        ("7s", 7),
+        ("Fri, 27 Nov 2026 12:00:07 UTC", 7),
+        ("Fri, 27 Nov 2026 12:00:07 -0000", 7),
+        ("Fri, 27 Nov 2026 12:00:07 +0000", 7),
+    ] {
+        let nomic = common::builder(&emulator).attempts(1).build().unwrap();
+        let throttled = CannedResponse::json(429, r#"{"error":"slow down"}"#).header("Retry-After", value);
+        emulator.fault(Fault::on("list_projects", throttled.header("Date", date)));
+        let error = nomic.projects().next().unwrap().unwrap_err();
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)), "{value}: {error}");
+    }
+}
+
+#[test]
 fn a_url_in_place_of_a_result_is_an_error_that_names_it_and_is_not_fetched() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
