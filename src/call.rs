@@ -1,5 +1,6 @@
 //! One request as a value: it can be inspected, and sent twice.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,10 +16,27 @@ use serde::Serialize;
 use crate::error::{Error, Name, Result};
 use crate::json;
 use crate::multipart::Form;
+use crate::operation_path::OperationPaths;
 use crate::operations::{Method, Operation, Tier};
 
 /// Everything is encoded in a path segment and in a query but RFC 3986's unreserved characters.
 const PERCENT_ENCODE_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What is encoded in the text of a path that the program chooses: everything that no path segment may contain.
+const LITERAL_ENCODE_SET: &AsciiSet = &PERCENT_ENCODE_SET
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
 
 /// The longest id that is sent, in bytes; this service has none that is longer.
 const MAX_ID: usize = 512;
@@ -28,8 +46,10 @@ const MAX_ID: usize = 512;
 pub(crate) struct Call<'a> {
     pub(crate) operation: Name,
     pub(crate) method: Method,
-    /// Below the base URL, encoded, without the query.
+    /// Below the base URL, encoded, without the query. The client may have another one for the operation.
     pub(crate) path: String,
+    /// The ids in the path, encoded.
+    pub(crate) ids: Vec<String>,
     /// Encoded, without the `?`.
     pub(crate) query: String,
     pub(crate) tier: Tier,
@@ -51,7 +71,8 @@ impl<'a> Call<'a> {
     /// A request without a path.
     pub(crate) fn new(operation: impl Into<Name>, method: Method, tier: Tier) -> Self {
         let (operation, path, query) = (operation.into(), String::new(), String::new());
-        Self { operation, method, path, query, tier, scope: None, body: Body::None, deadline: None }
+        let (ids, scope, body, deadline) = (Vec::new(), None, Body::None, None);
+        Self { operation, method, path, ids, query, tier, scope, body, deadline }
     }
 
     /// A call of an operation, without a path.
@@ -62,11 +83,12 @@ impl<'a> Call<'a> {
     /// A call of an operation; `ids` fill the `{…}` of its path, in order.
     pub(crate) fn to(operation: &Operation, ids: &[&str]) -> Result<Self> {
         let mut call = Self::of(operation);
-        let mut ids = ids.iter().copied();
+        let ids: Result<Vec<_>, _> = ids.iter().map(|id| path_segment(id)).collect();
+        call.ids = ids.map_err(|reason| Error::invalid_request(operation.name, reason))?;
+        let mut ids = call.ids.iter();
         for segment in operation.path.split('/').skip(1) {
-            let id = segment.starts_with('{').then(|| path_segment(ids.next().unwrap_or_default())).transpose();
-            let id = id.map_err(|reason| Error::invalid_request(operation.name, reason))?;
-            call.path.extend(["/", id.as_deref().unwrap_or(segment)]);
+            let id = if segment.starts_with('{') { ids.next() } else { None };
+            call.path.extend(["/", id.map_or(segment, String::as_str)]);
         }
         Ok(call)
     }
@@ -114,11 +136,19 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The whole URL, below this base.
-    pub(crate) fn url(&self, base: &str) -> String {
+    /// The path, or the one that these paths have for the operation.
+    pub(crate) fn path_in(&self, paths: &OperationPaths) -> Cow<'_, str> {
+        match paths.get(&*self.operation) {
+            Some(path) => path.fill(&self.ids).into(),
+            None => (&self.path).into(),
+        }
+    }
+
+    /// The whole URL of a path below this base.
+    pub(crate) fn url(&self, base: &str, path: &str) -> String {
         match self.query.as_str() {
-            "" => [base, &self.path].concat(),
-            query => [base, &self.path, "?", query].concat(),
+            "" => [base, path].concat(),
+            query => [base, path, "?", query].concat(),
         }
     }
 }
@@ -136,6 +166,11 @@ pub(crate) fn path_segment(id: &str) -> Result<String, String> {
         _ if id.len() > MAX_ID => Err(format!("the id has {} bytes; the longest id has {MAX_ID}", id.len())),
         _ => Ok(encoded(id).to_string()),
     }
+}
+
+/// A segment of a path that the program chooses, which [`path_segment`] accepts: sent as it is, as far as HTTP allows.
+pub(crate) fn literal_segment(text: &str) -> String {
+    utf8_percent_encode(text, LITERAL_ENCODE_SET).to_string()
 }
 
 /// Refuses a number that is out of the API's bounds.
@@ -239,12 +274,13 @@ mod tests {
 
     #[test]
     fn a_call_is_a_value_that_can_be_read() {
+        let url = |call: &Call<'_>| call.url("", &call.path);
         let call = Call::to(&operations::GET_ARTIFACT, &["a/b", "ü?#"]).unwrap();
-        assert_eq!(call.url(""), "/agents/a%2Fb/artifacts/%C3%BC%3F%23");
+        assert_eq!(url(&call), "/agents/a%2Fb/artifacts/%C3%BC%3F%23");
         let call =
             Call::to(&operations::SEARCH_FILES, &[]).unwrap().query("query", "a b&c=d+e").query_if("limit", Some(7));
-        assert_eq!(call.url(""), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
-        assert_eq!(call.query_if("cursor", None::<&str>).url(""), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
+        assert_eq!(url(&call), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
+        assert_eq!(url(&call.query_if("cursor", None::<&str>)), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
     }
 
     #[test]

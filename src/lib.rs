@@ -7,7 +7,7 @@
 //   0  ids  open_enum  lenient  json  text  timestamp  bbox  image               values and how they are decoded
 //   1  operations  job_ref  error  endpoint  rate_limit  retry  multipart         decisions; time is an argument
 //      http                                                                      one exchange; the only module that uses ureq
-//   2  call  response                                                            requests as values, and their outcome
+//   2  call  operation_path  response                                            requests as values, and their outcome
 //   3  testing                                                                   errors for unit tests of programs
 //      nomic                                                                     the client, and its one `send`
 //   4  listing  waiting                                                          iteration and waiting
@@ -35,6 +35,7 @@ mod json;
 mod lenient;
 mod multipart;
 mod open_enum;
+mod operation_path;
 mod rate_limit;
 mod response;
 mod retry;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 7] = [
     &["ids", "open_enum", "lenient", "json", "text", "timestamp", "bbox", "image"],
     &["operations", "job_ref", "error", "endpoint", "rate_limit", "retry", "multipart", "http"],
-    &["call", "response"],
+    &["call", "operation_path", "response"],
     &["nomic", "testing"],
     &["listing", "waiting"],
     &["api", "guide"],
