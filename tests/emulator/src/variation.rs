@@ -194,7 +194,10 @@ fn change_fields(value: &mut Value, change: &mut impl FnMut(&str, &mut Value)) {
                         });
                     }
                     // Each value of an extraction has a list of citations, which are the API's.
-                    "citations" => change_fields(value, change),
+                    "citations" => {
+                        let lists = value.as_object_mut().into_iter().flat_map(|lists| lists.values_mut());
+                        lists.for_each(|list| change_fields(list, change));
+                    }
                     name if PASSED_THROUGH.contains(&name) => {}
                     _ => change_fields(value, change),
                 }
@@ -245,6 +248,14 @@ mod tests {
         let expected =
             json!({ "status": "COMPLETED", "result": { "size": 7, "chunks": [{ "page": "7", "content": "7" }] } });
         assert_eq!(varied(&[Variation::NumbersAsStrings], "get_parse", body), expected);
+    }
+
+    #[test]
+    fn citations_vary_but_not_the_names_of_the_values() {
+        let citation = json!({ "fileVersionId": "a", "page": 1 });
+        let body = json!({ "citations": { "permitNumber": [citation] } });
+        let expected = json!({ "citations": { "permitNumber": [{ "fileVersionId": "a", "page": "1" }] } });
+        assert_eq!(varied(&[Variation::Nulls, Variation::NumbersAsStrings], "get_extract", body), expected);
     }
 
     #[test]
