@@ -12,6 +12,7 @@ pub(crate) struct Form {
     version: ApiVersion,
     variations: Vec<Variation>,
     moved: bool,
+    /// Without rate-limit headers.
     quiet: bool,
 }
 
@@ -46,12 +47,8 @@ pub(crate) fn forms(without: &[Variation]) -> Vec<Form> {
 impl Form {
     /// An emulator of this form.
     pub(crate) fn emulator(&self) -> Emulator {
-        let limits = if self.quiet {
-            // Throttles often, and announces no limit before.
-            Limits::documented(LimitModel::EvenPacing).speed(60.0).headers_on_429_only()
-        } else {
-            Limits::off()
-        };
+        let quiet = Limits::documented(LimitModel::FullBurst).headers_on_429_only();
+        let limits = if self.quiet { quiet } else { Limits::high() };
         let builder = Emulator::builder().limits(limits).job_time(Duration::ZERO).api_version(self.version);
         let builder = self.variations.iter().fold(builder, |builder, one| builder.variation(*one));
         let builder = self.paths().fold(builder, |builder, (name, path)| builder.move_operation(name, path));
@@ -60,7 +57,7 @@ impl Form {
 
     /// A client of such an emulator.
     pub(crate) fn nomic(&self, emulator: &Emulator) -> Nomic {
-        let builder = super::builder(emulator).rate_window(Duration::from_secs(1));
+        let builder = super::builder(emulator);
         self.paths().fold(builder, |builder, (name, path)| builder.operation_path(name, path)).build().unwrap()
     }
 
