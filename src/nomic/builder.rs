@@ -237,7 +237,8 @@ impl Builder {
     /// and prints the line to add.
     ///
     /// The path begins with `/`, is relative to the base URL, and has the placeholders of the operation's own path, each as a
-    /// whole segment. It is written without percent-encoding. If called again for the same operation, the last path is used.
+    /// whole segment. It is written without percent-encoding. If called again for the same operation, the last path is used. A
+    /// [`Request`](crate::Request) keeps the path that it is given.
     ///
     /// ```
     /// let nomic = nomic_client::Nomic::builder("acme", "npk_example").operation_path("get_parse", "/tasks/{taskId}").build()?;

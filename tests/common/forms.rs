@@ -17,9 +17,10 @@ pub(crate) struct Form {
 }
 
 /// Other paths of operations whose path is inferred, and of some others.
-const MOVED: [(&str, &str); 7] = [
+const MOVED: [(&str, &str); 8] = [
     ("get_parse", "/tasks/{taskId}"),
     ("get_extract", "/tasks/{taskId}"),
+    ("list_agents", "/agents/all"),
     ("get_agent", "/agents/{id}/state"),
     ("follow_up_agent", "/agents/{id}/messages"),
     ("list_artifacts", "/artifacts/of/{id}"),

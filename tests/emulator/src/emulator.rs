@@ -138,7 +138,8 @@ impl Builder {
     }
 
     /// Serves an operation at another path, such as `get_parse` at `/tasks/{taskId}`. A request to its own path is then
-    /// answered with a 404. The path must have the placeholders of the operation's own path, in any order.
+    /// answered with a 404. The path must have the placeholders of the operation's own path, in any order. `get_parse` and
+    /// `get_extract` may share one; their requests are then counted as those of `get_parse`.
     pub fn move_operation(mut self, operation: impl Into<String>, path: impl Into<String>) -> Builder {
         self.moved.push((operation.into(), path.into()));
         self
