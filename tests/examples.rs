@@ -788,12 +788,14 @@ fn the_report_of_the_contract_check_has_types_and_no_values() {
         "john.secret@example.com": 1, "name": ["secret", 77_771],
     });
     emulator.fault(Fault::on("get_user", FaultKind::json(200, user)));
+    let by_name = serde_json::json!({"data": {"secretname": {"secretkey": 1}}});
+    emulator.fault(Fault::on("list_api_keys", FaultKind::json(200, by_name)));
     let error = FaultKind::Api { status: 400, error: "secret reason".into(), code: None };
     emulator.fault(Fault::on("list_projects", error));
     let folder = TempDir::new();
     let path = folder.join("report.json");
     let output = contract_check(&emulator, &["--write", "--report", path.to_str().unwrap()]);
-    assert!(output.is_success(), "{output:?}");
+    assert!(output.code == Some(1) && lines_about(&output, "list_api_keys").contains("BROKEN"), "{output:?}");
     let text = fs::read_to_string(&path).unwrap();
     let report: Value = serde_json::from_str(&text).unwrap();
 
@@ -843,6 +845,7 @@ fn the_report_of_the_contract_check_has_types_and_no_values() {
     assert_eq!(about("get_extract")["response"]["result"], "object", "{text}");
     assert_eq!(about("list_users")["response"]["data"][0]["futureField"], "object", "{text}");
     assert_eq!(about("get_user")["unknown"], serde_json::json!(["(not a field name)"]), "{text}");
+    assert_eq!(about("list_api_keys")["response"], serde_json::json!({"data": "object"}), "{text}");
     assert_eq!((&about("list_projects")["status"], &about("list_projects")["error"]), (&"400".into(), &"api".into()));
 
     let nowhere = folder.join("no/such/folder");

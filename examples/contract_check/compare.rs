@@ -56,7 +56,7 @@ fn objects_at<'a>(response: &'a Value, path: &str) -> Vec<&'a Value> {
 
 fn walk(value: &Value, path: &str, names: &BTreeSet<&str>, finding: &mut Finding) {
     match value {
-        Value::Object(fields) => {
+        Value::Object(fields) if is_documented_object(path, names) => {
             for (name, inner) in fields {
                 let parent = path;
                 let path = below(parent, name);
@@ -64,9 +64,7 @@ fn walk(value: &Value, path: &str, names: &BTreeSet<&str>, finding: &mut Finding
                     finding.unknown.insert((parent.to_owned(), name.clone()));
                     continue;
                 }
-                if has_documented_fields(&path, names) || inner.is_string() {
-                    walk(inner, &path, names, finding);
-                }
+                walk(inner, &path, names, finding);
             }
         }
         Value::Array(items) => items.iter().for_each(|item| walk(item, &format!("{path}[]"), names, finding)),
@@ -85,7 +83,7 @@ pub(crate) fn below(parent: &str, name: &str) -> String {
     if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
 }
 
-/// Whether the names of the fields below this path are the API's. Those of extracted values, for example, are not.
-pub(crate) fn has_documented_fields(path: &str, names: &BTreeSet<&str>) -> bool {
-    names.iter().any(|name| name.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '['])))
+/// Whether the names of the fields of an object at this path are the API's. Those of extracted values, for example, are not.
+pub(crate) fn is_documented_object(path: &str, names: &BTreeSet<&str>) -> bool {
+    path.is_empty() || names.iter().any(|name| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::compare::{below, has_documented_fields};
+use crate::compare::{below, is_documented_object};
 
 /// The types of all values that were found in one place.
 #[derive(Default)]
 pub(crate) struct Shape {
-    /// Other types than objects with documented fields, and lists of documented items.
+    /// Other types than objects with documented fields, and lists.
     types: BTreeSet<&'static str>,
     fields: Option<BTreeMap<String, Shape>>,
     items: Option<Box<Shape>>,
@@ -19,9 +19,8 @@ impl Shape {
     /// Adds the types of a value at a path. `names` are the paths of the documented fields: what is below any other field
     /// may be content, names of fields included.
     pub(crate) fn add(&mut self, value: &Value, path: &str, names: &BTreeSet<&str>) {
-        let is_open = !path.is_empty() && !has_documented_fields(path, names);
         match value {
-            Value::Object(_) if is_open => drop(self.types.insert("object")),
+            Value::Object(_) if !is_documented_object(path, names) => drop(self.types.insert("object")),
             Value::Object(fields) => {
                 let own = self.fields.get_or_insert_default();
                 for (name, value) in fields {
