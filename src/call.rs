@@ -1,5 +1,6 @@
 //! One request as a value: it can be inspected, and sent twice.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 use std::ops::{ControlFlow, RangeInclusive};
@@ -15,6 +16,7 @@ use crate::disk;
 use crate::error::{Error, Name, Result};
 use crate::json;
 use crate::multipart::Form;
+use crate::operation_path::OperationPaths;
 use crate::operations::{Method, Operation, Tier};
 
 /// Everything is encoded in a path segment and in a query but RFC 3986's unreserved characters.
@@ -28,8 +30,10 @@ const MAX_ID: usize = 512;
 pub(crate) struct Call<'a> {
     pub(crate) operation: Name,
     pub(crate) method: Method,
-    /// Below the base URL, encoded, without the query.
+    /// Below the base URL, encoded, without the query. The client may have another one for the operation.
     pub(crate) path: String,
+    /// The ids in the path, encoded.
+    pub(crate) ids: Vec<String>,
     /// Encoded, without the `?`.
     pub(crate) query: String,
     pub(crate) tier: Tier,
@@ -51,7 +55,8 @@ impl<'a> Call<'a> {
     /// A request without a path.
     pub(crate) fn new(operation: impl Into<Name>, method: Method, tier: Tier) -> Self {
         let (operation, path, query) = (operation.into(), String::new(), String::new());
-        Self { operation, method, path, query, tier, scope: None, body: Body::None, deadline: None }
+        let (ids, scope, body, deadline) = (Vec::new(), None, Body::None, None);
+        Self { operation, method, path, ids, query, tier, scope, body, deadline }
     }
 
     /// A call of an operation, without a path.
@@ -62,11 +67,12 @@ impl<'a> Call<'a> {
     /// A call of an operation; `ids` fill the `{…}` of its path, in order.
     pub(crate) fn to(operation: &Operation, ids: &[&str]) -> Result<Self> {
         let mut call = Self::of(operation);
-        let mut ids = ids.iter().copied();
+        let ids: Result<Vec<_>, _> = ids.iter().map(|id| path_segment(id)).collect();
+        call.ids = ids.map_err(|reason| Error::invalid_request(operation.name, reason))?;
+        let mut ids = call.ids.iter();
         for segment in operation.path.split('/').skip(1) {
-            let id = segment.starts_with('{').then(|| path_segment(ids.next().unwrap_or_default())).transpose();
-            let id = id.map_err(|reason| Error::invalid_request(operation.name, reason))?;
-            call.path.extend(["/", id.as_deref().unwrap_or(segment)]);
+            let id = if segment.starts_with('{') { ids.next() } else { None };
+            call.path.extend(["/", id.map_or(segment, String::as_str)]);
         }
         Ok(call)
     }
@@ -114,11 +120,19 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The whole URL, below this base.
-    pub(crate) fn url(&self, base: &str) -> String {
+    /// The path, or the one that these paths have for the operation.
+    pub(crate) fn path_in(&self, paths: &OperationPaths) -> Cow<'_, str> {
+        match paths.get(&*self.operation) {
+            Some(path) => path.fill(&self.ids).into(),
+            None => (&self.path).into(),
+        }
+    }
+
+    /// The whole URL of a path below this base.
+    pub(crate) fn url(&self, base: &str, path: &str) -> String {
         match self.query.as_str() {
-            "" => [base, &self.path].concat(),
-            query => [base, &self.path, "?", query].concat(),
+            "" => [base, path].concat(),
+            query => [base, path, "?", query].concat(),
         }
     }
 }
@@ -241,12 +255,13 @@ mod tests {
 
     #[test]
     fn a_call_is_a_value_that_can_be_read() {
+        let url = |call: &Call<'_>| call.url("", &call.path);
         let call = Call::to(&operations::GET_ARTIFACT, &["a/b", "ü?#"]).unwrap();
-        assert_eq!(call.url(""), "/agents/a%2Fb/artifacts/%C3%BC%3F%23");
+        assert_eq!(url(&call), "/agents/a%2Fb/artifacts/%C3%BC%3F%23");
         let call =
             Call::to(&operations::SEARCH_FILES, &[]).unwrap().query("query", "a b&c=d+e").query_if("limit", Some(7));
-        assert_eq!(call.url(""), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
-        assert_eq!(call.query_if("cursor", None::<&str>).url(""), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
+        assert_eq!(url(&call), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
+        assert_eq!(url(&call.query_if("cursor", None::<&str>)), "/files/search?query=a%20b%26c%3Dd%2Be&limit=7");
     }
 
     #[test]

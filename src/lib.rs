@@ -6,7 +6,7 @@
 //
 //   0  ids  open_enum  lenient  json  text  timestamp  bbox  image               values and how they are decoded
 //   1  operations  job_ref  error  endpoint  rate_limit  retry  multipart         decisions; time is an argument
-//      disk                                                                      files, read until a deadline
+//      operation_path  disk                                                      paths of operations; files, with a deadline
 //      http                                                                      one exchange; the only module that uses ureq
 //   2  call  response                                                            requests as values, and their outcome
 //   3  testing                                                                   errors for unit tests of programs
@@ -37,6 +37,7 @@ mod json;
 mod lenient;
 mod multipart;
 mod open_enum;
+mod operation_path;
 mod rate_limit;
 mod response;
 mod retry;

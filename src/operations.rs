@@ -67,7 +67,8 @@ pub enum Evidence {
     Documented,
     /// Observed in the requests of a real client of the service.
     Observed,
-    /// Documented to exist, but its path, body or response is an educated guess.
+    /// Documented to exist, but its path, body or response is an educated guess. If the path turns out to be another one, set
+    /// it with [`Builder::operation_path`](crate::Builder::operation_path).
     Inferred,
 }
 

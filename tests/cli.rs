@@ -6,6 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs;
 
+use common::forms::{Form, forms};
 #[cfg(unix)]
 use common::program::with_account;
 use common::program::{ProgramOutput, example, example_on, run};
@@ -119,6 +120,69 @@ fn every_command_prints_text_and_json() {
     }
     let saved: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(saved.iter().any(|path| path.extension().is_some_and(|extension| extension == "csv")), "{saved:?}");
+}
+
+/// Runs the commands of the main job against a form of the service.
+fn run_main_commands(form: &Form) {
+    let emulator = form.emulator();
+    let folder = folder_with_schema();
+    let (pdf, schema) = (permit_pdf(), folder.join("schema.json"));
+    let (pdf, schema) = (pdf.to_str().unwrap(), schema.to_str().unwrap());
+    let options = form.arguments();
+    let run = |arguments: &[&str], words: &str| {
+        let options = options.iter().map(String::as_str);
+        let output = nomic_cli(&emulator, &arguments.iter().copied().chain(options).collect::<Vec<_>>());
+        let name = &form.name;
+        assert!(output.code == Some(0) && output.stdout.contains(words), "{name}: {arguments:?}: {output:?}");
+        output.stdout
+    };
+    run(&["parse", pdf], "PH-2026-0417");
+    run(&["extract", pdf, "--schema", schema, "--citations"], "permitNumber  PH-2026-0417");
+    run(&["search", "permit"], "permit.pdf");
+    run(&["agent", "run", "List the doors.", "--file", pdf], "finished");
+    let agents = run(&["agents", "--limit", "1"], "finished");
+    let agent = agents.split_whitespace().next().unwrap();
+    run(&["agent", "follow-up", agent, "And the rooms?"], "finished");
+    run(&["wait", "agent", agent], "finished");
+    run(&["agent", "artifacts", agent], "");
+    run(&["agent", "artifacts", agent, "--content"], "#");
+    for list in ["workflows", "projects", "users", "keys", "audit"] {
+        run(&[list], "");
+    }
+}
+
+#[test]
+fn the_main_job_is_done_in_every_form_that_the_contract_leaves_open() {
+    forms().iter().for_each(run_main_commands);
+}
+
+#[test]
+fn a_path_that_an_operation_cannot_have_is_a_usage_error() {
+    let emulator = emulator();
+    for (path, words) in [
+        ("get_parse=/tasks", "get_parse: the path must have {taskId} as a whole segment, exactly once"),
+        ("get_pars=/tasks/{taskId}", "there is no operation \"get_pars\"; is it get_parse?"),
+        ("get_parse", "expected OPERATION=PATH"),
+    ] {
+        let output = nomic_cli(&emulator, &["users", "--path", path]);
+        assert!(output.code == Some(2) && output.stderr.contains(words), "{path}: {output:?}");
+    }
+    assert_eq!(emulator.connections(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_suggested_command_keeps_the_path_of_an_operation() {
+    let emulator =
+        Emulator::builder().job_time(std::time::Duration::ZERO).move_operation("get_parse", "/tasks/{taskId}");
+    let emulator = emulator.start().unwrap();
+    let path = "get_parse=/tasks/{taskId}";
+    let pdf = permit_pdf();
+    emulator.fault(Fault::on("submit_parse", FaultKind::JobNeverEnds));
+    let output = nomic_cli(&emulator, &["parse", pdf.to_str().unwrap(), "--path", path, "--timeout", "0"]);
+    assert_eq!(output.code, Some(8), "{output:?}");
+    let waited = run_suggested_command(&emulator, &output, "--timeout 0");
+    assert_eq!(waited.code, Some(8), "{output:?} {waited:?}");
 }
 
 #[test]
@@ -347,10 +411,10 @@ fn a_schema_may_start_with_a_byte_order_mark() {
     assert!(output.code == Some(0) && output.stdout.contains("PH-2026-0417"), "{output:?}");
 }
 
-/// Runs the command that an error message suggests in its last line, with further arguments.
+/// Runs the command that an error message suggests in an indented line, with further arguments.
 #[cfg(unix)]
 fn run_suggested_command(emulator: &Emulator, output: &ProgramOutput, arguments: &str) -> ProgramOutput {
-    let suggested = output.stderr.lines().last().unwrap();
+    let suggested = output.stderr.lines().rfind(|line| line.starts_with("  ")).unwrap();
     let mut shell = with_account(emulator, std::process::Command::new("sh"));
     run(shell.args(["-c", &format!("{suggested} {arguments}")]))
 }

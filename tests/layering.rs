@@ -6,7 +6,18 @@ use std::path::{Path, PathBuf};
 
 const LAYERS: [&[&str]; 7] = [
     &["ids", "open_enum", "lenient", "json", "text", "timestamp", "bbox", "image"],
-    &["operations", "job_ref", "error", "endpoint", "rate_limit", "retry", "multipart", "disk", "http"],
+    &[
+        "operations",
+        "job_ref",
+        "error",
+        "endpoint",
+        "rate_limit",
+        "retry",
+        "multipart",
+        "operation_path",
+        "disk",
+        "http",
+    ],
     &["call", "response"],
     &["nomic", "testing"],
     &["listing", "waiting"],

@@ -6,13 +6,14 @@ mod common;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use common::forms::forms;
 use common::program::{program_on, run};
 use common::{document, emulator, impatient, nomic, permit_pdf};
 use nomic_client::agents::{AgentStatus, ArtifactKind, Filter, Image, Launch, MessageKind, Prompt};
 use nomic_client::files::Upload;
 use nomic_client::job::{JobRef, Poll};
 use nomic_client::parse::{BlockKind, OcrLanguage, ParseJob};
-use nomic_client::{Error, ErrorKind, extract, parse};
+use nomic_client::{Error, ErrorKind, Nomic, extract, parse};
 use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
 use serde::Deserialize;
 use serde_json::json;
@@ -78,6 +79,59 @@ fn values_are_extracted_into_a_type_with_citations() {
     );
     let job = nomic.extract(&files, &schema).unwrap();
     assert_eq!(nomic.wait(&nomic.extract_job(job.task_id)).unwrap().citations, None);
+}
+
+/// Uploads, parses, extracts, searches, runs an agent, follows up, and lists.
+fn run_main_job(emulator: &Emulator, nomic: &Nomic) -> Result<(), Error> {
+    let options = impatient(Duration::from_secs(20));
+    let file = nomic.upload_file(permit_pdf())?;
+    let parsed = nomic.wait_with(&nomic.parse(&file.file_version_id)?, &options)?;
+    assert!(parsed.text().contains("PH-2026-0417"));
+    let schema = json!({"type": "object", "properties": {"permitNumber": {"type": "string"}}});
+    let citations = extract::Options::default().citations(true);
+    let job = nomic.extract_with([&file.file_version_id], &schema, &citations)?;
+    let extracted = nomic.wait_with(&job, &options)?;
+    assert_eq!(extracted.value["permitNumber"], "PH-2026-0417");
+    assert_eq!(extracted.citations_of("permitNumber").len(), 1);
+    assert_eq!(nomic.search_files("permit").next().unwrap()?.id, file.id);
+
+    let agent = nomic.launch_agent(&Launch::prompt("List the doors as a table.").files([&file.id]))?.id;
+    assert_eq!(nomic.wait_with(&agent, &options)?.status, AgentStatus::Finished);
+    nomic.follow_up_agent(&agent, "Now the conditions.")?;
+    assert_eq!(nomic.wait_with(&agent, &options)?.status, AgentStatus::Finished);
+    assert!(nomic.conversation(&agent)?.messages.len() >= 4);
+    let artifacts = nomic.artifacts(&agent).collect::<Result<Vec<_>, _>>()?;
+    assert!(!artifacts.is_empty());
+    let mut contents = artifacts.iter().map(|artifact| nomic.artifact(&agent, &artifact.id));
+    assert!(contents.any(|artifact| artifact.is_ok_and(|artifact| artifact.markdown().is_some())));
+
+    emulator.fault(Fault::on("launch_agent", FaultKind::JobNeverEnds));
+    let endless = nomic.launch_agent(&Launch::prompt("Count to infinity."))?.id;
+    nomic.stop_agent(&endless)?;
+    assert_eq!(nomic.agent(&endless)?.status, AgentStatus::Stopped);
+    nomic.delete_agent(&endless)?;
+
+    assert_eq!(nomic.agents().next().unwrap()?.id, agent);
+    let waited: Vec<_> = nomic.wait_all_with([agent.clone()], &options).collect();
+    assert!(waited.iter().all(|(_, result)| result.is_ok()), "{waited:?}");
+    nomic.workflows().collect::<Result<Vec<_>, _>>()?;
+    nomic.projects().collect::<Result<Vec<_>, _>>()?;
+    let user = nomic.users().next().unwrap()?;
+    assert_eq!(nomic.user(&user.id)?.email, user.email);
+    assert_eq!(nomic.users().page_size(10).count(), 25);
+    nomic.api_keys().collect::<Result<Vec<_>, _>>()?;
+    nomic.audit_logs().page_size(50).collect::<Result<Vec<_>, _>>()?;
+    nomic.user_analytics().collect::<Result<Vec<_>, _>>()?;
+    Ok(())
+}
+
+#[test]
+fn the_main_job_is_done_in_every_form_that_the_contract_leaves_open() {
+    for form in forms() {
+        println!("{}", form.name);
+        let emulator = form.emulator();
+        run_main_job(&emulator, &form.nomic(&emulator)).unwrap_or_else(|error| panic!("{}: {error}", form.name));
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The documented response fields of every operation. A test compares them with the contract.
 
-/// Each operation with the fields of its response, e.g. `data[].name`. A `!` marks a required field; a `?` marks a field
-/// that is neither required nor part of the contract's example.
+/// Each operation with the fields of its response, e.g. `data[].name`. A `!` marks a required field, whose absence
+/// contradicts the documentation. All others are optional; a `?` marks one that is not part of the contract's example.
 pub(crate) const DOCUMENTED: &[(&str, &[&str])] = &[
     (
         "list_agents",
@@ -9,7 +9,7 @@ pub(crate) const DOCUMENTED: &[(&str, &[&str])] = &[
             "data!",
             "data[].artifacts",
             "data[].artifacts[].content?",
-            "data[].artifacts[].id!",
+            "data[].artifacts[].id",
             "data[].artifacts[].title",
             "data[].artifacts[].type",
             "data[].createdAt",
@@ -33,7 +33,7 @@ pub(crate) const DOCUMENTED: &[(&str, &[&str])] = &[
             "data!",
             "data.artifacts",
             "data.artifacts[].content?",
-            "data.artifacts[].id!",
+            "data.artifacts[].id?",
             "data.artifacts[].title?",
             "data.artifacts[].type?",
             "data.createdAt",
@@ -56,7 +56,7 @@ pub(crate) const DOCUMENTED: &[(&str, &[&str])] = &[
             "data!",
             "data.artifacts",
             "data.artifacts[].content?",
-            "data.artifacts[].id!",
+            "data.artifacts[].id?",
             "data.artifacts[].title?",
             "data.artifacts[].type?",
             "data.createdAt",
@@ -72,8 +72,8 @@ pub(crate) const DOCUMENTED: &[(&str, &[&str])] = &[
             "data.workflowId",
         ],
     ),
-    ("list_artifacts", &["data!", "data[].content?", "data[].id!", "data[].title", "data[].type", "nextCursor?"]),
-    ("get_artifact", &["data!", "data.content", "data.id!", "data.title", "data.type"]),
+    ("list_artifacts", &["data!", "data[].content?", "data[].id", "data[].title", "data[].type", "nextCursor?"]),
+    ("get_artifact", &["data!", "data.content", "data.id", "data.title", "data.type"]),
     ("get_agent_conversation", &["messages!", "messages[].id?", "messages[].text", "messages[].type"]),
     (
         "follow_up_agent",
@@ -81,7 +81,7 @@ pub(crate) const DOCUMENTED: &[(&str, &[&str])] = &[
             "data!",
             "data.artifacts",
             "data.artifacts[].content?",
-            "data.artifacts[].id!",
+            "data.artifacts[].id?",
             "data.artifacts[].title?",
             "data.artifacts[].type?",
             "data.createdAt",
@@ -103,7 +103,7 @@ pub(crate) const DOCUMENTED: &[(&str, &[&str])] = &[
             "data!",
             "data.artifacts",
             "data.artifacts[].content?",
-            "data.artifacts[].id!",
+            "data.artifacts[].id?",
             "data.artifacts[].title?",
             "data.artifacts[].type?",
             "data.createdAt",
@@ -249,7 +249,7 @@ pub(crate) const DOCUMENTED: &[(&str, &[&str])] = &[
             "taskId",
         ],
     ),
-    ("list_projects", &["data!", "data[].id!", "data[].name", "nextCursor"]),
+    ("list_projects", &["data!", "data[].id", "data[].name", "nextCursor"]),
     (
         "list_users",
         &[
@@ -275,7 +275,7 @@ pub(crate) const DOCUMENTED: &[(&str, &[&str])] = &[
         &[
             "data!",
             "data[].description",
-            "data[].id!",
+            "data[].id",
             "data[].inputs",
             "data[].inputs[].name",
             "data[].name",

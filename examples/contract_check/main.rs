@@ -3,54 +3,77 @@
 //! The API is experimental, and its vendor recommends testing after an instance is upgraded. This program calls every
 //! read operation that the key's scopes allow. For each it prints the status, what was decoded, unknown fields, missing
 //! fields, and values that the contract does not list. It changes nothing unless `--write` is given: then it also
-//! uploads a small file, parses it, extracts values from it, launches an agent on it, and deletes the agent. It exits
-//! with 1 if a response contradicts the documentation, or if an operation has no response of the API, e.g. because a proxy
-//! responds instead.
+//! uploads a small file, parses it, extracts values from it, launches an agent on it, and deletes the agent. If an
+//! operation is not at its inferred path, it looks for the right one. It exits with 1 if a response contradicts the
+//! documentation, or a documented operation could not be checked.
+//!
+//! `--report FILE` writes the shapes of all responses to a file that can be posted: it has no values, only their types.
 
+mod check;
 mod compare;
 mod documented;
 mod finding;
 #[path = "../instance/mod.rs"]
 mod instance;
 mod known_values;
+mod likely_paths;
+#[path = "../instance/operation_path.rs"]
+mod operation_path;
 mod reads;
+mod report;
+mod shape;
 mod writes;
 
 use std::error::Error;
+use std::fs::File;
+use std::path::PathBuf;
 
+use check::Check;
 use clap::Parser;
+use operation_path::operation_path;
 
 /// Compare an instance with the contract of the API
 ///
-/// Exits with 1 if a response contradicts the documentation, or if an operation has no response of the API.
+/// Exits with 1 if a response contradicts the documentation, or a documented operation could not be checked.
 #[derive(Parser)]
 struct Args {
     /// Also upload, parse and extract a small file, and run and delete an agent on it. Your organization is billed
     #[arg(long)]
     write: bool,
+    /// Send an operation to another path, e.g. get_parse=/tasks/{taskId}; repeatable
+    #[arg(long = "path", value_name = "OPERATION=PATH", value_parser = operation_path)]
+    paths: Vec<(String, String)>,
+    /// Write the types of all values to this file, as JSON without the values, e.g. to post them
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let (nomic, _emulator) = instance::connect()?;
-    let mut findings = Vec::new();
-    let agent = if args.write { writes::check(&nomic, &mut findings) } else { None };
-    reads::check(&nomic, agent.as_ref(), &mut findings);
+    let cannot_write = |error| format!("--report: {error}");
+    // Before anything is billed.
+    let report = args.report.map(File::create).transpose().map_err(cannot_write)?;
+    let (builder, _emulator) = instance::builder()?;
+    let mut check = Check::new(builder, args.paths)?;
+    let agent = if args.write { check.writes() } else { None };
+    check.reads(agent.as_ref());
     if let Some(agent) = agent {
-        writes::delete(&nomic, &agent, &mut findings);
+        check.delete(&agent);
     }
 
     // Nothing is printed before: a closed pipe must not leave the agent behind.
-    for finding in &findings {
+    if let Some(file) = report {
+        report::write(file, &check.findings).map_err(cannot_write)?;
+    }
+    for finding in &check.findings {
         println!("{finding}");
     }
-    let broken = findings.iter().filter(|finding| finding.broken).count();
-    let unanswered = findings.iter().filter(|finding| finding.unanswered).count();
-    let suffix = if unanswered > 0 { format!("; {unanswered} have no response of the API") } else { String::new() };
-    println!("\n{} operations checked; {broken} contradict the documentation{suffix}", findings.len());
-    match (broken, unanswered) {
+    let count = |is: fn(&finding::Finding) -> bool| check.findings.iter().filter(|finding| is(finding)).count();
+    let (broken, failed) = (count(|finding| finding.broken), count(|finding| finding.failed));
+    println!("\n{} operations checked; {broken} contradict the documentation", check.findings.len() - failed);
+    match (broken, failed) {
         (0, 0) => Ok(()),
-        (0, _) => Err("the check is incomplete: some operations have no response of the API".into()),
+        (0, _) => Err(format!("{failed} of {} operations could not be checked", check.findings.len()).into()),
         _ => Err("the instance contradicts the documentation".into()),
     }
 }

@@ -9,6 +9,8 @@ use nomic_client::{
 };
 use serde::de::DeserializeOwned;
 
+use crate::operation_path::operation_path;
+
 const HELP: &str = "\
 Environment:
   NOMIC_API_KEY    an API key, created in Nomic's Developer Console
@@ -39,6 +41,9 @@ pub(crate) struct Cli {
     /// Use an emulator, which needs no account and ends with the command
     #[arg(long, global = true)]
     pub(crate) demo: bool,
+    /// Send an operation to another path, e.g. get_parse=/tasks/{taskId}; repeatable
+    #[arg(long = "path", global = true, value_name = "OPERATION=PATH", value_parser = operation_path)]
+    pub(crate) paths: Vec<(String, String)>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

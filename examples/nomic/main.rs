@@ -5,6 +5,8 @@ mod args;
 mod documents;
 mod failure;
 mod jobs;
+#[path = "../instance/operation_path.rs"]
+mod operation_path;
 mod organization;
 mod output;
 mod session;
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    let session = Session::new(cli.json, cli.demo)?;
+    let session = Session::new(cli.json, cli.demo, cli.paths)?;
     dispatch(&session, cli.command).map_err(|failure| failure.classify_host(session.output.responded.get()))
 }
 

@@ -6,7 +6,7 @@ use std::env;
 use std::path::Path;
 
 use nomic_client::files::{Upload, UploadedFile};
-use nomic_client::{Effect, Error, FileVersionId, Nomic};
+use nomic_client::{Builder, Effect, Error, FileVersionId, Nomic};
 use nomic_emulator::Emulator;
 
 use crate::failure::Failure;
@@ -18,23 +18,28 @@ pub(crate) struct Session {
     pub(crate) output: Output,
     /// The emulator of `--demo`, which runs as long as the session.
     pub(crate) emulator: Option<Emulator>,
+    /// The operations that have another path, and that path.
+    paths: Vec<(String, String)>,
     /// The display names of the documents of this command.
     document_names: RefCell<Vec<(FileVersionId, String)>>,
 }
 
 impl Session {
-    pub(crate) fn new(json: bool, demo: bool) -> Result<Self, Failure> {
+    pub(crate) fn new(json: bool, demo: bool, paths: Vec<(String, String)>) -> Result<Self, Failure> {
+        let build = |builder: Builder| {
+            paths.iter().fold(builder, |builder, (operation, path)| builder.operation_path(operation, path)).build()
+        };
         let output = Output { json, responded: Cell::new(false) };
         let document_names = RefCell::default();
         if !demo {
-            let nomic = Nomic::from_env().map_err(Failure::Config)?;
+            let nomic = Builder::from_env().and_then(build).map_err(Failure::Config)?;
             warn_about_ignored_domain(&nomic);
-            return Ok(Self { nomic, output, emulator: None, document_names });
+            return Ok(Self { nomic, output, emulator: None, paths, document_names });
         }
         let emulator = Emulator::builder().integration_files(3).agents(3).start();
         let emulator = emulator.map_err(|error| Failure::Local(format!("cannot start the emulator: {error}")))?;
-        let nomic = Nomic::new(emulator.url(), emulator.key())?;
-        Ok(Self { nomic, output, emulator: Some(emulator), document_names })
+        let nomic = build(Nomic::builder(emulator.url(), emulator.key()))?;
+        Ok(Self { nomic, output, emulator: Some(emulator), paths, document_names })
     }
 
     /// Whether this session uses the API key with the given prefix.
@@ -124,9 +129,11 @@ impl Session {
     /// A command of this program, quoted for a shell.
     pub(crate) fn command(&self, arguments: &[&str]) -> String {
         let program = env::args().next().unwrap_or_else(|| "nomic".to_owned());
-        let json = self.output.json.then_some("--json");
-        let parts = [&*program].into_iter().chain(arguments.iter().copied()).chain(json);
-        parts.map(shell_quote).collect::<Vec<_>>().join(" ")
+        let mut parts = [&[&*program], arguments].concat();
+        parts.extend(self.output.json.then_some("--json"));
+        let paths: Vec<String> = self.paths.iter().map(|(operation, path)| format!("{operation}={path}")).collect();
+        paths.iter().for_each(|path| parts.extend(["--path", path]));
+        parts.into_iter().map(shell_quote).collect::<Vec<_>>().join(" ")
     }
 }
 

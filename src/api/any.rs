@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     fn target(request: Request) -> Result<String> {
-        request.checked().map(|call| call.url(""))
+        request.checked().map(|call| call.url("", &call.path))
     }
 
     #[test]

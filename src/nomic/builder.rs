@@ -1,5 +1,6 @@
 //! Settings of a client, checked before it is built.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use super::{Inner, Nomic};
 use crate::endpoint::{self, Key};
 use crate::error::{Error, Result};
 use crate::http::{HttpClient, HttpConfig, ProxyChoice, Timeouts};
+use crate::operation_path::{self, OperationPath, OperationPaths};
 use crate::operations::Tier;
 use crate::retry::RetryBudget;
 use crate::text::truncate;
@@ -56,6 +58,8 @@ pub struct Builder {
     attempts: u32,
     deadline: Duration,
     upload_deadline: Duration,
+    /// By operation.
+    paths: BTreeMap<String, String>,
     http: HttpConfig,
 }
 
@@ -79,6 +83,7 @@ impl Builder {
             attempts: DEFAULT_ATTEMPTS,
             deadline: DEFAULT_DEADLINE,
             upload_deadline: DEFAULT_UPLOAD_DEADLINE,
+            paths: BTreeMap::new(),
             http: HttpConfig {
                 timeouts: Timeouts { connect: DEFAULT_CONNECT_TIMEOUT, response: None, stall: DEFAULT_STALL_TIMEOUT },
                 response_limit: DEFAULT_RESPONSE_LIMIT,
@@ -231,6 +236,26 @@ impl Builder {
         self
     }
 
+    /// The path of an operation, for an instance that serves it elsewhere. Nothing else about the operation changes. Defaults
+    /// to the path in [`operations`](crate::operations).
+    ///
+    /// Use it if an operation answers 404 although its object exists: the paths of operations that are
+    /// [inferred](crate::operations::Evidence::Inferred) are guesses. The example `contract_check` looks for the right path,
+    /// and prints the line to add.
+    ///
+    /// The path begins with `/`, is relative to the base URL, and has the placeholders of the operation's own path, each as a
+    /// whole segment. It is written without percent-encoding. If called again for the same operation, the last path is used. A
+    /// [`Request`](crate::Request) keeps the path that it is given.
+    ///
+    /// ```
+    /// let nomic = nomic_client::Nomic::builder("acme", "npk_example").operation_path("get_parse", "/tasks/{taskId}").build()?;
+    /// # Ok::<(), nomic_client::Error>(())
+    /// ```
+    pub fn operation_path(mut self, operation: impl Into<String>, path: impl Into<String>) -> Self {
+        self.paths.insert(operation.into(), path.into());
+        self
+    }
+
     /// Checks the settings and creates the client. Sends nothing.
     ///
     /// # Errors
@@ -246,6 +271,8 @@ impl Builder {
         let key = Key::new(&self.key).map_err(|reason| in_variable(key_variable, reason))?;
         let base_url = endpoint::base_url(&self.base_url, self.allow_plain_http)
             .map_err(|reason| in_variable(url_variable, reason))?;
+        let paths: Result<OperationPaths> = self.paths.iter().map(|(name, path)| parse_path(name, path)).collect();
+        let paths = paths?;
         let mut settings = self.http;
         for (name, time) in [
             ("connect_timeout", settings.timeouts.connect),
@@ -284,6 +311,7 @@ impl Builder {
             inner: Arc::new(Inner {
                 base_url,
                 key,
+                paths,
                 http,
                 limiters,
                 budget: Mutex::new(RetryBudget::new()),
@@ -295,6 +323,15 @@ impl Builder {
             }),
         })
     }
+}
+
+/// The operation of this name, and its path.
+fn parse_path(name: &str, path: &str) -> Result<(&'static str, OperationPath)> {
+    let operation = operation_path::find(&truncate(name));
+    let operation = operation.map_err(|reason| Error::config(format!("operation_path: {reason}")))?;
+    let path = OperationPath::parse(operation, path)
+        .map_err(|reason| Error::config(truncate(&format!("operation_path of {name}: {reason}"))))?;
+    Ok((operation.name, path))
 }
 
 #[cfg(test)]
@@ -323,6 +360,20 @@ mod tests {
         assert!(error(builder().proxy("")).contains("proxy"));
         assert!(error(Nomic::builder(LOCAL, "npk_secret\n")).contains("line break"));
         assert!(error(builder().response_timeout(Duration::ZERO)).contains("response_timeout"));
+    }
+
+    #[test]
+    fn the_path_of_an_operation_is_checked_and_the_last_one_is_used() {
+        let builder = || Nomic::builder(LOCAL, "npk_secret").operation_path("get_parse", "/tasks");
+        let error = builder().build().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot build the client: operation_path of get_parse: the path must have {taskId} as a whole segment, \
+             exactly once"
+        );
+        let unknown = builder().operation_path("get_pars", "/tasks/{taskId}").build().unwrap_err().to_string();
+        assert!(unknown.contains("there is no operation \"get_pars\"; is it get_parse?"), "{unknown}");
+        builder().operation_path("get_parse", "/tasks/{taskId}").build().unwrap();
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::error::{Effect, Result};
 use crate::http::HttpClient;
 use crate::job_ref::JobRef;
 use crate::json::{self, DecodeFailure};
+use crate::operation_path::OperationPaths;
 use crate::operations::Tier;
 use crate::rate_limit::FAR_FUTURE;
 use crate::response;
@@ -63,6 +64,7 @@ pub struct Nomic {
 struct Inner {
     base_url: String,
     key: Key,
+    paths: OperationPaths,
     http: HttpClient,
     limiters: [RateLimiter; Tier::ALL.len()],
     budget: Mutex<RetryBudget>,

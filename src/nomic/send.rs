@@ -27,7 +27,8 @@ impl Nomic {
             _ => self.deadline.unwrap_or(inner.deadline).min(FAR_FUTURE),
         };
         let deadline = start + call.deadline.map_or(own_limit, |limit| limit.min(own_limit));
-        let url = call.url(&inner.base_url);
+        let path = call.path_in(&inner.paths);
+        let url = call.url(&inner.base_url, &path);
         let limiter = inner.pacing.then(|| self.limiter(call.tier));
         // A retry that the server asked for is not an attempt.
         let (mut sent, mut throttled) = (0, 0);
@@ -45,7 +46,7 @@ impl Nomic {
             log::debug!(
                 target: "nomic_client",
                 "{} {} {} {} attempt {sent} took {} waited {}",
-                call.operation, call.method, call.path,
+                call.operation, call.method, path,
                 outcome.as_ref().map_or("no response".to_owned(), |response| response.status.to_string()),
                 HumanDuration(now - sending), HumanDuration(sending - queued),
             );

@@ -1,6 +1,7 @@
 //! What the integration tests share: an emulator without limits, and a client of it that does not wait long.
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
+pub(crate) mod forms;
 pub(crate) mod program;
 pub(crate) mod temp_dir;
 

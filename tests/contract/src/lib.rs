@@ -103,31 +103,33 @@ impl Contract {
     }
 
     /// The fields of an answer, as `data[].name`: with `!` behind the required ones and `?` behind those that neither are
-    /// required nor stand in the example. What is shaped by the caller is one field.
+    /// required nor stand in the example. What is shaped by the caller is one field. A schema with an evidence of its own,
+    /// weaker than that of the operation, requires nothing.
     #[must_use]
     pub fn fields(&self, schema: &Value, example: &Value) -> Vec<String> {
         let mut fields = Vec::new();
-        self.collect(schema, Some(example), "", &mut fields);
+        self.collect(schema, Some(example), "", true, &mut fields);
         fields
     }
 
-    fn collect(&self, schema: &Value, example: Option<&Value>, path: &str, fields: &mut Vec<String>) {
+    fn collect(&self, schema: &Value, example: Option<&Value>, path: &str, firm: bool, fields: &mut Vec<String>) {
         let schema = self.resolved(schema);
+        let firm = firm && schema["x-evidence"].is_null();
         if !schema["items"].is_null() {
             let example = example.and_then(|list| list.get(0));
-            return self.collect(&schema["items"], example, &format!("{path}[]"), fields);
+            return self.collect(&schema["items"], example, &format!("{path}[]"), firm, fields);
         }
         let required = self.required(schema);
         for (name, inner) in self.properties(schema) {
             let own = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             let example = example.and_then(|object| object.get(&name));
-            let mark = match (required.contains(&name), example) {
+            let mark = match (firm && required.contains(&name), example) {
                 (true, _) => "!",
                 (false, Some(_)) => "",
                 (false, None) => "?",
             };
             fields.push(format!("{own}{mark}"));
-            self.collect(&inner, example, &own, fields);
+            self.collect(&inner, example, &own, firm, fields);
         }
     }
 

@@ -14,8 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 /// Calls every method with every option.
-fn drive(emulator: &Emulator) {
-    let nomic = Nomic::new(emulator.url(), emulator.key()).unwrap();
+fn drive(nomic: &Nomic) {
     let file = nomic.upload(Upload::from_bytes("a.txt", "Level: 3\n")).unwrap();
     nomic.upload(Upload::from_bytes("b.txt", "Level: 4\n").destination("x/y/b.txt")).unwrap();
     let folder = nomic.search_files("b.txt").next().unwrap().unwrap().parent_id.unwrap();
@@ -153,7 +152,7 @@ fn faults(contract: &Contract, request: &Request) -> Vec<String> {
 fn every_request_is_one_that_the_contract_allows() {
     let contract = Contract::read().unwrap();
     let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO).start().unwrap();
-    drive(&emulator);
+    drive(&Nomic::new(emulator.url(), emulator.key()).unwrap());
     let requests = emulator.requests();
     let mut wrong = Vec::new();
     for request in &requests {
@@ -175,6 +174,35 @@ fn every_request_is_one_that_the_contract_allows() {
             let name = disposition.split("name=\"").nth(1).unwrap().split('"').next().unwrap();
             assert!(!fields[name].is_null(), "{disposition}");
         }
+    }
+}
+
+#[test]
+fn every_operation_can_be_sent_to_another_path() {
+    let contract = Contract::read().unwrap();
+    let operations = contract.operations();
+    let mut emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::ZERO);
+    let mut paths = Vec::new();
+    for operation in &operations {
+        let mut segments: Vec<&str> = operation.path.split('/').filter(|part| part.starts_with('{')).rev().collect();
+        segments.extend(["moved", operation.name]);
+        let path = format!("/{}", segments.join("/"));
+        emulator = emulator.move_operation(operation.name, &path);
+        paths.push((operation.name, path));
+    }
+    let emulator = emulator.start().unwrap();
+    let builder = || Nomic::builder(emulator.url(), emulator.key());
+    let error = builder().build().unwrap().users().next().unwrap().unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+
+    let moved = paths.into_iter().fold(builder(), |builder, (name, path)| builder.operation_path(name, path));
+    drive(&moved.build().unwrap());
+    for operation in operations {
+        assert!(emulator.received(operation.name) > 0, "{}", operation.name);
+    }
+    // The first request is the one to the own path.
+    for request in &emulator.requests()[1..] {
+        assert!(request.target.contains("/moved/"), "{} {}", request.method, request.target);
     }
 }
 

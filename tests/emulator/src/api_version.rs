@@ -18,7 +18,7 @@ pub enum ApiVersion {
 }
 
 /// Fields whose content comes from the caller or from documents, and so is the same in every version.
-const PASSED_THROUGH: [&str; 5] = ["result", "citations", "content", "metadata", "rows"];
+pub(crate) const PASSED_THROUGH: [&str; 5] = ["result", "citations", "content", "metadata", "rows"];
 
 /// The response of the older API.
 pub(crate) fn old(operation: &str, body: Value) -> Value {

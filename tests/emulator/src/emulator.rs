@@ -13,7 +13,7 @@ use crate::faults::{Fault, FaultQueue};
 use crate::folder::Folder;
 use crate::ids::Ids;
 use crate::limits::{Limiter, Limits};
-use crate::operations;
+use crate::operations::{self, Routes};
 use crate::seed;
 use crate::server::{self, Connections};
 use crate::state::{ReceivedUpload, Request, RequestLog, StopSignal, Workers, World, lock};
@@ -22,6 +22,7 @@ use crate::store::agents::Agents;
 use crate::store::audit_log::AuditLog;
 use crate::store::library::{self, Library, PATH_RULE, Target};
 use crate::store::tasks::{Schedule, Tasks};
+use crate::variation::{Variation, Variations};
 
 /// Configures an [`Emulator`] before it starts.
 ///
@@ -49,6 +50,8 @@ pub struct Builder {
     integration_files: usize,
     agents: usize,
     api_version: ApiVersion,
+    moved: Vec<(String, String)>,
+    variations: Vec<Variation>,
 }
 
 impl Default for Builder {
@@ -63,6 +66,8 @@ impl Default for Builder {
             integration_files: 0,
             agents: 0,
             api_version: ApiVersion::default(),
+            moved: Vec::new(),
+            variations: Vec::new(),
         }
     }
 }
@@ -126,12 +131,28 @@ impl Builder {
         self
     }
 
+    /// Changes the form of responses, in addition to the variations that were set before. Defaults to none.
+    pub fn variation(mut self, variation: Variation) -> Builder {
+        self.variations.push(variation);
+        self
+    }
+
+    /// Serves an operation at another path, such as `get_parse` at `/tasks/{taskId}`. A request to its own path is then
+    /// answered with a 404. The path must have the placeholders of the operation's own path, in any order. `get_parse` and
+    /// `get_extract` may share one; their requests are then counted as those of `get_parse`.
+    pub fn move_operation(mut self, operation: impl Into<String>, path: impl Into<String>) -> Builder {
+        self.moved.push((operation.into(), path.into()));
+        self
+    }
+
     /// Starts the emulator.
     ///
     /// # Errors
     ///
-    /// If the port is in use, or the folder for uploads cannot be created.
+    /// If the port is in use, the folder for uploads cannot be created, or an operation cannot be moved.
     pub fn start(self) -> io::Result<Emulator> {
+        let invalid = |reason| io::Error::new(io::ErrorKind::InvalidInput, reason);
+        let routes = Routes::moved(&self.moved).map_err(invalid)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))?;
         let address = listener.local_addr()?;
         let folder = Folder::create()?;
@@ -139,6 +160,8 @@ impl Builder {
             clock: Clock::new(),
             ids: Ids::new(),
             api_version: self.api_version,
+            routes,
+            variations: Variations::new(self.variations),
             job_time: self.job_time,
             folder: folder.path().to_owned(),
             accounts: Mutex::new(Accounts::seeded(self.users)),

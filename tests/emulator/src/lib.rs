@@ -24,6 +24,7 @@ mod state;
 mod store;
 mod upload;
 mod validate;
+mod variation;
 mod work;
 
 pub use api_version::ApiVersion;
@@ -33,3 +34,4 @@ pub use limits::{LimitModel, Limits};
 pub use operations::{Operation, operations};
 pub use rng::Rng;
 pub use state::{FormPart, ReceivedUpload, Request};
+pub use variation::Variation;

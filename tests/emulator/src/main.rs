@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nomic_emulator::{ApiVersion, Builder, Emulator, LimitModel, Limits, operations};
+use nomic_emulator::{ApiVersion, Builder, Emulator, LimitModel, Limits, Variation, operations};
 
 const HELP: &str = "\
 Serves an emulator of the Nomic HTTP API on a local port until it is killed.
@@ -23,6 +23,11 @@ Usage: nomic-emulator [OPTIONS]
   --integration-files N   number of files from an integration [default: 0]
   --agents N              number of finished agents [default: 0]
   --api-version VERSION   current, old or future [default: current]
+  --move OPERATION=PATH   serve an operation at another path, such as
+                          get_parse=/tasks/{taskId}; may be repeated
+  --variation NAME        change the form of responses: id-only, wrapped-id-only,
+                          named-artifacts, nulls, whole-floats,
+                          numbers-as-strings or numeric-ids; may be repeated
   --old-errors            send error bodies as {error} only
   --job-time MS           time that a job runs, in milliseconds [default: 400]
   --help                  print this help
@@ -108,6 +113,13 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
             "--integration-files" => builder = builder.integration_files(number(flag, &value()?)?),
             "--agents" => builder = builder.agents(number(flag, &value()?)?),
             "--api-version" => builder = builder.api_version(api_version(&value()?)?),
+            "--move" => {
+                let moved = value()?;
+                let (name, path) =
+                    moved.split_once('=').ok_or_else(|| format!("--move {moved}: expected OPERATION=PATH"))?;
+                builder = builder.move_operation(name, path);
+            }
+            "--variation" => builder = builder.variation(variation(&value()?)?),
             "--job-time" => builder = builder.job_time(Duration::from_millis(number(flag, &value()?)?)),
             _ => return Err(format!("unknown option {argument}; see --help")),
         }
@@ -154,6 +166,11 @@ fn api_version(value: &str) -> Result<ApiVersion, String> {
     }
 }
 
+fn variation(value: &str) -> Result<Variation, String> {
+    let found = Variation::ALL.iter().find(|variation| variation.name() == value);
+    found.copied().ok_or_else(|| format!("--variation {value}: unknown; see --help"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +187,8 @@ mod tests {
             vec!["--port", "4010", "--keys=2", "--limits", "burst,speed=60"],
             vec!["--limits=page,speed=10,headers=429"],
             vec!["--scopes", "developer:files, admin", "--old-errors"],
+            vec!["--move", "get_parse=/tasks/{taskId}", "--move=get_agent=/runs/{id}"],
+            vec!["--variation", "id-only", "--variation=numeric-ids"],
             vec!["--users", "10000", "--audit-logs", "100000", "--api-version", "future", "--job-time", "0"],
         ] {
             assert_eq!(error(&arguments), None, "{arguments:?}");
@@ -189,6 +208,8 @@ mod tests {
             (vec!["--api-version", "never"], "never"),
             (vec!["--scopes", "developer:flies"], "developer:flies"),
             (vec!["--scopes", ""], "''"),
+            (vec!["--move", "get_parse"], "OPERATION=PATH"),
+            (vec!["--variation", "none"], "none"),
             (vec!["--old-errors=yes"], "--old-errors=yes"),
         ] {
             let error = error(&arguments).unwrap();

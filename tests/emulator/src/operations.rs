@@ -1,5 +1,7 @@
 //! The operations of the API: method, path, rate-limit tier, scope and handler of each.
 
+use std::collections::HashMap;
+
 use crate::api::{Handler, Handler::*};
 use crate::api::{agents, analytics, api_keys, audit_logs, codes, extract, files, parse, projects, users, workflows};
 use crate::failure::{Failure, Issue};
@@ -169,26 +171,72 @@ impl Found {
     }
 }
 
-/// Finds the operation for a method and a target, under `/api/v0` or `/`.
-pub(crate) fn find(method: &str, target: &str) -> Found {
-    let path = target.split(['?', '#']).next().unwrap_or_default();
-    let path = match path.strip_prefix("/api/v0") {
-        Some(rest) if rest.starts_with('/') => rest,
-        _ => path,
-    };
-    let mut allowed = Vec::new();
-    for operation in &OPERATIONS {
-        let Some(values) = matches(operation.path, path) else { continue };
-        if operation.method == method {
-            return Found::Operation(operation, values);
-        }
-        allowed.push(operation.method);
-    }
-    if allowed.is_empty() { Found::Nothing } else { Found::WrongMethod(allowed) }
+/// Finds the operations for requests.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Routes {
+    /// The path templates of operations that are not at their documented path, by name.
+    moved: HashMap<&'static str, String>,
 }
 
-fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
-    let mut values = Vec::new();
+impl Routes {
+    /// Moves operations to other paths. An error says which of them cannot move.
+    pub(crate) fn moved(moves: &[(String, String)]) -> Result<Routes, String> {
+        let mut routes = Routes::default();
+        moves.iter().try_for_each(|(name, path)| routes.move_operation(name, path)).map(|()| routes)
+    }
+
+    fn move_operation(&mut self, name: &str, path: &str) -> Result<(), String> {
+        let operation = OPERATIONS.iter().find(|operation| operation.name == name);
+        let operation = operation.ok_or_else(|| format!("unknown operation {name:?}"))?;
+        let placeholders = |path: &str| {
+            let mut found: Vec<String> =
+                path.split('/').filter(|part| part.starts_with('{')).map(str::to_owned).collect();
+            found.sort_unstable();
+            found
+        };
+        if !path.starts_with('/') || placeholders(path) != placeholders(operation.path) {
+            let own = operation.path;
+            return Err(format!("{name} cannot move to {path:?}: expected a path with the placeholders of {own}"));
+        }
+        self.moved.insert(operation.name, path.to_owned());
+        Ok(())
+    }
+
+    /// Whether the two names are those of one operation, or of two that moved to the same path.
+    pub(crate) fn share_path(&self, one: &str, other: &str) -> bool {
+        one == other || self.moved.get(one).is_some_and(|path| self.moved.get(other) == Some(path))
+    }
+
+    /// The path template of an operation.
+    fn path<'a>(&'a self, operation: &'a Operation) -> &'a str {
+        self.moved.get(operation.name).map_or(operation.path, String::as_str)
+    }
+
+    /// Finds the operation for a method and a target, under `/api/v0` or `/`.
+    pub(crate) fn find(&self, method: &str, target: &str) -> Found {
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        let path = match path.strip_prefix("/api/v0") {
+            Some(rest) if rest.starts_with('/') => rest,
+            _ => path,
+        };
+        let mut allowed = Vec::new();
+        for operation in &OPERATIONS {
+            let Some(values) = matches(operation.path, self.path(operation), path) else { continue };
+            if operation.method == method {
+                return Found::Operation(operation, values);
+            }
+            allowed.push(operation.method);
+        }
+        let was_here = |operation: &Operation| {
+            operation.method == method && matches(operation.path, operation.path, path).is_some()
+        };
+        if allowed.is_empty() || OPERATIONS.iter().any(was_here) { Found::Nothing } else { Found::WrongMethod(allowed) }
+    }
+}
+
+/// The values of the placeholders of a path, in their order in the operation's own path.
+fn matches(own: &str, pattern: &str, path: &str) -> Option<Vec<String>> {
+    let mut values = HashMap::new();
     let mut segments = path.split('/');
     for expected in pattern.split('/') {
         let segment = segments.next()?;
@@ -196,11 +244,12 @@ fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
             if segment.is_empty() {
                 return None;
             }
-            values.push(percent_decode(segment, false));
+            values.insert(expected, percent_decode(segment, false));
         } else if segment != expected {
             return None;
         }
     }
+    let values = own.split('/').filter_map(|placeholder| values.remove(placeholder)).collect();
     segments.next().is_none().then_some(values)
 }
 
@@ -222,7 +271,16 @@ mod tests {
     use super::*;
 
     fn found(method: &str, target: &str) -> String {
-        match find(method, target) {
+        found_by(&Routes::default(), method, target)
+    }
+
+    fn moved(moves: &[(&str, &str)]) -> Result<Routes, String> {
+        let moves: Vec<_> = moves.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned())).collect();
+        Routes::moved(&moves)
+    }
+
+    fn found_by(routes: &Routes, method: &str, target: &str) -> String {
+        match routes.find(method, target) {
             Found::Operation(operation, values) => format!("{} {}", operation.name, values.join(",")),
             Found::WrongMethod(methods) => methods.join(","),
             Found::Nothing => "nothing".to_owned(),
@@ -246,6 +304,40 @@ mod tests {
     #[should_panic(expected = r#"unknown tier "hevy"; similar names: heavy, "#)]
     fn an_unknown_tier_is_refused_with_similar_names() {
         known_tier("hevy");
+    }
+
+    #[test]
+    fn a_moved_operation_is_found_at_its_new_path_only() {
+        let routes = moved(&[
+            ("get_parse", "/tasks/{taskId}"),
+            ("get_agent", "/agents/{id}/state"),
+            ("get_artifact", "/artifacts/{artifactId}/of/{id}"),
+        ]);
+        let routes = routes.unwrap();
+        for (method, target, expected) in [
+            ("GET", "/tasks/7", "get_parse 7"),
+            ("GET", "/parse/7", "nothing"),
+            ("GET", "/agents/7/state", "get_agent 7"),
+            ("GET", "/agents/7", "nothing"),
+            ("DELETE", "/agents/7", "delete_agent 7"),
+            ("PUT", "/agents/7", "DELETE"),
+            ("GET", "/artifacts/8/of/7", "get_artifact 7,8"),
+            ("GET", "/extract/7", "get_extract 7"),
+        ] {
+            assert_eq!(found_by(&routes, method, target), expected, "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn an_operation_does_not_move_to_a_path_without_its_ids() {
+        for (name, path, words) in [
+            ("get_parse", "/tasks", "expected a path with the placeholders of /parse/{taskId}"),
+            ("get_parse", "tasks/{taskId}", "expected a path with the placeholders of /parse/{taskId}"),
+            ("get_pars", "/tasks/{taskId}", "unknown operation \"get_pars\""),
+        ] {
+            let error = moved(&[(name, path)]).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
     }
 
     #[test]

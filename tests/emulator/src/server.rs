@@ -120,7 +120,7 @@ fn serve(world: &Arc<World>, stream: TcpStream) {
 fn apply_unread_fault(world: &World, connection: &Connection, line: &str) -> bool {
     let mut words = line.split_whitespace();
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let operation = operations::find(method, target).operation();
+    let operation = world.routes.find(method, target).operation();
     let kind = lock(&world.faults).take_unread(operation);
     match kind {
         None => false,
@@ -137,7 +137,7 @@ fn apply_unread_fault(world: &World, connection: &Connection, line: &str) -> boo
 
 /// Handles one request.
 fn exchange(world: &Arc<World>, connection: &mut Connection, head: &Head) -> io::Result<After> {
-    let found = operations::find(&head.method, &head.target);
+    let found = world.routes.find(&head.method, &head.target);
     let operation = found.operation();
     let number = lock(&world.request_log).receive(Request {
         method: head.method.clone(),
@@ -321,11 +321,12 @@ fn execute(
     if let Err(failure) = operation.check_query(&query) {
         return Ok(Outcome::failed(failure).with(limits));
     }
+    let original = |id: String| world.variations.original(id);
     let mut call = Call {
         world,
         operation,
-        values,
-        query,
+        values: values.into_iter().map(original).collect(),
+        query: query.into_iter().map(|(name, value)| (name, original(value))).collect(),
         body: Vec::new(),
         user,
         user_agent: head.header("user-agent").map(str::to_owned),
@@ -339,7 +340,7 @@ fn execute(
             Some(bytes) => {
                 record_body(world, head, number, &bytes);
                 if bytes.is_empty() || head.is_json() {
-                    call.body = bytes;
+                    call.body = world.variations.original_body(bytes);
                     // A large body takes time to arrive.
                     call.now = world.now();
                     handle(&call)
@@ -424,6 +425,10 @@ fn render(world: &World, operation: Option<&Operation>, fault: Option<&FaultKind
             (ApiVersion::Future, _) => api_version::future(outcome.body),
             _ => outcome.body,
         },
+    };
+    let body = match (&outcome.failure, operation) {
+        (None, Some(operation)) => world.variations.apply(operation.name, body),
+        _ => body,
     };
     let body = match fault {
         Some(FaultKind::WrongTypes) => api_version::wrong_types(body),

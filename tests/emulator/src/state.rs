@@ -14,11 +14,13 @@ use crate::clock::{Clock, Moment};
 use crate::faults::FaultQueue;
 use crate::ids::Ids;
 use crate::limits::Limiter;
+use crate::operations::Routes;
 use crate::store::accounts::{Accounts, ApiKey};
 use crate::store::agents::Agents;
 use crate::store::audit_log::{AuditLog, Entity, Entry};
 use crate::store::library::Library;
 use crate::store::tasks::{Schedule, Tasks};
+use crate::variation::Variations;
 
 /// Locks a mutex and ignores poisoning: a panic in one request must not affect the others.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -31,6 +33,8 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
     pub(crate) api_version: ApiVersion,
+    pub(crate) routes: Routes,
+    pub(crate) variations: Variations,
     pub(crate) job_time: Duration,
     /// The folder in which uploads are stored.
     pub(crate) folder: PathBuf,

@@ -50,6 +50,7 @@ pub(crate) fn receive(call: &Call, head: &Head, body: &mut Body) -> io::Result<R
         let mut multipart = Multipart::new(chunks, boundary);
         block_on(form.read(&mut multipart, &stored))
     };
+    form.parent = form.parent.take().map(|id| call.world.variations.original(id));
     let checked = match read {
         Ok(()) => {
             // Whatever follows the last boundary is ignored, but must be received.

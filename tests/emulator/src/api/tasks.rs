@@ -68,7 +68,8 @@ pub(super) fn submit(
 pub(super) fn get(call: &Call) -> Result<ApiResponse, Failure> {
     let id = call.value(0);
     let task = lock(&call.world.tasks).get(id).cloned();
-    let task = task.filter(|task| task.operation == call.operation.name).ok_or_else(|| Failure::not_found("Task"))?;
+    let is_here = |task: &Task| call.world.routes.share_path(task.operation, call.operation.name);
+    let task = task.filter(is_here).ok_or_else(|| Failure::not_found("Task"))?;
     let mut body = json!({ "taskId": id, "result": null, "error": null });
     body["status"] = json!(match task.status(call.now, call.world.job_time) {
         TaskStatus::Waiting => "WAITING",

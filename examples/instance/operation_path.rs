@@ -1,0 +1,14 @@
+//! The option `--path OPERATION=PATH`.
+
+use nomic_client::{ErrorKind, Nomic};
+
+/// Parses an operation and its path, which a client accepts.
+pub(crate) fn operation_path(text: &str) -> Result<(String, String), String> {
+    let (operation, path) = text.split_once('=').ok_or("expected OPERATION=PATH, e.g. get_parse=/tasks/{taskId}")?;
+    let built = Nomic::builder("http://127.0.0.1", "npk_unused").operation_path(operation, path).build();
+    match built.as_ref().map_err(nomic_client::Error::kind) {
+        Ok(_) => Ok((operation.to_owned(), path.to_owned())),
+        Err(ErrorKind::Config(reason)) => Err(reason.clone()),
+        Err(kind) => Err(kind.to_string()),
+    }
+}
