@@ -618,8 +618,9 @@ fn check_help(path: &[&str]) {
 fn every_argument_has_a_help_text() {
     check_help(&[]);
     let output = run(example("nomic").args(["extract", "--help"]));
-    let schema = &output.stdout[output.stdout.find('{').unwrap()..output.stdout.rfind('}').unwrap() + 1];
-    assert!(serde_json::from_str::<Value>(schema).unwrap().is_object(), "{output:?}");
+    let schema = &output.stdout[output.stdout.find("{\"").unwrap()..];
+    let schema = serde_json::Deserializer::from_str(schema).into_iter::<Value>().next().unwrap();
+    assert!(schema.unwrap().is_object(), "{output:?}");
 }
 
 #[test]
