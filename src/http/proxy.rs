@@ -44,6 +44,7 @@ pub(super) fn proxy(choice: &ProxyChoice, base: &Uri) -> Result<Option<Proxy>, S
 /// Stricter than `ureq`, which takes `http://me:p#ss@proxy:3128` for the host `me`.
 fn from_url(url: &str) -> Result<Proxy, Refused> {
     let malformed = |reason: &str| Refused::Malformed(format!("its URL {reason}"));
+    let url = url.trim();
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     if !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
         return Err(malformed("cannot be read: it must be like http://user:password@host:port"));
@@ -99,7 +100,7 @@ fn from_env(base: &Uri) -> Result<Option<Proxy>, String> {
             continue;
         }
         let proxy = match env::var(name) {
-            Ok(url) if !url.is_empty() => from_url(&url),
+            Ok(url) if !url.trim().is_empty() => from_url(&url),
             Err(VarError::NotUnicode(_)) => Err(Refused::Malformed("its URL is not valid Unicode".to_owned())),
             _ => continue,
         };
@@ -215,6 +216,7 @@ mod tests {
         for (url, host, port, user, password) in [
             ("http://127.0.0.1:8080", "127.0.0.1", 8080, None, None),
             ("127.0.0.1:8080", "127.0.0.1", 8080, None, None),
+            (" http://proxy.example:1 \n", "proxy.example", 1, None, None),
             ("proxy.example", "proxy.example", 80, None, None),
             ("HTTP://proxy.example/", "proxy.example", 80, None, None),
             ("https://proxy.example", "proxy.example", 443, None, None),

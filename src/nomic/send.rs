@@ -130,8 +130,10 @@ impl Nomic {
 
     /// A number in 0..1 that differs from call to call.
     pub(crate) fn random() -> f64 {
-        // Every `RandomState` has different keys, so its hash of nothing serves as a random number.
-        let hasher = RandomState::new().build_hasher();
+        // Every `RandomState` of a process has different keys, so its hash of anything serves as a random number. A forked
+        // process has the keys of its parent.
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_u32(std::process::id());
         (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
