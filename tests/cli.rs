@@ -186,6 +186,30 @@ fn a_suggested_command_keeps_the_path_of_an_operation() {
 }
 
 #[test]
+fn a_job_that_is_known_is_offered_for_another_wait_unless_it_has_ended() {
+    let emulator = emulator();
+    let version = document(&nomic(&emulator));
+    let again = "to wait for parse job t9:\n  ";
+    emulator.fault(Fault::on("submit_parse", FaultKind::json(202, r#"{"taskId":"t9","eta":NaN}"#)));
+    let output = nomic_cli(&emulator, &["parse", "--file-version", version.as_str()]);
+    assert!(output.code == Some(6) && output.stderr.contains(again), "{output:?}");
+    assert!(!output.stderr.contains("audit"), "{output:?}");
+
+    for (body, code, is_offered) in [
+        (r#"{"status":"COMPLETED","result":NaN}"#, 1, true),
+        (r#"{"status":"QUARANTINED"}"#, 8, true),
+        (r#"{"status":"EXPIRED","error":"file deleted"}"#, 7, false),
+        (r#"{"status":"COMPLETED","result_url":"https://storage.example/r.json"}"#, 1, false),
+    ] {
+        emulator.fault(Fault::on("get_parse", FaultKind::json(200, body)).forever());
+        let output = nomic_cli(&emulator, &["wait", "parse", "t9", "--timeout", "0"]);
+        assert!(output.code == Some(code) && output.stderr.contains(again) == is_offered, "{body}: {output:?}");
+        assert!(!output.stderr.contains("still running"), "{output:?}");
+        emulator.clear_faults();
+    }
+}
+
+#[test]
 fn a_page_of_a_gateway_says_nothing_about_the_key_or_the_object() {
     let emulator = emulator();
     let version = document(&nomic(&emulator));

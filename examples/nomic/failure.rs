@@ -1,6 +1,6 @@
 //! Why a command failed: its error message and its exit code.
 
-use std::io;
+use std::{env, io};
 
 use nomic_client::{Effect, Error, ErrorKind, TransportPhase};
 
@@ -70,13 +70,19 @@ impl Failure {
             Self::Output(error) => Some(format!("cannot write to standard output: {error}")),
             Self::Client(error) | Self::UnknownHost(error) => Some(error.to_string()),
             Self::OutcomeUnknown(error, hint) => Some(format!("{error}\n{hint}")),
-            Self::Config(error) => Some(format!(
-                "{}\n\
-                 Set NOMIC_API_KEY to a key from Nomic's Developer Console, and NOMIC_DOMAIN to your domain, e.g. acme;\n\
-                 or pass --demo to use an emulator.",
+            Self::Config(error) => {
                 // The client's message also names an option of its Rust API.
-                error.to_string().replace(", or Builder::allow_plain_http", "")
-            )),
+                let message = error.to_string().replace(", or Builder::allow_plain_http", "");
+                let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+                if is_set("NOMIC_API_KEY") && (is_set("NOMIC_DOMAIN") || is_set("NOMIC_BASE_URL")) {
+                    return Some(message);
+                }
+                Some(format!(
+                    "{message}\n\
+                     Set NOMIC_API_KEY to a key from Nomic's Developer Console, and NOMIC_DOMAIN to your domain, e.g. acme;\n\
+                     or pass --demo to use an emulator."
+                ))
+            }
             Self::Usage(message) | Self::NotFound(message) | Self::Local(message) => Some(message.clone()),
             Self::AgentStopped => Some("the agent was stopped".to_owned()),
         }

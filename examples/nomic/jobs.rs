@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use nomic_client::job::Job;
-use nomic_client::job::WaitOptions;
+use nomic_client::ErrorKind;
+use nomic_client::job::{Job, JobRef, WaitOptions};
 use serde_json::json;
 
 use crate::args::{Timeout, WaitArgs};
@@ -48,7 +48,13 @@ impl Session {
         submit: impl FnOnce() -> nomic_client::Result<J>,
     ) -> Result<(), Failure> {
         let stage = Stage::start_write(submission.label, &self.check_hint(submission.check));
-        let job = submit().map_err(|error| self.with_hint(error, submission.check))?;
+        let job = submit().map_err(|error| match error.job().and_then(id_of) {
+            Some(id) => {
+                let hint = self.wait_hint(&format!("{} {id}", J::NAME), J::KIND, id);
+                Failure::OutcomeUnknown(error, hint)
+            }
+            None => self.with_hint(error, submission.check),
+        })?;
         self.output.responded.set(true);
         stage.set_on_interrupt(self.resume_hint(&job));
         if wait.no_wait {
@@ -75,8 +81,9 @@ impl Session {
             ))),
             Err(error) => {
                 let unknown_host = !self.output.responded.get() && is_unknown_host(&error);
-                if !error.is_job_failed() && !error.is_not_found() && !unknown_host {
-                    note(self.resume_hint(job));
+                let has_ended = error.is_job_failed() || matches!(error.kind(), ErrorKind::ResultAtUrl { .. });
+                if !has_ended && !error.is_not_found() && !unknown_host {
+                    note(self.wait_hint(&job.label(), J::KIND, job.id()));
                 }
                 Err(error.into())
             }
@@ -86,10 +93,26 @@ impl Session {
     /// How to wait for a job that is left running.
     fn resume_hint<J: SubmittedJob>(&self, job: &J) -> String {
         let label = job.label();
-        if self.emulator.is_some() {
-            return format!("{label} ends with the emulator");
+        match self.emulator {
+            Some(_) => format!("{label} ends with the emulator"),
+            None => format!("{label} is still running on the server; {}", self.wait_hint(&label, J::KIND, job.id())),
         }
-        let command = self.command(&["wait", J::KIND, job.id()]);
-        format!("{label} is still running on the server; to wait for it:\n  {command}")
+    }
+
+    /// How to wait for a job that may have ended.
+    fn wait_hint(&self, label: &str, kind: &str, id: &str) -> String {
+        match self.emulator {
+            Some(_) => format!("{label} ends with the emulator"),
+            None => format!("to wait for {label}:\n  {}", self.command(&["wait", kind, id])),
+        }
+    }
+}
+
+/// The id of a job.
+fn id_of(job: &JobRef) -> Option<&str> {
+    match job {
+        JobRef::Parse(id) | JobRef::Extract(id) => Some(id.as_str()),
+        JobRef::Agent(id) => Some(id.as_str()),
+        _ => None,
     }
 }
