@@ -389,7 +389,7 @@ fn a_process_without_threads_or_files_gets_transient_errors_and_its_wait_goes_on
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("{limits}; exec \"$@\""), "sh"]).arg(program.get_program()).arg(resource);
         shell.env("NOMIC_BASE_URL", &url).env("NOMIC_API_KEY", emulator.key());
-        shell.env("RUST_MIN_STACK", (128 << 20).to_string()).env("MALLOC_ARENA_MAX", "1");
+        shell.env("RUST_MIN_STACK", (128 << 20).to_string()).env("MALLOC_ARENA_MAX", "1").env("RUST_BACKTRACE", "0");
         let output = run(&mut shell);
         assert!(output.is_success(), "{resource}: {}", output.combined());
         let error = "transient: true, None: list_projects: cannot connect to localhost:";
