@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::disk;
 use crate::error::{Error, Name, Result};
+use crate::job_ref::JobRef;
 use crate::json;
 use crate::multipart::Form;
 use crate::operation_path::OperationPaths;
@@ -41,6 +42,15 @@ pub(crate) struct Call<'a> {
     pub(crate) body: Body<'a>,
     /// A time limit in addition to the client's.
     pub(crate) deadline: Option<Duration>,
+    pub(crate) starts: Option<StartedJob>,
+}
+
+/// The job that a request starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StartedJob {
+    /// The field of the response with its id.
+    pub(crate) field: &'static str,
+    pub(crate) with_id: fn(String) -> JobRef,
 }
 
 /// What a request carries.
@@ -55,8 +65,8 @@ impl<'a> Call<'a> {
     /// A request without a path.
     pub(crate) fn new(operation: impl Into<Name>, method: Method, tier: Tier) -> Self {
         let (operation, path, query) = (operation.into(), String::new(), String::new());
-        let (ids, scope, body, deadline) = (Vec::new(), None, Body::None, None);
-        Self { operation, method, path, ids, query, tier, scope, body, deadline }
+        let (ids, scope, body, deadline, starts) = (Vec::new(), None, Body::None, None, None);
+        Self { operation, method, path, ids, query, tier, scope, body, deadline, starts }
     }
 
     /// A call of an operation, without a path.
@@ -103,6 +113,12 @@ impl<'a> Call<'a> {
     /// Carries a form with a document.
     pub(crate) fn form(mut self, body: UploadBody<'a>) -> Self {
         self.body = Body::Form(Arc::new(body));
+        self
+    }
+
+    /// Starts a job, so that an error has it if the response has the id in this field, whatever is wrong with the rest.
+    pub(crate) fn starts(mut self, field: &'static str, with_id: fn(String) -> JobRef) -> Self {
+        self.starts = Some(StartedJob { field, with_id });
         self
     }
 

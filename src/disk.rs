@@ -1,6 +1,6 @@
 //! Files on disk, read until a deadline: a disk that hangs, e.g. a network mount without its server, blocks a helper thread.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -23,7 +23,7 @@ pub(crate) fn content(path: &Path, limit: u64, deadline: Instant) -> io::Result<
     let path = path.to_owned();
     within(deadline, move || {
         let mut bytes = Vec::new();
-        File::open(&path)?.take(limit).read_to_end(&mut bytes)?;
+        open_file(&path)?.0.take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
     })
 }
@@ -64,19 +64,29 @@ fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 }
 
 fn open_now(path: &Path, size: u64) -> io::Result<File> {
-    let check = |metadata: Metadata| match metadata.len() {
-        _ if !metadata.is_file() => Err(io::Error::new(ErrorKind::InvalidInput, "it is no longer a file")),
-        now if now != size => {
+    match open_file(path)? {
+        (file, now) if now == size => Ok(file),
+        (_, now) => {
             let message = format!("its size changed from {size} to {now} bytes before it was sent");
             Err(io::Error::new(ErrorKind::InvalidData, message))
         }
-        _ => Ok(()),
-    };
-    // Opening a FIFO would block until something writes to it.
-    check(fs::metadata(path)?)?;
-    let file = File::open(path)?;
-    check(file.metadata()?)?;
-    Ok(file)
+    }
+}
+
+/// Opens a file, and returns its size.
+fn open_file(path: &Path) -> io::Result<(File, u64)> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // Else the opening of a FIFO would block until something writes to it.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        Ok((file, metadata.len()))
+    } else {
+        Err(io::Error::new(ErrorKind::InvalidInput, "it is no longer a file"))
+    }
 }
 
 /// Sends the content of a file, until its end or until the receiver is dropped.

@@ -73,7 +73,7 @@ pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, Str
 /// Splits and checks; `None` if the host or the port is not valid.
 pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match authority.rsplit_once(':') {
-        // Not a colon inside `[::1]`. `parse` takes `+80` and `080` as well.
+        // Not a colon inside `[::1]`. `parse` accepts `+80` and `080` as well.
         Some((host, port)) if !port.ends_with(']') => {
             (host, Some(port.parse().ok().filter(|number: &u16| number.to_string() == port)?))
         }

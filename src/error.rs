@@ -223,7 +223,7 @@ impl fmt::Display for UnexpectedResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (Some(encoding), None) = (&self.encoding, &self.location) {
             let encoding = excerpt(encoding);
-            return write!(f, "the response is compressed with {encoding}, which this client did not ask for");
+            return write!(f, "the response has the content encoding {encoding}, which this client cannot decode");
         }
         f.write_str("not a response of the API")?;
         if let Some(location) = &self.location {
@@ -450,13 +450,6 @@ impl Error {
 
     pub(crate) fn document(operation: impl Into<Name>, name: impl Into<String>, source: io::Error) -> Self {
         Self::new(operation.into(), ErrorKind::Document { name: name.into(), source })
-    }
-
-    /// The error of a poll that found a URL in place of the result.
-    pub(crate) fn result_at_url(job: JobRef, url: String) -> Self {
-        Self::new(Name::from(job.operation().name), ErrorKind::ResultAtUrl { url }).with(|error| {
-            (error.status, error.job) = (Some(200), Some(job));
-        })
     }
 
     /// Sets further properties.

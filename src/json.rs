@@ -65,7 +65,11 @@ pub(crate) fn decode_data<T: DeserializeOwned>(text: &[u8]) -> Result<T, DecodeF
         data: T,
     }
     // Most objects have no such field, and a large one takes time to look through.
-    if !std::str::from_utf8(text).is_ok_and(|text| text.contains("\"data\"")) {
+    let has_envelope = match std::str::from_utf8(text) {
+        Ok(text) => text.contains("\"data\""),
+        Err(_) => text.windows(6).any(|bytes| bytes == b"\"data\""),
+    };
+    if !has_envelope {
         return decode(text);
     }
     decode::<Envelope<T>>(text)

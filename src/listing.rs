@@ -209,11 +209,15 @@ impl<T: DeserializeOwned> Pages<T> {
     fn fetch_artifacts(&self, request: &Call<'_>, owner: &Call<'_>) -> Result<Page<T>> {
         let all =
             |Artifacts { artifacts }| Page { data: artifacts, next_cursor: None, total_count: None, extra: Map::new() };
-        let read =
-            |body: &[u8]| json::decode(body).or_else(|failure| json::decode_data(body).map(all).map_err(|_| failure));
+        let read = |body: &[u8]| {
+            let named = || json::decode_data(body).ok();
+            let bare = || json::decode(body).ok().map(|artifacts| Artifacts { artifacts });
+            json::decode(body).or_else(|failure| named().or_else(bare).map(all).ok_or(failure))
+        };
         self.nomic.read(request, read).or_else(|error| {
             let is_no_list = error.is_not_found()
-                || matches!(error.kind(), ErrorKind::Decode(error) if error.path == "$" && !error.malformed);
+                || matches!(error.kind(), ErrorKind::Decode(error)
+                    if error.path == "$" && (!error.malformed || error.body.is_empty()));
             match self.cursor {
                 None if is_no_list => self.nomic.fetch_data(owner).map(all).map_err(|_| error),
                 _ => Err(error),

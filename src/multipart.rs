@@ -3,6 +3,8 @@
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// A form of text fields around one document. It can be read as often as the document.
 #[derive(Clone, Debug)]
 pub(crate) struct Form {
@@ -21,9 +23,9 @@ impl Form {
                 "--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n"
             ));
         }
-        let (name, file_name) = (escaped(name), escaped(file_name));
+        let (name, file_name) = (escaped(name), file_name_parameters(file_name));
         head.push_str(&format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file_name}\"\r\n\
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"; {file_name}\r\n\
              Content-Type: {media_type}\r\n\r\n"
         ));
         Self {
@@ -56,13 +58,23 @@ impl Form {
     }
 }
 
-/// Escapes a name as WHATWG does. Other control characters and backslashes are escaped as well: the former so that none ends
-/// a line, the latter because a backslash is itself to servers that read as browsers write (WHATWG), but an escape to those
-/// that follow RFC 2183.
+/// The parameters of a header that name a file.
+fn file_name_parameters(name: &str) -> String {
+    let plain = escaped(name);
+    if !plain.contains('\\') {
+        return format!("filename=\"{plain}\"");
+    }
+    // Parsers as in browsers read a backslash as it is. To those of RFC 2183 it is an escape, but they prefer `filename*`.
+    // At the end it would escape the quote.
+    let plain = plain.strip_suffix('\\').map(|start| format!("{start}%5C")).unwrap_or(plain);
+    format!("filename=\"{plain}\"; filename*=UTF-8''{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+}
+
+/// Escapes a name as WHATWG does, and every other control character too, so that none ends a line or the name.
 fn escaped(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for c in name.chars() {
-        if matches!(c, '"' | '\\') || c.is_ascii_control() {
+        if c == '"' || c.is_ascii_control() {
             text.push_str(&format!("%{:02X}", u32::from(c)));
         } else {
             text.push(c);
@@ -149,14 +161,17 @@ mod tests {
         assert_eq!(escaped("a\"b\r\nX-Evil: 1\0é.pdf"), "a%22b%0D%0AX-Evil: 1%00é.pdf");
     }
 
-    /// A quoted string up to the next quote.
-    fn read_as_whatwg(quoted: &str) -> String {
-        quoted.split('"').next().unwrap_or_default().to_owned()
+    /// The file name that a parser as in browsers (WHATWG) reads: up to the next quote.
+    fn read_as_whatwg(header: &str) -> String {
+        header.split_once("filename=\"").unwrap().1.split('"').next().unwrap().to_owned()
     }
 
-    /// A quoted string up to a quote without a backslash before it (RFC 2183, RFC 822).
-    fn read_as_rfc(quoted: &str) -> String {
-        let (mut chars, mut value) = (quoted.chars(), String::new());
+    /// The file name that a parser of RFC 2183 and 5987 reads: `filename*`, or else a quoted string with escapes.
+    fn read_as_rfc(header: &str) -> String {
+        if let Some((_, encoded)) = header.split_once("filename*=UTF-8''") {
+            return percent_encoding::percent_decode_str(encoded).decode_utf8().unwrap().into_owned();
+        }
+        let (mut chars, mut value) = (header.split_once("filename=\"").unwrap().1.chars(), String::new());
         while let Some(c) = chars.next().filter(|c| *c != '"') {
             value.extend(if c == '\\' { chars.next() } else { Some(c) });
         }
@@ -164,19 +179,17 @@ mod tests {
     }
 
     #[test]
-    fn every_parser_reads_the_same_name() {
-        for (name, read) in [
-            ("a\\b.pdf", "a%5Cb.pdf"),
-            ("a\\\"b.pdf", "a%5C%22b.pdf"),
-            ("C:\\plans\\b.pdf", "C:%5Cplans%5Cb.pdf"),
-            ("ends with \\", "ends with %5C"),
-            ("100% of é;=.pdf", "100% of é;=.pdf"),
-        ] {
+    fn a_name_with_backslashes_arrives_as_it_is_at_every_parser() {
+        let read = |name: &str| {
             let form = Form::new("B", &[], "file", name, "text/plain");
             let (text, _) = sent(&form, b"x", 1).unwrap();
-            let quoted = text.split_once("filename=\"").unwrap().1;
-            assert_eq!((read_as_whatwg(quoted), read_as_rfc(quoted)), (read.to_owned(), read.to_owned()));
+            let header = text.lines().nth(1).unwrap().to_owned();
+            (read_as_whatwg(&header), read_as_rfc(&header))
+        };
+        for name in ["a\\b.pdf", "C:\\plans\\b é;=.pdf", "100% of é;=.pdf", "plain.pdf"] {
+            assert_eq!(read(name), (name.to_owned(), name.to_owned()));
         }
+        assert_eq!(read("ends with \\"), ("ends with %5C".to_owned(), "ends with \\".to_owned()));
     }
 
     #[test]

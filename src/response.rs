@@ -15,18 +15,21 @@ use crate::rate_limit::RateLimitInfo;
 use crate::retry::{self, Attempt};
 use crate::text::truncate;
 
-/// Rejects a 2xx response that cannot be decompressed or does not start like JSON, and so is not from the API. Otherwise a
-/// login page with status 200 would count as the success of a write.
+/// Rejects a 2xx response that does not start like JSON, and so is not from the API. Otherwise a login page with status 200
+/// would count as the success of a write.
 pub(crate) fn check_success(call: &Call<'_>, response: &HttpResponse, key: &Key) -> Result<()> {
     let first = json::without_mark(&response.body).iter().find(|byte| !byte.is_ascii_whitespace());
     let is_json = |byte: &u8| matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n');
-    if response.unsupported_encoding.is_none() && first.is_none_or(is_json) {
+    // Some servers name an encoding, such as `utf-8`, that is none.
+    let is_encoded = response.unsupported_encoding.is_some() && std::str::from_utf8(&response.body).is_err();
+    if !is_encoded && first.is_none_or(is_json) {
         return Ok(());
     }
     let kind = ErrorKind::UnexpectedResponse(unexpected(response, key));
-    Err(Error::new(call.operation.clone(), kind).with(|error| {
+    let error = Error::new(call.operation.clone(), kind).with(|error| {
         (error.status, error.effect) = (Some(response.status), effect(call, Effect::Unknown));
-    }))
+    });
+    Err(with_job(error, call, &response.body, key))
 }
 
 /// The error of a response that is not a success, and how the attempt failed.
@@ -93,11 +96,21 @@ pub(crate) fn decode_error(call: &Call<'_>, response: &HttpResponse, failure: De
     };
     let body = key.excerpt(&response.body);
     let kind = ErrorKind::Decode(DecodeError { path: truncate(&key.redact(&path)), malformed, body, source });
-    Error::new(call.operation.clone(), kind).with(|error| {
+    let error = Error::new(call.operation.clone(), kind).with(|error| {
         (error.status, error.request_id) = (Some(response.status), request_id(response, key));
         // JSON of another shape is still from the API; a malformed response may be from anything in between.
         error.effect = effect(call, if malformed { Effect::Unknown } else { Effect::Executed });
-    })
+    });
+    with_job(error, call, &response.body, key)
+}
+
+/// The error, with the job that the call has started, if what came of a successful response has its id.
+pub(crate) fn with_job(error: Error, call: &Call<'_>, body: &[u8], key: &Key) -> Error {
+    let job = call.starts.and_then(|job| Some((job.with_id)(key.redact(&json::id(body, job.field)?))));
+    match job {
+        None => error,
+        Some(job) => error.with(|error| (error.effect, error.job) = (Effect::Executed, Some(job))),
+    }
 }
 
 /// The effect of a request: always `None` for a read.

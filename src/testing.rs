@@ -138,6 +138,21 @@ impl Error {
         Self::new(Name::from(operation.name), kind).with_effect(effect)
     }
 
+    /// The error of a poll or wait that found a URL in place of the result.
+    ///
+    /// ```
+    /// use nomic_client::{Error, ErrorKind, job::JobRef};
+    ///
+    /// let error = Error::result_at_url(JobRef::Parse("019abc12".into()), "https://storage.example/result.json");
+    /// assert!(matches!(error.kind(), ErrorKind::ResultAtUrl { url, .. } if url.ends_with("result.json")));
+    /// ```
+    pub fn result_at_url(job: JobRef, url: impl Into<String>) -> Self {
+        let kind = ErrorKind::ResultAtUrl { url: url.into() };
+        Self::new(Name::from(job.operation().name), kind).with(|error| {
+            (error.status, error.job) = (Some(200), Some(job));
+        })
+    }
+
     fn waited(job: JobRef, failure: JobFailure, message: String, source: Option<Self>) -> Self {
         let kind =
             ErrorKind::Job(JobError { failure, status: None, message, elapsed: Duration::ZERO, polls: 1, source });

@@ -161,7 +161,7 @@ fn a_path_that_an_operation_cannot_have_is_a_usage_error() {
     let emulator = emulator();
     for (path, words) in [
         ("get_parse=/tasks", "get_parse: the path must have {taskId} as a whole segment, exactly once"),
-        ("get_pars=/tasks/{taskId}", "there is no operation \"get_pars\"; is it get_parse?"),
+        ("get_pars=/tasks/{taskId}", "there is no operation \"get_pars\"; see nomic_client::operations"),
         ("get_parse", "expected OPERATION=PATH"),
     ] {
         let output = nomic_cli(&emulator, &["users", "--path", path]);
@@ -192,7 +192,7 @@ fn a_job_that_is_known_is_offered_for_another_wait_unless_it_has_ended() {
     let again = "to wait for parse job t9:\n  ";
     emulator.fault(Fault::on("submit_parse", FaultKind::json(202, r#"{"taskId":"t9","eta":NaN}"#)));
     let output = nomic_cli(&emulator, &["parse", "--file-version", version.as_str()]);
-    assert!(output.code == Some(6) && output.stderr.contains(again), "{output:?}");
+    assert!(output.code == Some(8) && output.stderr.contains(again), "{output:?}");
     assert!(!output.stderr.contains("audit"), "{output:?}");
 
     for (body, code, is_offered) in [

@@ -377,7 +377,7 @@ fn requests_start_no_threads() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_process_without_threads_or_files_gets_transient_errors_and_its_wait_goes_on() {
+fn a_process_without_threads_or_files_gets_transient_errors_and_its_wait_continues() {
     let emulator = emulator();
     let url = format!("http://localhost:{}/api/v0", emulator.address().port());
     // Threads run out of address space: the limit on their number does not bind root.

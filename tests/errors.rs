@@ -408,7 +408,7 @@ fn gzip_is_decoded_in_any_letter_case_and_in_errors_too() {
 fn a_response_in_an_encoding_that_was_not_asked_for_is_an_error_that_names_it() {
     let gzip = if cfg!(feature = "gzip") { "gzip, gzip" } else { "gzip" };
     for encoding in ["br", "zstd", "deflate", gzip] {
-        let words = format!("the response is compressed with {encoding}, which this client did not ask for");
+        let words = format!("the response has the content encoding {encoding}, which this client cannot decode");
         let server = encoded("200 OK", encoding, b"\x0b\x02\x80{}\x03");
         let nomic = Nomic::new(server.url(), "npk_x").unwrap();
         assert_eq!(listed(&nomic), format!("list_projects: 200 {words}"));
@@ -530,17 +530,21 @@ fn an_error_names_the_job_that_was_started_if_the_response_cannot_be_decoded() {
 }
 
 #[test]
-fn a_success_with_a_truncated_body_keeps_its_status() {
+fn a_success_with_a_truncated_body_keeps_its_status_and_its_job() {
     let emulator = emulator();
     let nomic = nomic(&emulator);
     emulator.fault(Fault::on("launch_agent", FaultKind::CloseInBody));
     let error = nomic.launch_agent(&Launch::prompt("Go.")).unwrap_err();
-    assert_eq!((error.status(), error.effect() == Effect::Executed), (Some(201), false), "who closed may be a proxy");
+    assert_eq!((error.status(), error.effect(), error.job().is_some()), (Some(201), Effect::Executed, true));
     assert!(
         error.to_string().contains("201 incomplete response from ")
-            && error.to_string().contains(": the connection was closed early; it may"),
+            && error.to_string().contains(": the connection was closed early; it was executed, as agent "),
         "{error}"
     );
+    // Without a job, who closed may be a proxy.
+    emulator.fault(Fault::on("upload_file", FaultKind::CloseInBody));
+    let error = nomic.upload(files::Upload::from_bytes("a.txt", "a")).unwrap_err();
+    assert_eq!((error.status(), error.effect()), (Some(201), Effect::Unknown), "{error}");
 }
 
 #[test]

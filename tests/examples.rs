@@ -560,6 +560,17 @@ fn a_page_of_a_gateway_stops_no_batch_and_is_no_reason_to_pay_again() {
 }
 
 #[test]
+fn a_batch_continues_with_a_job_whose_submit_has_an_incomplete_response() {
+    let emulator = emulator();
+    let folder = TempDir::new();
+    let (documents, results) = (documents(&folder, 1), folder.join("results"));
+    emulator.fault(Fault::on("submit_parse", FaultKind::ContentLengthTooLong));
+    let output = batch(&emulator, &documents, &results);
+    assert!(output.is_success(), "{output:?}");
+    assert_eq!(uploaded_and_submitted(&emulator), (1, 1));
+}
+
+#[test]
 fn a_batch_says_which_entries_it_skips_and_rejects_invalid_arguments() {
     let emulator = emulator();
     let folder = TempDir::new();
@@ -815,8 +826,8 @@ fn the_contract_check_finds_the_path_of_an_operation_that_is_elsewhere() {
     for (operation, path) in [("get_parse", "/tasks/{taskId}"), ("get_extract", "/extract/{taskId}/result")] {
         let lines = lines_about(&output, operation);
         assert!(lines.starts_with(&format!("{operation:22} 200")), "it is checked there: {output:?}");
-        let builder = format!("nomic_client::Builder::operation_path({operation:?}, {path:?})");
-        let option = format!("nomic --path '{operation}={path}'");
+        let builder = format!(".operation_path({operation:?}, {path:?})");
+        let option = format!("--path '{operation}={path}'");
         assert!(lines.contains(&builder) && lines.contains(&option), "{output:?}");
     }
 
@@ -845,7 +856,7 @@ fn values(value: &Value, found: &mut HashSet<String>) {
 }
 
 #[test]
-fn the_contract_check_takes_a_page_of_a_gateway_for_no_response_of_the_api() {
+fn a_page_of_a_gateway_does_not_count_as_a_response_in_the_contract_check() {
     let emulator = emulator();
     emulator.fault(Fault::on("list_projects", FaultKind::Html(403)));
     emulator.fault(Fault::on("list_users", FaultKind::Html(404)));

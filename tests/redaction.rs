@@ -47,7 +47,7 @@ fn the_key_is_shown_nowhere() {
     let nomic = setup.build().unwrap();
     let job = nomic.parse(document(&nomic)).unwrap();
     nomic.wait(&job).unwrap();
-    let moved = builder(&emulator).operation_path("get_agent", "/all agents/{id}").build().unwrap();
+    let moved = builder(&emulator).operation_path("get_agent", "/all-agents/{id}").build().unwrap();
     show(&moved.agent("a").unwrap_err());
     let agents = nomic.agents();
     let debug = format!("{debug}{nomic:?}{nomic:#?}{agents:?}{:?}", nomic.polls_with(&job, &Default::default()));
@@ -110,7 +110,7 @@ fn the_key_is_shown_nowhere() {
     assert!(!debug.contains(&key), "in a Debug: {debug}");
     assert!(!shown.contains(&key[..key.len() / 2]), "in an error");
     assert!(records.iter().any(|record| record.contains("nomic_client submit_parse POST /parse 20")), "{records:#?}");
-    assert!(records.iter().any(|record| record.contains("get_agent GET /all%20agents/a 404")), "{records:#?}");
+    assert!(records.iter().any(|record| record.contains("get_agent GET /all-agents/a 404")), "{records:#?}");
     assert!(records.iter().any(|record| record.contains("ureq")), "the records of other crates are seen");
     for path in ["files", "artifacts"] {
         let line = format!("DEBUG nomic_client ignored a value of an unexpected type at {path}");

@@ -58,12 +58,34 @@ fn the_job_of_a_submit_is_known_whatever_is_wrong_with_the_rest_of_the_response(
         "{\"note\":\"a\nb\",\"data\":{\"taskId\" : \"t9\",}}",
         r#"{"taskId":"other","data":{"eta":[{"taskId":"no"}],"taskId":"t9","x":+1}}"#,
         r#"{"taskId":"t9","list":["#,
+        "Warning: slow\n{\"taskId\":\"t9\"}",
     ] {
         responds(&emulator, "submit_parse", 202, body);
         let error = nomic.parse(&version).unwrap_err();
         assert_eq!(error.job(), Some(&JobRef::Parse("t9".into())), "{body}: {error}");
         assert_eq!((error.effect(), error.is_transient()), (Effect::Executed, false), "{error}");
         assert!(error.to_string().ends_with("it was executed, as parse job t9"), "{error}");
+    }
+    // Latin-1 beside it, an encoding that is none, gzip that is not compressed, and a body that is cut off.
+    let latin = b"{\"data\":{\"taskId\":\"t9\",\"note\":\"caf\xe9\"}}".to_vec();
+    let plain = |encoding: &str| CannedResponse::json(202, r#"{"taskId":"t9"}"#).header("Content-Encoding", encoding);
+    let cut = CannedResponse::json(202, r#"{"taskId":"t9","more":"#).header("Content-Length", "500");
+    for (response, is_read) in [
+        (CannedResponse::new(202, "application/json", latin), true),
+        (plain("utf-8"), true),
+        (plain("none"), true),
+        (plain("gzip"), true),
+        (cut, false),
+    ] {
+        emulator.clear_faults();
+        emulator.fault(Fault::on("submit_parse", response));
+        match nomic.parse(&version) {
+            Ok(job) => assert!(is_read && job.task_id == "t9"),
+            Err(error) => {
+                assert!(!is_read, "{error}");
+                assert_eq!((error.job(), error.effect()), (Some(&JobRef::Parse("t9".into())), Effect::Executed));
+            }
+        }
     }
     responds(&emulator, "launch_agent", 202, r#"{"data":{"files":[{"id":"f1"}],"id":"a1","cost":NaN}}"#);
     let error = nomic.launch_agent(&nomic_client::agents::Launch::prompt("Go.")).unwrap_err();
@@ -127,6 +149,7 @@ fn a_job_that_runs_has_not_ended_because_its_error_and_result_are_empty() {
     for body in [
         r#"{"status":"QUEUED","error":null,"result":null}"#,
         r#"{"status":"QUEUED","error":"","result":{}}"#,
+        r#"{"status":"QUEUED","error":{"code":null,"message":""},"result_url":"https://storage.example/later"}"#,
         r#"{"status":"QUEUED","error":false,"result":[]}"#,
         r#"{"status":"BUILDING","error":"retrying","result":{"chunks":[{"content":"half"}]}}"#,
     ] {
@@ -257,7 +280,9 @@ fn a_url_in_place_of_a_result_is_an_error_that_names_it_and_is_not_fetched() {
         ("get_parse", json!({"status": "COMPLETED", "result": {"type": "url", "url": url}})),
         ("get_parse", json!({"status": "COMPLETED", "result_url": url})),
         ("get_parse", json!({"status": "COMPLETED", "result": url})),
-        ("get_parse", json!({"status": "SUCCESS", "resultUrl": url})),
+        ("get_parse", json!({"status": "SUCCESS", "result": {"type": "url", "url": url}})),
+        ("get_parse", json!({"status": "COMPLETED", "result": {}, "resultUrl": url})),
+        ("get_parse", json!({"status": "COMPLETED", "result": {"type": "url", "result_url": url}})),
         ("get_extract", json!({"status": "COMPLETED", "result": null, "result_url": url})),
     ] {
         responds(&emulator, operation, 200, body.to_string());
@@ -284,6 +309,13 @@ fn a_url_in_place_of_a_result_is_an_error_that_names_it_and_is_not_fetched() {
         json!({"status": "COMPLETED", "result": {"url": url, "chunks": [{"content": "a"}]}}).to_string(),
     );
     assert_eq!(nomic.wait(&nomic.parse_job("t1")).unwrap().text(), "a");
+    responds(
+        &emulator,
+        "get_parse",
+        200,
+        json!({"status": "COMPLETED", "result": {"url": url, "chunks": []}}).to_string(),
+    );
+    assert_eq!(nomic.wait(&nomic.parse_job("t1")).unwrap().extra["url"], url, "a document without text");
     responds(&emulator, "get_extract", 200, json!({"status": "COMPLETED", "result": {"url": url}}).to_string());
     assert_eq!(nomic.wait(&nomic.extract_job("t1")).unwrap().value["url"], url);
     responds(&emulator, "get_parse", 200, json!({"status": "BUILDING", "result_url": url}).to_string());
@@ -316,7 +348,9 @@ fn artifacts_come_as_a_page_or_as_a_named_list_or_else_with_their_agent() {
         (200, format!(r#"{{"data":{list},"artifacts":7}}"#), 1),
         (200, format!(r#"{{"artifacts":{list}}}"#), 1),
         (200, format!(r#"{{"data":{{"artifacts":{list}}}}}"#), 1),
-        (200, list.to_owned(), 2),
+        (200, list.to_owned(), 1),
+        (200, r#"{"total":2}"#.to_owned(), 2),
+        (204, String::new(), 2),
         (404, r#"{"error":"no such route"}"#.to_owned(), 2),
     ] {
         responds(&emulator, "list_artifacts", status, body.clone());

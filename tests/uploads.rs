@@ -44,12 +44,12 @@ fn a_hostile_file_name_arrives_as_one_name_in_one_part() {
     let name = "a\"b\\c\r\nX-Evil: 1é.pdf";
     nomic(&emulator).upload(Upload::from_bytes(name, "text: 1").content_type("text/plain")).unwrap();
     let upload = emulator.uploads().pop().unwrap();
-    assert_eq!(upload.name, "a%22b%5Cc%0D%0AX-Evil: 1é.pdf");
+    assert_eq!(upload.name, "a%22b\\c%0D%0AX-Evil: 1é.pdf");
     assert_eq!(upload.parts.len(), 1);
     let headers: Vec<_> = upload.parts[0].headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
     assert_eq!(headers, ["content-disposition", "content-type"]);
     let disposition = &upload.parts[0].headers[0].1;
-    assert_eq!(disposition.matches("filename").count(), 1, "{disposition}");
+    assert_eq!(disposition.matches("filename=").count(), 1, "{disposition}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 use nomic_client::files::Upload;
+use nomic_client::job::JobRef;
 use nomic_client::parse::{self, ParseJob};
 use nomic_client::{Effect, Error, FileVersionId, Nomic};
 use serde_json::json;
@@ -98,7 +99,12 @@ impl Batch<'_> {
     /// Submits a document that is recorded as [`Step::Submitting`]. After an error without effect the recorded step is
     /// reset, so that the next run tries again; if the effect is unknown, it is left as it is.
     fn submit(&self, name: &str, content: &ContentHash, version: FileVersionId) -> Result<ParseJob, Failure> {
-        match self.nomic.parse(&version) {
+        let submitted = self.nomic.parse(&version).or_else(|error| match error.job() {
+            // It was accepted, although its response cannot be decoded.
+            Some(JobRef::Parse(id)) => Ok(self.nomic.parse_job(id)),
+            _ => Err(error),
+        });
+        match submitted {
             Ok(job) => {
                 let recorded = self.manifest.record(name, content, &Step::Submitted(job.clone()));
                 let remedy = self.manifest.remedy(name, "submitted", json!(job));

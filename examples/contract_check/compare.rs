@@ -83,7 +83,7 @@ pub(crate) fn below(parent: &str, name: &str) -> String {
     if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
 }
 
-/// Whether the names of the fields of an object at this path are the API's. Those of extracted values, for example, are not.
+/// Whether the contract names the fields of the objects at this path, unlike those of extracted values, for example.
 pub(crate) fn is_documented_object(path: &str, names: &BTreeSet<&str>) -> bool {
     path.is_empty() || names.iter().any(|name| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }

@@ -111,8 +111,8 @@ impl fmt::Display for Finding {
         write!(f, "{:22} {:14} {:10} {mark}{}", self.name, self.status, self.evidence.to_string(), self.decoded)?;
         if let Some(path) = self.path {
             write!(f, "\n{:22} found at another path; to use it:", "")?;
-            write!(f, "\n{:24} nomic_client::Builder::operation_path({:?}, {path:?})", "", self.name)?;
-            write!(f, "\n{:24} nomic --path '{}={path}'", "", self.name)?;
+            write!(f, "\n{:24} Builder: .operation_path({:?}, {path:?})", "", self.name)?;
+            write!(f, "\n{:24} command line: --path '{}={path}'", "", self.name)?;
         }
         if !self.tried.is_empty() {
             write!(f, "\n{:22} not found at: {}", "", self.tried.join(", "))?;

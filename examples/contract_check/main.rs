@@ -34,10 +34,11 @@ use operation_path::operation_path;
 
 /// Compare an instance with the contract of the API
 ///
-/// Exits with 1 if a response contradicts the documentation, or a documented operation could not be checked.
+/// Looks for the paths of inferred operations that are not found. Exits with 1 if a response contradicts the documentation,
+/// or a documented operation could not be checked.
 #[derive(Parser)]
 struct Args {
-    /// Also upload, parse and extract a small file, and run and delete an agent on it. Your organization is billed
+    /// Also upload, parse and extract a small file, run an agent on it, and delete the agent. Your organization is billed
     #[arg(long)]
     write: bool,
     /// Send an operation to another path, e.g. get_parse=/tasks/{taskId}; repeatable
@@ -61,16 +62,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         check.delete(&agent);
     }
 
-    // Nothing is printed before: a closed pipe must not leave the agent behind.
-    if let Some(file) = report {
-        report::write(file, &check.findings).map_err(cannot_write)?;
-    }
+    // Nothing is printed before: a closed pipe must not leave the agent behind, or prevent the report.
+    let written = report.map_or(Ok(()), |file| report::write(file, &check.findings));
     for finding in &check.findings {
         println!("{finding}");
     }
     let count = |is: fn(&finding::Finding) -> bool| check.findings.iter().filter(|finding| is(finding)).count();
     let (broken, failed) = (count(|finding| finding.broken), count(|finding| finding.failed));
     println!("\n{} operations checked; {broken} contradict the documentation", check.findings.len() - failed);
+    written.map_err(cannot_write)?;
     match (broken, failed) {
         (0, 0) => Ok(()),
         (0, _) => Err(format!("{failed} of {} operations could not be checked", check.findings.len()).into()),

@@ -58,8 +58,8 @@ impl Shape {
     }
 }
 
-/// The name of a field; what does not look like one may be content.
+/// The name of a field; what does not look like one may be content, such as an id.
 pub(crate) fn field_name(name: &str) -> &str {
-    let is_name = name.len() <= 40 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if is_name && name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { "(not a field name)" }
+    let is_name = name.len() <= 40 && name.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
+    if is_name { name } else { "(not a field name)" }
 }

@@ -28,7 +28,7 @@ Exit codes:
   5    rate limit, spend limit or temporary error: the same command may succeed later
   6    outcome unknown: the request may have been executed; check before you repeat it
   7    the job failed or was stopped
-  8    the wait timed out; the command to wait for the job was printed
+  8    the job may still be running; the command to wait for it was printed
   130  interrupted";
 
 /// Parse documents, extract values from them, and run agents on them

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use nomic_client::extract::{ExtractJob, Extracted};
@@ -72,7 +72,11 @@ fn check_document(file: &Path) -> Result<(), Failure> {
         Err(error) => format!(": {error}"),
         Ok(metadata) if !metadata.is_file() => " is not a file".to_owned(),
         // Files in `/proc` have a content, but no size.
-        Ok(metadata) if metadata.len() == 0 && !has_content(file) => " is empty (0 bytes)".to_owned(),
+        Ok(metadata) if metadata.len() == 0 => match first_byte(file) {
+            Ok(1..) => return Ok(()),
+            Ok(0) => " is empty (0 bytes)".to_owned(),
+            Err(error) => format!(": {error}"),
+        },
         Ok(metadata) if metadata.len() > MAX_UPLOAD => {
             format!(" has {} bytes; the service accepts at most {MAX_UPLOAD}", metadata.len())
         }
@@ -85,8 +89,9 @@ fn unusable(file: &Path, reason: &str) -> Failure {
     Failure::Usage(format!("{}{reason}; nothing was sent", file.display()))
 }
 
-fn has_content(file: &Path) -> bool {
-    File::open(file).and_then(|mut file| file.read(&mut [0])).is_ok_and(|count| count > 0)
+/// Reads a byte, if there is one.
+fn first_byte(file: &Path) -> io::Result<usize> {
+    File::open(file)?.read(&mut [0])
 }
 
 pub(crate) fn search(session: &Session, query: &str, integration: Option<String>, limit: Limit) -> Result<(), Failure> {

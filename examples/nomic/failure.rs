@@ -49,6 +49,8 @@ impl Failure {
             Self::Config(_) | Self::Usage(_) | Self::UnknownHost(_) => return 2,
             Self::NotFound(_) => return 4,
             Self::AgentStopped => return 7,
+            // The job was started, and can be waited for.
+            Self::OutcomeUnknown(error, _) if error.job().is_some() => return 8,
             Self::Client(error) | Self::OutcomeUnknown(error, _) => error,
         };
         match error.kind() {

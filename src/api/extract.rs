@@ -176,7 +176,8 @@ impl Nomic {
             ("schema", schema.clone()),
             ("enableCitations", json!(options.citations.then_some(true))),
         ]);
-        self.submit(&Call::to(&SUBMIT_EXTRACT, &[])?.json(&body), "taskId", |id| JobRef::Extract(id.into()))
+        let call = Call::to(&SUBMIT_EXTRACT, &[])?.json(&body);
+        self.fetch_data(&call.starts("taskId", |id| JobRef::Extract(id.into())))
     }
 
     /// Returns an extract job that was started earlier, by this or another program. Sends nothing.
@@ -201,7 +202,7 @@ impl sealed::Pollable<Extracted> for ExtractJob {
     fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Extracted>> {
         let call = Call::to(&GET_EXTRACT, &[self.task_id.as_str()])?.within(timeout);
         let task: Task<Value> = nomic.fetch_data(&call)?;
-        if let Some(url) = task.result_url(|_| None) {
+        if let Some(url) = task.result_url(is_blank, |_| None) {
             return Err(Error::result_at_url(self.job(), nomic.redacted(url)));
         }
         Ok(task.poll(is_blank, |value, mut extra| Extracted {

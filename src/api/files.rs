@@ -115,7 +115,8 @@ impl<'a> Upload<'a> {
     /// The file name, in place of the one in the path. If that is not UTF-8, a name or a
     /// [`destination`](Self::destination) is required; without a name, the last segment of the destination is used.
     ///
-    /// `"`, `\` and control characters are percent-encoded, e.g. as `%22` and `%5C`: servers disagree on how to read them.
+    /// `"` and control characters are percent-encoded, e.g. as `%22`, as browsers do. Many servers take a name with a
+    /// backslash for a Windows path, and store only its last part.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self

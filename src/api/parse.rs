@@ -31,7 +31,7 @@ use crate::lenient::{self, Found};
 use crate::nomic::Nomic;
 use crate::open_enum::open_enum;
 use crate::operations::{GET_PARSE, SUBMIT_PARSE};
-use crate::waiting::task::{Task, is_blank};
+use crate::waiting::task::{Task, is_blank, url_field};
 use crate::waiting::{Job, Poll, sealed};
 
 /// Minimum word limit of a summary: 10.
@@ -307,7 +307,7 @@ impl Nomic {
         let (words, bounds) = (options.summary_word_limit, MIN_SUMMARY_WORDS..=MAX_SUMMARY_WORDS);
         check_bounds(&call.operation, "summary_word_limit", words, bounds)?;
         let body = json::object([("fileVersionId", json!(file_version_id.into())), ("options", options.body())]);
-        self.submit(&call.json(&body), "taskId", |id| JobRef::Parse(id.into()))
+        self.fetch_data(&call.json(&body).starts("taskId", |id| JobRef::Parse(id.into())))
     }
 
     /// Returns a parse job that was started earlier, by this or another program. Sends nothing.
@@ -332,21 +332,23 @@ impl sealed::Pollable<Parsed> for ParseJob {
     fn poll_once(&self, nomic: &Nomic, timeout: Duration) -> Result<Poll<Parsed>> {
         let call = Call::to(&GET_PARSE, &[self.task_id.as_str()])?.within(timeout);
         let task: Task<Found<Parsed>> = nomic.fetch_data(&call)?;
-        let url = task.result_url(|result| match result {
-            Found::Object(parsed) => {
-                parsed.extra.get("url").filter(|_| parsed.chunks.is_empty() && parsed.top_level_blocks.is_empty())
-            }
-            Found::Other(value) => Some(value),
-            Found::List(_) => None,
-        });
-        if let Some(url) = url {
-            return Err(Error::result_at_url(self.job(), nomic.redacted(url)));
-        }
         let is_empty = |result: &Found<Parsed>| match result {
             Found::Object(parsed) => *parsed == Parsed::default(),
             Found::List(chunks) => chunks.is_empty(),
             Found::Other(value) => is_blank(value),
         };
+        let url = task.result_url(is_empty, |result| match result {
+            Found::Object(parsed) if parsed.chunks.is_empty() && parsed.top_level_blocks.is_empty() => {
+                let is_url = parsed.extra.get("type").is_some_and(|kind| kind == "url");
+                url_field(&parsed.extra).or_else(|| parsed.extra.get("url").filter(|_| is_url))
+            }
+            Found::Other(Value::String(text)) if !text.contains("://") => None,
+            Found::Other(value) => Some(value),
+            Found::Object(_) | Found::List(_) => None,
+        });
+        if let Some(url) = url {
+            return Err(Error::result_at_url(self.job(), nomic.redacted(url)));
+        }
         Ok(task.poll(is_empty, |result, mut extra| match result {
             Some(Found::Object(parsed)) => parsed,
             // The field is inferred: keep what came instead.

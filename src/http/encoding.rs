@@ -32,11 +32,16 @@ impl Encoding {
         }
     }
 
-    /// The decoded body; one in an unsupported encoding as it comes.
+    /// The decoded body; one with an unsupported encoding is not decoded.
     pub(super) fn decode<'a>(&self, body: impl Read + 'a) -> Box<dyn Read + 'a> {
         #[cfg(feature = "gzip")]
         if *self == Self::Gzip {
-            return Box::new(flate2::read::MultiGzDecoder::new(body));
+            let mut body = io::BufReader::with_capacity(32 << 10, body);
+            return match io::BufRead::fill_buf(&mut body) {
+                // Some proxies decompress a body and leave the header as it was.
+                Ok([b'{' | b'[', ..]) => Box::new(body),
+                _ => Box::new(flate2::bufread::MultiGzDecoder::new(body)),
+            };
         }
         Box::new(body)
     }

@@ -92,6 +92,8 @@ pub(crate) struct TransportFailure {
     pub(crate) handed_over: bool,
     /// The status of the response whose body could not be read.
     pub(crate) status: Option<u16>,
+    /// What came of that body.
+    pub(crate) body: Vec<u8>,
     pub(crate) kind: FailureKind,
 }
 
@@ -168,7 +170,10 @@ impl HttpClient {
         deadline: Instant,
     ) -> Result<HttpResponse, TransportFailure> {
         let _guard = Exchange::begin(self.timeouts, deadline, request.method == "GET");
-        let failure = |kind, status| TransportFailure { handed_over: Exchange::current().handed_over, status, kind };
+        let failure = |kind, status| {
+            let handed_over = Exchange::current().handed_over;
+            TransportFailure { handed_over, status, body: Vec::new(), kind }
+        };
         if deadline <= Instant::now() {
             return Err(failure(FailureKind::Deadline, None));
         }
@@ -185,18 +190,23 @@ impl HttpClient {
             return Err(failure(kind, Some(status)));
         }
         let encoding = Encoding::of(&head.headers);
-        let body = match status {
+        let mut bytes = Vec::new();
+        match status {
             // These have no body; one that their headers announce would be waited for, or decompressed.
-            204 | 205 => Vec::new(),
-            _ if body.content_length() == Some(0) => Vec::new(),
-            200..=299 => self.read_whole(body, &encoding).map_err(|kind| failure(kind, Some(status)))?,
-            _ => read_error(body, &encoding),
-        };
+            204 | 205 => {}
+            _ if body.content_length() == Some(0) => {}
+            200..=299 => {
+                if let Err(kind) = self.read_whole(body, &encoding, &mut bytes) {
+                    return Err(TransportFailure { body: bytes, ..failure(kind, Some(status)) });
+                }
+            }
+            _ => bytes = read_error(body, &encoding),
+        }
         let unsupported_encoding = match encoding {
-            Encoding::Unsupported(name) if !body.is_empty() => Some(name),
+            Encoding::Unsupported(name) if !bytes.is_empty() => Some(name),
             _ => None,
         };
-        Ok(HttpResponse { status, headers: Headers(head.headers), unsupported_encoding, body })
+        Ok(HttpResponse { status, headers: Headers(head.headers), unsupported_encoding, body: bytes })
     }
 
     fn run(&self, request: HttpRequest<'_, '_>, body_error: &mut Option<io::Error>) -> Result<Response<Body>, Error> {
@@ -219,26 +229,21 @@ impl HttpClient {
     }
 
     /// Reads and decodes a body, up to the limit.
-    fn read_whole(&self, body: Body, encoding: &Encoding) -> Result<Vec<u8>, FailureKind> {
+    fn read_whole(&self, body: Body, encoding: &Encoding, bytes: &mut Vec<u8>) -> Result<(), FailureKind> {
         let announced = body.content_length().unwrap_or(0);
         if announced > self.response_limit {
             return Err(FailureKind::TooLarge);
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(announced.min(MAX_RESERVED)).unwrap_or(0));
+        bytes.reserve(usize::try_from(announced.min(MAX_RESERVED)).unwrap_or(0));
         let mut reader = encoding.decode(unlimited(body)).take(self.response_limit.saturating_add(1));
-        let read = reader.read_to_end(&mut bytes);
+        let read = reader.read_to_end(bytes);
         if reader.limit() == 0 {
             return Err(FailureKind::TooLarge);
         }
-        match read {
-            Ok(_) => Ok(bytes),
-            Err(error) => Err(match encoding.corrupt(&error) {
-                Some(message) => {
-                    FailureKind::Transport { message, timed_out: false, permanent: true, source: Some(error) }
-                }
-                None => failure_kind(error.into(), true),
-            }),
-        }
+        read.map(drop).map_err(|error| match encoding.corrupt(&error) {
+            Some(message) => FailureKind::Transport { message, timed_out: false, permanent: true, source: Some(error) },
+            None => failure_kind(error.into(), true),
+        })
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn proxy(choice: &ProxyChoice, base: &Uri) -> Result<Option<Proxy>, S
     }
 }
 
-/// Stricter than `ureq`, which takes `http://me:p#ss@proxy:3128` for the host `me`.
+/// Stricter than `ureq`, which reads the host of `http://me:p#ss@proxy:3128` as `me`.
 fn from_url(url: &str) -> Result<Proxy, Refused> {
     let malformed = |reason: &str| Refused::Malformed(format!("its URL {reason}"));
     let url = url.trim();
@@ -96,7 +96,8 @@ fn from_env(base: &Uri) -> Result<Option<Proxy>, String> {
     let is_cgi = env::var_os("REQUEST_METHOD").is_some();
     let mut first_error = Ok(None);
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"] {
-        if is_cgi && name == "HTTP_PROXY" {
+        // On Windows, names of variables have no letter case.
+        if is_cgi && (name == "HTTP_PROXY" || cfg!(windows) && name == "http_proxy") {
             continue;
         }
         let proxy = match env::var(name) {

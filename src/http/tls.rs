@@ -44,8 +44,7 @@ fn certificates(file: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
     let mut block: Option<(&str, String)> = None;
     // A byte order mark is no white space.
     for line in text.trim_start_matches('\u{feff}').split(['\n', '\r']).map(str::trim) {
-        let count = certificates.len() + 1;
-        let cut_off = || format!("certificate {count} of the root certificates is cut off or damaged");
+        let cut_off = || cut_off(certificates.len());
         let marker = |start| line.strip_prefix(start).map(|rest| rest.strip_suffix("-----").ok_or_else(cut_off));
         if let Some(kind) = marker("-----BEGIN ").transpose()? {
             if block.is_some() {
@@ -70,7 +69,7 @@ fn certificates(file: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
         }
     }
     if block.is_some() {
-        return Err(format!("certificate {} of the root certificates is cut off or damaged", certificates.len() + 1));
+        return Err(cut_off(certificates.len()));
     }
     if certificates.is_empty() {
         let how = "`openssl x509 -inform der -in FILE` converts DER to PEM";
@@ -79,17 +78,33 @@ fn certificates(file: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
     Ok(certificates)
 }
 
-/// Whether these bytes have the outline of one certificate in DER: a sequence of two sequences and a bit string.
+fn cut_off(before: usize) -> String {
+    format!("certificate {} of the root certificates is cut off or damaged", before + 1)
+}
+
+/// Whether these bytes have the outline of one certificate in DER, unlike certificate requests and revocation lists.
 fn is_certificate(der: &[u8]) -> bool {
-    const SEQUENCE: u8 = 0x30;
+    const VERSION: u8 = 0xa0;
+    const INTEGER: u8 = 0x02;
     const BIT_STRING: u8 = 0x03;
-    let Some((SEQUENCE, mut rest, [])) = der_element(der) else { return false };
+    const SEQUENCE: u8 = 0x30;
+    let Some((SEQUENCE, content, [])) = der_element(der) else { return false };
+    let parts = der_tags(content);
+    let fields = der_element(content).map(|(_, fields, _)| der_tags(fields)).unwrap_or_default();
+    let fields = fields.strip_prefix(&[VERSION]).unwrap_or(&fields);
+    // Serial number, signature algorithm, issuer, validity, subject, public key.
+    parts == [SEQUENCE, SEQUENCE, BIT_STRING]
+        && fields.starts_with(&[INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE])
+}
+
+/// The tags of the elements; empty if the last one is cut off.
+fn der_tags(mut rest: &[u8]) -> Vec<u8> {
     let mut tags = Vec::new();
     while let Some((tag, _, behind)) = der_element(rest) {
         tags.push(tag);
         rest = behind;
     }
-    rest.is_empty() && tags == [SEQUENCE, SEQUENCE, BIT_STRING]
+    if rest.is_empty() { tags } else { Vec::new() }
 }
 
 /// Splits the first element off: its tag, its content, and what is behind it.

@@ -240,8 +240,8 @@ impl Builder {
     /// to the path in [`operations`](crate::operations).
     ///
     /// Use it if an operation answers 404 although its object exists: the paths of operations that are
-    /// [inferred](crate::operations::Evidence::Inferred) are guesses. The example `contract_check` looks for the right path,
-    /// and prints the line to add.
+    /// [inferred](crate::operations::Evidence::Inferred) are guesses. The example `contract_check`, with `--write`,
+    /// looks for the right path, and prints the line to add.
     ///
     /// The path begins with `/`, is relative to the base URL, and has the placeholders of the operation's own path, each as a
     /// whole segment. It is written without percent-encoding. If called again for the same operation, the last path is used. A
@@ -372,7 +372,7 @@ mod tests {
              exactly once"
         );
         let unknown = builder().operation_path("get_pars", "/tasks/{taskId}").build().unwrap_err().to_string();
-        assert!(unknown.contains("there is no operation \"get_pars\"; is it get_parse?"), "{unknown}");
+        assert!(unknown.contains("there is no operation \"get_pars\"; see nomic_client::operations"), "{unknown}");
         builder().operation_path("get_parse", "/tasks/{taskId}").build().unwrap();
     }
 

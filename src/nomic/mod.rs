@@ -13,9 +13,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use self::limiter::RateLimiter;
 use crate::call::Call;
 use crate::endpoint::Key;
-use crate::error::{Effect, Result};
+use crate::error::Result;
 use crate::http::HttpClient;
-use crate::job_ref::JobRef;
 use crate::json::{self, DecodeFailure};
 use crate::operation_path::OperationPaths;
 use crate::operations::Tier;
@@ -100,8 +99,7 @@ impl Nomic {
     }
 
     /// Creates a client from the environment: `NOMIC_API_KEY`, and `NOMIC_BASE_URL` or `NOMIC_DOMAIN`. If both are set, the
-    /// URL is used. The proxy is read from `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, unless `NO_PROXY` contains the
-    /// instance, or the instance is on this machine.
+    /// URL is used. A proxy is used as with [`Builder::proxy_from_env`].
     ///
     /// With the default features, only this function, [`Builder::from_env`] and [`Builder::proxy_from_env`] read the
     /// environment. With `platform-verifier` or `native-tls` on Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` also determine
@@ -181,25 +179,6 @@ impl Nomic {
         self.read(call, |body| match body.trim_ascii() {
             b"" => Ok(None),
             body => json::decode::<IgnoredAny>(body).map(|_| json::decode_data(body).ok()),
-        })
-    }
-
-    /// Like [`fetch_data`](Self::fetch_data), for a request that starts a job. If only the field named `id` of the response
-    /// can be decoded, the error still has the job.
-    pub(crate) fn submit<T: DeserializeOwned>(
-        &self,
-        call: &Call<'_>,
-        id: &str,
-        job: impl Fn(String) -> JobRef,
-    ) -> Result<T> {
-        let response = self.send(call)?;
-        json::decode_data(&response.body).map_err(|failure| {
-            let job = json::id(&response.body, id).map(|id| job(self.redacted(&id)));
-            response::decode_error(call, &response, failure, &self.inner.key).with(|error| {
-                if job.is_some() {
-                    (error.effect, error.job) = (Effect::Executed, job);
-                }
-            })
         })
     }
 }

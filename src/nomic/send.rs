@@ -119,7 +119,8 @@ impl Nomic {
                     exchange(RequestBody::Reader { media_type: body.form.content_type(), reader, length })
                 })
                 .unwrap_or_else(|error| {
-                    Err(TransportFailure { handed_over: false, status: None, kind: FailureKind::Body(error) })
+                    let kind = FailureKind::Body(error);
+                    Err(TransportFailure { handed_over: false, status: None, body: Vec::new(), kind })
                 }),
         }
     }
@@ -146,7 +147,7 @@ impl Nomic {
         attempts: u32,
         last: &mut Option<Error>,
     ) -> (Option<Attempt>, Error) {
-        let TransportFailure { handed_over, status, kind } = failure;
+        let TransportFailure { handed_over, status, body, kind } = failure;
         let phase = match status {
             _ if !handed_over => TransportPhase::Connect,
             Some(_) => TransportPhase::Response,
@@ -190,7 +191,7 @@ impl Nomic {
                 error.effect = response::effect(call, Effect::Unknown);
             }
         });
-        (attempt, error)
+        (attempt, response::with_job(error, call, &body, &self.inner.key))
     }
 
     /// The host that requests are sent to, and the proxy if there is one.

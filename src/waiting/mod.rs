@@ -129,7 +129,7 @@ fn poll_timeout(left: Duration) -> Duration {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Poll<T> {
-    /// The job is still running.
+    /// The job has not ended, as far as this version knows.
     #[non_exhaustive]
     Pending {
         /// The status as the service sent it, which may be one that this version does not know.

@@ -48,7 +48,7 @@ typedef enum NomicCode {
   NOMIC_CODE_ANSWER = 9,
   // No response: the connection failed or was lost.
   NOMIC_CODE_TRANSPORT = 10,
-  // The call timed out. A task that was waited for continues.
+  // The call timed out. A task that was waited for may still be running.
   NOMIC_CODE_TIMEOUT = 11,
   // The task failed on the server. Waiting again does not help.
   NOMIC_CODE_JOB_FAILED = 12,
@@ -146,7 +146,7 @@ enum NomicCode nomic_parse(const struct Nomic *nomic,
                            struct NomicError **error);
 
 // Waits for a task to end, for up to `timeout_ms` plus 5 seconds for the last response. 0 polls once; a negative timeout
-// waits for half an hour. After NOMIC_CODE_TIMEOUT the task continues, and can be waited for again. `document_text`
+// waits for half an hour. After NOMIC_CODE_TIMEOUT the task can be waited for again. `document_text`
 // receives the text, `document_json` the chunks and blocks as JSON; either may be NULL. Free both with
 // `nomic_string_free`.
 //

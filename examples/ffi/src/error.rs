@@ -33,7 +33,7 @@ pub enum NomicCode {
     Answer = 9,
     /// No response: the connection failed or was lost.
     Transport = 10,
-    /// The call timed out. A task that was waited for continues.
+    /// The call timed out. A task that was waited for may still be running.
     Timeout = 11,
     /// The task failed on the server. Waiting again does not help.
     JobFailed = 12,

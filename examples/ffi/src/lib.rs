@@ -174,7 +174,7 @@ pub unsafe extern "C" fn nomic_parse(
 }
 
 /// Waits for a task to end, for up to `timeout_ms` plus 5 seconds for the last response. 0 polls once; a negative timeout
-/// waits for half an hour. After NOMIC_CODE_TIMEOUT the task continues, and can be waited for again. `document_text`
+/// waits for half an hour. After NOMIC_CODE_TIMEOUT the task can be waited for again. `document_text`
 /// receives the text, `document_json` the chunks and blocks as JSON; either may be NULL. Free both with
 /// `nomic_string_free`.
 ///

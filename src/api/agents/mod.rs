@@ -39,7 +39,7 @@ use crate::operations::{
 };
 use crate::timestamp::Timestamp;
 use crate::waiting::sealed::{self, ListPoll, Listed};
-use crate::waiting::task::{is_blank, message};
+use crate::waiting::task::{failure, is_blank};
 use crate::waiting::{Job, POLL_TIMEOUT, Poll};
 
 pub use self::launch::{Dimension, Image, Launch, Prompt};
@@ -296,7 +296,7 @@ impl Nomic {
     fn run_agent<T: DeserializeOwned>(&self, call: Call<'_>, launch: &Launch) -> Result<T> {
         match launch.error() {
             Some(reason) => Err(Error::invalid_request(call.operation, reason)),
-            None => self.submit(&call.json(launch), "id", |id| JobRef::Agent(id.into())),
+            None => self.fetch_data(&call.json(launch).starts("id", |id| JobRef::Agent(id.into()))),
         }
     }
 
@@ -401,7 +401,8 @@ pub(crate) fn poll_list(nomic: &Nomic, agents: &[AgentId], timeout: Duration) ->
             Ok(page) => {
                 for agent in page.data {
                     let indexes = sought.remove(&agent.id).unwrap_or_default();
-                    let (status, is_unknown) = (agent.status.to_string(), agent.has_unknown_status());
+                    let status = agent.status.to_string();
+                    let is_unknown = matches!(agent.status, AgentStatus::Other(_));
                     let ended = !matches!(agent.poll(), Poll::Pending { .. });
                     // The list may leave out the error or result that shows whether such an agent has ended.
                     if !is_unknown || ended {
@@ -417,23 +418,20 @@ pub(crate) fn poll_list(nomic: &Nomic, agents: &[AgentId], timeout: Duration) ->
 }
 
 impl Agent {
-    fn has_unknown_status(&self) -> bool {
-        matches!(self.status, AgentStatus::Other(_))
-    }
-
-    /// An agent with an unknown status has ended if it has an error or a result.
     fn poll(self) -> Poll<Self> {
         let status = self.status.to_string();
-        let field = |name: &str| self.extra.get(name).filter(|value| !is_blank(value));
-        let is_unknown = self.has_unknown_status();
         match self.status {
             AgentStatus::Finished | AgentStatus::Stopped => Poll::Done(self),
-            _ if self.status == AgentStatus::Failed || is_unknown && field("error").is_some() => {
-                let message = field("error").map(message).or(self.summary).unwrap_or_default();
-                Poll::Failed { status, message }
+            AgentStatus::Failed => {
+                let message = self.extra.get("error").and_then(failure).or(self.summary);
+                Poll::Failed { status, message: message.unwrap_or_default() }
             }
-            _ if is_unknown && field("result").is_some() => Poll::Done(self),
-            _ => Poll::Pending { status },
+            AgentStatus::Other(_) => match self.extra.get("error").and_then(failure) {
+                Some(message) => Poll::Failed { status, message },
+                None if self.extra.get("result").is_some_and(|result| !is_blank(result)) => Poll::Done(self),
+                None => Poll::Pending { status },
+            },
+            AgentStatus::Waiting | AgentStatus::Running | AgentStatus::AwaitingTool => Poll::Pending { status },
         }
     }
 }

@@ -78,15 +78,27 @@ pub fn names(data: &[u8]) {
     assert_eq!(fields, expected);
 }
 
-/// The `Content-Disposition` of the document's part. The WHATWG escapes quotes, CR and LF; the client escapes backslashes
-/// and all other control characters likewise.
+/// The `Content-Disposition` of the document's part. The WHATWG escapes quotes, CR and LF; the client escapes all other
+/// control characters likewise, and adds the name as in RFC 5987 if it has a backslash.
 fn disposition(name: &str) -> String {
     let escaped = |c: char| match c {
-        '"' | '\\' | '\0'..='\x1F' | '\x7F' => format!("%{:02X}", c as u32),
+        '"' | '\0'..='\x1F' | '\x7F' => format!("%{:02X}", c as u32),
         plain => plain.to_string(),
     };
-    let name: String = name.chars().map(escaped).collect();
-    format!(r#"Content-Disposition: form-data; name="file"; filename="{name}""#)
+    let mut plain: String = name.chars().map(escaped).collect();
+    let mut exact = String::new();
+    if name.contains('\\') {
+        let encoded = name.bytes().map(|byte| match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        });
+        exact = format!("; filename*=UTF-8''{}", encoded.collect::<String>());
+        if plain.ends_with('\\') {
+            plain.truncate(plain.len() - 1);
+            plain.push_str("%5C");
+        }
+    }
+    format!(r#"Content-Disposition: form-data; name="file"; filename="{plain}"{exact}"#)
 }
 
 /// Parses a multipart form strictly by RFC 2046. Returns head and content of each part.
