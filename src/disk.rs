@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 /// How much is read at once, in bytes.
@@ -37,10 +37,8 @@ pub(crate) fn open(path: &Path, size: u64, deadline: Instant) -> io::Result<Box<
             let _ = sender.send(Err(error));
         }
     };
-    if spawn(read).is_err() {
-        return Ok(Box::new(open_now(path, size)?));
-    }
-    let mut reader = PieceReader { pieces, piece: Vec::new(), position: 0, deadline };
+    let Ok(thread) = spawn(read) else { return Ok(Box::new(open_now(path, size)?)) };
+    let mut reader = PieceReader { pieces, piece: Vec::new(), position: 0, deadline, thread: Some(thread) };
     reader.next_piece()?;
     Ok(Box::new(reader))
 }
@@ -53,14 +51,18 @@ fn within<T: Send + 'static>(
     let (sender, receiver) = sync_channel(1);
     let copy = task.clone();
     match spawn(move || drop(sender.send(copy()))) {
-        Ok(()) => receive(&receiver, deadline)?.ok_or(ErrorKind::Other)?,
+        Ok(thread) => {
+            let result = receive(&receiver, deadline)?.ok_or(ErrorKind::Other)?;
+            let _ = thread.join();
+            result
+        }
         Err(_) => task(),
     }
 }
 
 /// Starts a helper thread. If the system has none left, the caller does the work itself, without a deadline.
-fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name("nomic-disk".to_owned()).spawn(work).map(drop)
+fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("nomic-disk".to_owned()).spawn(work)
 }
 
 fn open_now(path: &Path, size: u64) -> io::Result<File> {
@@ -118,12 +120,19 @@ struct PieceReader {
     /// How much of the piece was read.
     position: usize,
     deadline: Instant,
+    /// `None` once it has ended.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl PieceReader {
     /// Replaces the piece; the one after the last is empty.
     fn next_piece(&mut self) -> io::Result<()> {
-        self.piece = receive(&self.pieces, self.deadline)?.transpose()?.unwrap_or_default();
+        let piece = receive(&self.pieces, self.deadline)?;
+        let has_ended = !matches!(piece, Some(Ok(_)));
+        if let Some(thread) = self.thread.take_if(|_| has_ended) {
+            let _ = thread.join();
+        }
+        self.piece = piece.transpose()?.unwrap_or_default();
         self.position = 0;
         Ok(())
     }

@@ -9,6 +9,7 @@ use common::{PERMIT, PERMIT_STRINGS, emulator, libraries, run};
 
 const HEADER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/include/nomic.h");
 const INCLUDE: &str = concat!("-I", env!("CARGO_MANIFEST_DIR"), "/include");
+const SUPPRESSIONS: &str = concat!("--suppressions=", env!("CARGO_MANIFEST_DIR"), "/tests/std.supp");
 const MAIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/c/main.c");
 
 const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wcast-qual", "-Werror"];
@@ -30,7 +31,7 @@ fn program(name: &str, link: &[&str]) -> Command {
         return Command::new(path);
     }
     let mut command = Command::new("valgrind");
-    command.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]);
+    command.args(["--quiet", "--error-exitcode=99", "--leak-check=full", SUPPRESSIONS]);
     command
         .args(["--show-leak-kinds=definite,indirect,possible", "--errors-for-leak-kinds=definite,indirect,possible"]);
     command.arg(path);

@@ -149,9 +149,14 @@ pub fn ids(data: &[u8]) {
     let used = &ids[..operation.path.matches('{').count()];
     assert!(!requests.is_empty() || !used.iter().all(|id| simple(id)), "a simple id was rejected: {outcome:?}");
     assert!(!requests.is_empty() || outcome.is_err(), "nothing was sent, but the call succeeded");
-    for request in requests {
+    // Without a list of artifacts, they are those of the agent.
+    let paths = match operation.name {
+        "list_artifacts" => vec![operation.path, operations::GET_AGENT.path],
+        _ => vec![operation.path; requests.len()],
+    };
+    for (request, path) in requests.into_iter().zip(paths) {
         let mut ids = used.iter();
-        let expected = operation.path.split('/').map(|segment| match segment.starts_with('{') {
+        let expected = path.split('/').map(|segment| match segment.starts_with('{') {
             true => ids.next().expect("an id for each placeholder").as_str(),
             false => segment,
         });
