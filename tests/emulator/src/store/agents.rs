@@ -138,18 +138,12 @@ impl Agent {
     fn add_output(&mut self, written: &Written, now: Moment, ids: &Ids) {
         self.add_message("assistant_message", &written.answer, ids.fresh(now));
         self.summary = Some(written.summary.clone());
-        self.artifacts.push(Artifact {
-            id: ids.fresh(now),
-            kind: "markdown",
-            title: written.markdown_title.clone(),
-            content: json!(written.markdown),
-        });
-        self.artifacts.push(Artifact {
-            id: ids.fresh(now),
-            kind: "table",
-            title: written.table_title.clone(),
-            content: json!({ "columns": written.columns, "rows": written.rows }),
-        });
+        let (title, text) = written.markdown.clone();
+        let (table_title, columns, rows) = &written.table;
+        let table = json!({ "columns": columns, "rows": rows });
+        for (kind, title, content) in [("markdown", title, json!(text)), ("table", table_title.clone(), table)] {
+            self.artifacts.push(Artifact { id: ids.fresh(now), kind, title, content });
+        }
     }
 
     pub(crate) fn json(&self, now: Moment, job_time: Duration) -> Value {

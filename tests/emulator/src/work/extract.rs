@@ -1,476 +1,324 @@
-//! Finding the values that a schema asks for. What is not there is left out; nothing is guessed.
+//! Extracts the values that a schema asks for, by label. A value that the documents lack is absent.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::document::{Document, Rect};
-use super::facts::{Fact, Facts, Grid, Passage, Place, Source};
+use super::document::{Cell, Kind, Rect};
+use super::facts::{Fact, Facts, Origin, Position, Source, Table};
 use super::values::typed;
 use super::words;
 
-/// Schemas within schemas.
 const MAX_DEPTH: usize = 8;
-/// Properties of all schemas together; those that refer to themselves would have no end.
+/// The properties of all schemas together. A recursive schema would have no end.
 const MAX_PROPERTIES: usize = 5_000;
-/// A number that is said in a sentence stands within so many words of its name.
-const WORDS_TO_NUMBER: usize = 8;
-/// Label and name are the same words.
-const SAME: u32 = 100;
-/// Below this, a label that is another property's own is not taken.
+/// The score of a label that has exactly the words of a property.
+const EXACT: u32 = 100;
+/// A label with a lower score may be another property's own.
 const SURE: u32 = 75;
 
-/// Words that may be there or not without making it another thing.
-const LOOSE: [&str; 10] =
-    ["name", "group", "value", "number", "text", "field", "detail", "information", "info", "full"];
-/// Words that say more of a thing without making it another one.
-const MODIFIERS: [&str; 9] =
-    ["total", "gross", "net", "estimated", "declared", "current", "overall", "project", "final"];
-/// Objects of these names group what belongs to the document as a whole.
-const CONTAINERS: [&str; 13] = [
-    "project",
-    "document",
-    "information",
-    "info",
-    "detail",
-    "data",
-    "general",
-    "summary",
-    "field",
-    "metadata",
-    "record",
-    "form",
-    "header",
-];
-/// Alone in a description they name nothing.
+/// Words that a label may lack or have in addition.
+const OPTIONAL: [&str; 7] = ["name", "group", "value", "number", "field", "detail", "full"];
+/// Words that a label may have in addition.
+const MODIFIERS: [&str; 8] = ["total", "gross", "net", "estimated", "declared", "current", "overall", "project"];
+/// Objects of these names have the values of the whole document.
+const CONTAINERS: [&str; 9] =
+    ["project", "document", "information", "info", "detail", "data", "general", "summary", "metadata"];
+/// Too general to be the name of a value.
 const GENERIC: [&str; 6] = ["date", "address", "type", "name", "number", "value"];
 
-/// What was found.
+type Words = BTreeSet<String>;
+
 #[derive(Debug)]
 pub(crate) struct Extraction {
-    /// Shaped by the schema; what is not in the documents is absent.
     pub(crate) result: Value,
-    /// For each value found, under its path (`contractor.name`), the places it was read from.
+    /// The positions of each value under its path, such as `contractor.name`.
     pub(crate) citations: Option<Value>,
 }
 
-/// Finds the schema's properties in documents of (file version id, file name, document).
-pub(crate) fn extract(documents: &[(String, String, Arc<Document>)], schema: &Value, citations: bool) -> Extraction {
-    let mut search =
-        Search { budget: MAX_PROPERTIES, root: schema, facts: Facts::of(documents), citations: Map::new() };
-    let result = search.object(schema, &BTreeSet::new(), "", 0);
+pub(crate) fn extract(sources: &[Source], schema: &Value, citations: bool) -> Extraction {
+    let facts = Facts::of(sources);
+    let mut search = Search { budget: MAX_PROPERTIES, root: schema, facts: &facts, citations: Map::new() };
+    let result = search.object(schema, &Words::new(), "", 0);
     Extraction { result: Value::Object(result), citations: citations.then_some(Value::Object(search.citations)) }
 }
 
-/// A property as it is looked for.
+/// A property as labels are compared to it.
 struct Wanted {
-    name: BTreeSet<String>,
-    /// The name in the order it is written.
-    in_order: Vec<String>,
-    /// The words of the property it is in.
-    parent: BTreeSet<String>,
-    /// Both together.
-    all: BTreeSet<String>,
-    /// It is in no object, or in one that stands for the whole document.
+    name: Words,
+    /// The names of the objects around it.
+    parent: Words,
+    all: Words,
+    /// Whether its label can be anywhere in the document.
     free: bool,
-    description: BTreeSet<String>,
-    /// What the description calls it.
-    calls: Vec<BTreeSet<String>>,
+    description: Words,
+    /// Other names in its title and description.
+    aliases: Vec<Words>,
 }
 
 impl Wanted {
-    fn of(name: &str, schema: &Value, parent: &BTreeSet<String>, free: bool) -> Wanted {
+    fn new(name: &str, schema: &Value, parent: &Words, free: bool) -> Wanted {
         let text = |key: &str| schema[key].as_str().unwrap_or_default();
-        let description = text("description");
-        let mut calls: Vec<BTreeSet<String>> = words::phrases(description).into_iter().take(1).collect();
-        let whole = words::set(description);
-        // What stands in brackets or behind "or" is another name for it.
-        for (open, close) in [("(", ")"), ("\"", "\""), ("'", "'"), (" or ", "."), ("called ", ".")] {
-            let inner =
-                description.split_once(open).map(|(_, rest)| rest.split_once(close).map_or(rest, |(inner, _)| inner));
-            calls.extend(inner.map(words::set));
-        }
-        calls.push(words::set(text("title")));
-        calls.push(whole.clone());
-        calls.retain(|call| call.iter().any(|word| !GENERIC.contains(&word.as_str())));
-        let in_order = words::split(name).iter().map(|word| words::canonical(word)).collect();
-        let name = words::set(name);
-        let all = name.union(parent).cloned().collect();
-        Wanted { name, in_order, parent: parent.clone(), all, free, description: whole, calls }
+        let (name, description) = (words::set(name), words::set(text("description")));
+        let mut aliases =
+            vec![words::first_phrase(text("description")), words::set(text("title")), description.clone()];
+        aliases.retain(|alias| alias.iter().any(|word| !GENERIC.contains(&word.as_str())));
+        Wanted { all: name.union(parent).cloned().collect(), name, parent: parent.clone(), free, description, aliases }
     }
 
-    /// How surely a label means this property, 0 for not at all.
-    fn score(&self, label: &BTreeSet<String>, heading: &BTreeSet<String>) -> u32 {
+    /// How well a label under a heading fits, 0 for not at all.
+    fn score(&self, label: &Words, heading: &Words) -> u32 {
+        let is_under_parent = !self.parent.is_empty() && self.parent.is_subset(heading);
+        let is_own = is_under_parent || self.free;
+        let core = core(label);
         if label.is_empty() {
-            return 0;
+            0
+        } else if *label == self.all {
+            EXACT + if self.parent.is_empty() { 0 } else { 4 }
+        } else if is_own && *label == self.name {
+            EXACT + 2
+        } else if same_core(label, &self.all) || (is_own && same_core(label, &self.name)) {
+            85
+        } else if !core.is_empty()
+            && core.is_subset(&self.all)
+            && self.all.iter().all(|word| label.contains(word) || heading.contains(word))
+        {
+            // "Address" under the heading "Site" is the address of the site.
+            78
+        } else if is_own && self.aliases.iter().any(|alias| alias == label || same_core(label, alias)) {
+            70
+        } else {
+            let name = self::core(&self.name);
+            let is_known = |word: &String| MODIFIERS.contains(&word.as_str()) || self.description.contains(word);
+            let is_longer = !name.is_empty() && name.is_subset(label) && self.parent.is_empty();
+            if is_longer && label.difference(&self.name).all(is_known) { 65 } else { 0 }
         }
-        let all = &self.all;
-        let in_part = !self.parent.is_empty() && self.parent.is_subset(heading);
-        if label == all {
-            return SAME + u32::from(in_part) + if self.parent.is_empty() { 0 } else { 4 };
-        }
-        // In an object "telephone" alone may be anybody's; under the object's own heading it is its own.
-        let own = in_part || self.free;
-        if own && *label == self.name {
-            return SAME + 2;
-        }
-        if own && same_core(label, &self.name) {
-            return 86;
-        }
-        if same_core(label, all) {
-            return 85;
-        }
-        // "Address" under the heading "Site" is the site's address.
-        let with_heading: BTreeSet<String> = label.union(heading).cloned().collect();
-        let mut core_of_label = label.iter().filter(|word| !LOOSE.contains(&word.as_str())).peekable();
-        let telling = core_of_label.peek().is_some();
-        if core_of_label.all(|word| all.contains(word)) && all.is_subset(&with_heading) && telling {
-            return 78;
-        }
-        if own && self.calls.iter().any(|call| call == label || same_core(label, call)) {
-            return 70;
-        }
-        let core: BTreeSet<String> = all.iter().filter(|word| !LOOSE.contains(&word.as_str())).cloned().collect();
-        if core.is_empty() || !core.is_subset(label) || !self.parent.is_empty() {
-            return 0;
-        }
-        let mut extra = label.difference(all);
-        if extra.all(|word| MODIFIERS.contains(&word.as_str()) || self.description.contains(word)) { 65 } else { 0 }
-    }
-
-    /// Whether the label ends with this property's name and has one word before it, as "Site address" for "address",
-    /// and the description does not speak of something else.
-    fn is_head_of(&self, label: &str) -> bool {
-        let label: Vec<String> = words::split(label).iter().map(|word| words::canonical(word)).collect();
-        let Some((first, head)) = label.split_first() else { return false };
-        let telling = self.in_order.iter().any(|word| !LOOSE.contains(&word.as_str()));
-        let about_it = |word: &String| self.name.contains(word) || GENERIC.contains(&word.as_str());
-        let meant = self.description.contains(first) || self.description.iter().all(about_it);
-        head == self.in_order && telling && meant && self.parent.is_empty()
     }
 }
 
-/// The same words but for those that may be there or not; one such word against another is a difference.
-fn same_core(a: &BTreeSet<String>, b: &BTreeSet<String>) -> bool {
-    let loose = |word: &&String| LOOSE.contains(&word.as_str());
-    let core = |words: &BTreeSet<String>| words.iter().filter(|word| !loose(word)).cloned().collect::<BTreeSet<_>>();
-    let (core_a, core_b) = (core(a), core(b));
-    let conflict = a.difference(b).any(|word| loose(&word)) && b.difference(a).any(|word| loose(&word));
-    !core_a.is_empty() && core_a == core_b && !conflict
+fn core(words: &Words) -> Words {
+    words.iter().filter(|word| !OPTIONAL.contains(&word.as_str())).cloned().collect()
+}
+
+/// Whether both have the same words except optional ones, and not different optional ones.
+fn same_core(a: &Words, b: &Words) -> bool {
+    let has_more = |a: &Words, b: &Words| a.difference(b).next().is_some();
+    !core(a).is_empty() && core(a) == core(b) && !(has_more(a, b) && has_more(b, a))
 }
 
 struct Search<'a> {
-    /// So many properties are still looked for.
     budget: usize,
     root: &'a Value,
-    facts: Facts<'a>,
+    facts: &'a Facts<'a>,
     citations: Map<String, Value>,
 }
 
-/// A value and where it was read.
-struct Found<'a> {
-    value: Value,
-    places: Vec<Place<'a>>,
-}
+/// A value and its positions.
+type Found<'a> = (Value, Vec<Position<'a>>);
 
 impl<'a> Search<'a> {
-    fn object(&mut self, schema: &'a Value, parent: &BTreeSet<String>, path: &str, depth: usize) -> Map<String, Value> {
+    fn object(&mut self, schema: &'a Value, parent: &Words, path: &str, depth: usize) -> Map<String, Value> {
         let mut result = Map::new();
         let Some(properties) = self.resolve(schema)["properties"].as_object() else { return result };
         self.budget = self.budget.saturating_sub(properties.len());
         if depth > MAX_DEPTH || self.budget == 0 {
             return result;
         }
-        let whole = |word: &String| CONTAINERS.contains(&word.as_str()) || self.facts.titles.contains(word);
-        let free = parent.iter().all(whole);
+        let is_general = |word: &String| CONTAINERS.contains(&word.as_str()) || self.facts.titles.contains(word);
+        let free = parent.iter().all(is_general);
         let wanted: Vec<Wanted> =
-            properties.iter().map(|(name, schema)| Wanted::of(name, self.resolve(schema), parent, free)).collect();
-        for (at, (name, schema)) in properties.iter().enumerate() {
+            properties.iter().map(|(name, schema)| Wanted::new(name, self.resolve(schema), parent, free)).collect();
+        for (index, (name, schema)) in properties.iter().enumerate() {
             let schema = self.resolve(schema);
-            let here = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             let found = match kind(schema) {
                 "object" => {
-                    let mut words = parent.clone();
-                    words.extend(wanted[at].name.iter().cloned());
-                    let inner = self.object(schema, &words, &here, depth + 1);
+                    let inner = self.object(schema, &wanted[index].all, &path, depth + 1);
                     if !inner.is_empty() {
                         result.insert(name.clone(), Value::Object(inner));
                     }
-                    continue;
+                    None
                 }
-                "array" => self.array(&wanted[at], schema),
-                kind => self.single(&wanted, at, schema, kind),
+                "array" => self.array(&wanted[index], schema),
+                kind => self.single(&wanted, index, schema, kind),
             };
-            if let Some(found) = found {
-                let places = found.places.iter().map(Place::citation).collect();
-                self.citations.insert(here, Value::Array(places));
-                result.insert(name.clone(), found.value);
+            if let Some((value, positions)) = found {
+                self.citations.insert(path, positions.iter().map(Position::citation).collect());
+                result.insert(name.clone(), value);
             }
         }
         result
     }
 
-    /// Follows a `$ref` within the schema and takes the part of an `anyOf` that is not null.
-    fn resolve(&self, schema: &'a Value) -> &'a Value {
-        let mut schema = schema;
+    /// Follows a `$ref` in the schema, and takes the first part of an `anyOf` that is not null.
+    fn resolve(&self, mut schema: &'a Value) -> &'a Value {
         for _ in 0..MAX_DEPTH {
             let pointer = schema["$ref"].as_str().and_then(|pointer| pointer.strip_prefix('#'));
             let parts = ["anyOf", "oneOf", "allOf"].iter().find_map(|key| schema[key].as_array());
             let part = parts.and_then(|parts| parts.iter().find(|part| part["type"] != "null"));
-            match pointer.and_then(|pointer| self.root.pointer(pointer)).or(part) {
-                Some(next) => schema = next,
-                None => break,
-            }
+            let Some(next) = pointer.and_then(|pointer| self.root.pointer(pointer)).or(part) else { break };
+            schema = next;
         }
         schema
     }
 
-    fn single(&self, all: &[Wanted], at: usize, schema: &Value, kind: &str) -> Option<Found<'a>> {
-        let wanted = &all[at];
+    fn single(&self, all: &[Wanted], index: usize, schema: &Value, kind: &str) -> Option<Found<'a>> {
         let mut best: Option<(u32, &Fact<'a>, Value)> = None;
         for fact in &self.facts.facts {
-            // A cell is asked for by its row and its column, or not at all.
-            if fact.source == Source::Cell && fact.label_words != wanted.all {
+            let score = all[index].score(&fact.words, &fact.heading);
+            let is_unsure = fact.origin == Origin::Cell && score < EXACT;
+            if score == 0 || is_unsure || best.as_ref().is_some_and(|(best, ..)| *best >= score) {
                 continue;
             }
-            let score = wanted.score(&fact.label_words, &fact.heading);
-            if score == 0 || best.as_ref().is_some_and(|(best, _, _)| *best >= score) {
-                continue;
-            }
-            let taken = score < SURE
-                && all
-                    .iter()
-                    .enumerate()
-                    .any(|(other, wanted)| other != at && wanted.score(&fact.label_words, &fact.heading) >= SAME);
-            if let Some(value) = typed(fact.value, schema, kind).filter(|_| !taken) {
+            let mut others = all.iter().enumerate().filter(|(other, _)| *other != index);
+            let is_taken = score < SURE && others.any(|(_, other)| other.score(&fact.words, &fact.heading) >= EXACT);
+            if let Some(value) = typed(fact.value, schema, kind).filter(|_| !is_taken) {
                 best = Some((score, fact, value));
             }
         }
-        let found = best.map(|(_, fact, value)| Found { value, places: vec![fact.place] });
-        found.or_else(|| self.only_one(wanted, schema, kind)).or_else(|| self.sentence(wanted, schema, kind))
+        best.map(|(_, fact, value)| (value, vec![fact.position])).or_else(|| self.only_one(&all[index], schema, kind))
     }
 
-    /// "Site address" for "address", if no other address is there.
+    /// The value of "Site address" for `address`, if the documents have no other address.
     fn only_one(&self, wanted: &Wanted, schema: &Value, kind: &str) -> Option<Found<'a>> {
-        let pairs = self.facts.facts.iter().filter(|fact| fact.source != Source::Cell);
-        let mut fitting = pairs.filter(|fact| wanted.is_head_of(&fact.label));
-        let first = fitting.next()?;
-        if fitting.any(|other| other.label_words != first.label_words || other.value != first.value) {
-            return None;
-        }
-        let value = typed(first.value, schema, kind)?;
-        Some(Found { value, places: vec![first.place] })
-    }
-
-    /// A value that a sentence gives: "The occupant load of the largest floor is 92 persons."
-    fn sentence(&self, wanted: &Wanted, schema: &Value, kind: &str) -> Option<Found<'a>> {
-        if wanted.in_order.len() < 2 || !wanted.parent.is_empty() {
-            return None;
-        }
-        self.facts.passages.iter().find_map(|passage| {
-            let text = passage.plain();
-            let value = sentences(&text).find_map(|sentence| {
-                let rest = behind(sentence, &wanted.in_order)?;
-                match kind {
-                    "number" | "integer" => {
-                        let words: Vec<&str> = rest.split_whitespace().take(WORDS_TO_NUMBER).collect();
-                        let at = words.iter().position(|word| word.contains(|c: char| c.is_ascii_digit()))?;
-                        typed(&words[at..].join(" "), schema, kind)
-                    }
-                    "string" => {
-                        let rest = [" is ", " was ", " are ", "= ", " reads "].iter().find_map(|verb| {
-                            let padded = format!(" {rest}");
-                            padded
-                                .strip_prefix(verb)
-                                .or_else(|| padded.trim_start().strip_prefix(verb))
-                                .map(str::to_owned)
-                        })?;
-                        let end = rest.find([',', ';']).unwrap_or(rest.len());
-                        let value = rest[..end].trim().trim_end_matches('.');
-                        let short = value.split_whitespace().count() <= 8;
-                        short.then(|| typed(value, schema, kind)).flatten()
-                    }
-                    _ => None,
-                }
-            })?;
-            Some(Found { value, places: vec![passage.place] })
-        })
+        let is_general = wanted.description.iter().all(|word| wanted.name.contains(word));
+        let is_longer = |fact: &&Fact<'_>| {
+            let is_pair = fact.origin != Origin::Cell;
+            is_pair && wanted.name.is_subset(&fact.words) && fact.words.len() == wanted.name.len() + 1
+        };
+        let mut facts = self.facts.facts.iter().filter(is_longer);
+        let fact = facts.next().filter(|_| is_general && wanted.parent.is_empty() && !core(&wanted.name).is_empty())?;
+        let is_only = facts.all(|other| other.words == fact.words && other.value == fact.value);
+        typed(fact.value, schema, kind).filter(|_| is_only).map(|value| (value, vec![fact.position]))
     }
 
     fn array(&self, wanted: &Wanted, schema: &'a Value) -> Option<Found<'a>> {
         let items = self.resolve(&schema["items"]);
-        match kind(items) {
-            "object" => self.table(wanted, items),
-            "array" => None,
-            kind => self
-                .column(wanted, items, kind)
-                .or_else(|| self.list(wanted, items, kind))
-                .or_else(|| self.enumeration(wanted, items, kind)),
-        }
+        let kind = kind(items);
+        let found = if kind == "object" {
+            self.rows(wanted, items)?
+        } else {
+            let found = self.column(wanted, items, kind);
+            found.filter(|found| !found.is_empty()).unwrap_or_else(|| self.list(wanted, items, kind))
+        };
+        let (values, positions): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        (!values.is_empty()).then_some((Value::Array(values), positions))
     }
 
     /// The rows of the table whose columns fit the properties best.
-    fn table(&self, wanted: &Wanted, items: &'a Value) -> Option<Found<'a>> {
+    fn rows(&self, wanted: &Wanted, items: &'a Value) -> Option<Vec<(Value, Position<'a>)>> {
         let properties = items["properties"].as_object()?;
-        let required: Vec<&str> =
-            items["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let mut best: Option<(usize, &Grid<'a>, Vec<Option<usize>>)> = None;
-        for grid in &self.facts.grids {
-            let about = wanted.name.iter().any(|word| grid.heading.contains(word));
-            let columns = fit(properties, &grid.columns, &wanted.name, |schema| self.resolve(schema));
-            let matched = columns.iter().flatten().count();
-            let all_required = properties
-                .keys()
-                .zip(&columns)
-                .all(|(name, column)| column.is_some() || !required.contains(&name.as_str()));
-            let enough = matched > 1 || (matched == 1 && (about || properties.len() == 1));
-            let score = matched * 2 + usize::from(about);
-            if all_required
-                && enough
-                && matched * 2 >= properties.len()
-                && best.as_ref().is_none_or(|(best, _, _)| score > *best)
-            {
-                best = Some((score, grid, columns));
-            }
-        }
-        let (_, grid, columns) = best?;
-        let mut rows = Vec::new();
-        let mut places = Vec::new();
-        for (cells, file_version_id, page) in &grid.rows {
+        let fit = |table: &'a Table<'a>| {
+            let is_named = wanted.name.iter().any(|word| table.heading.contains(word));
+            let columns = self.fit(properties, table, &wanted.name);
+            let count = columns.iter().flatten().count();
+            let is_enough = count > 1 || (count == 1 && (is_named || properties.len() == 1));
+            (is_enough && count * 2 >= properties.len()).then_some((count * 2 + usize::from(is_named), table, columns))
+        };
+        let best =
+            self.facts.tables.iter().filter_map(fit).reduce(|best, next| if next.0 > best.0 { next } else { best });
+        let (_, table, columns) = best?;
+        let row = |(cells, position): &(&'a [_], Position<'a>)| {
             let mut row = Map::new();
-            let mut rect: Option<Rect> = None;
+            let mut rects = Vec::new();
             for ((name, schema), column) in properties.iter().zip(&columns) {
-                let schema = self.resolve(schema);
-                let Some(cell) = column.and_then(|at| cells.get(at)) else { continue };
-                if let Some(value) = typed(&cell.text, schema, kind(schema)) {
+                let (schema, cell) = (self.resolve(schema), column.and_then(|column| cells.get(column)));
+                if let Some((cell, value)) =
+                    cell.and_then(|cell: &Cell| Some((cell, typed(&cell.text, schema, kind(schema))?)))
+                {
                     row.insert(name.clone(), value);
-                    rect = Some(rect.map_or(cell.rect, |rect| rect.around(cell.rect)));
+                    rects.push(cell.rect);
                 }
             }
-            if let Some(rect) = rect {
-                rows.push(Value::Object(row));
-                places.push(Place { file_version_id, page: *page, rect });
-            }
-        }
-        (!rows.is_empty()).then_some(Found { value: Value::Array(rows), places })
+            let position = Position { rect: Rect::around(rects), ..*position };
+            (!row.is_empty()).then_some((Value::Object(row), position))
+        };
+        Some(table.rows.iter().filter_map(row).collect())
     }
 
-    /// The cells of a table's column.
-    fn column(&self, wanted: &Wanted, items: &Value, kind: &str) -> Option<Found<'a>> {
-        self.facts.grids.iter().find_map(|grid| {
-            let at = grid.columns.iter().position(|column| wanted.score(&words::set(column), &grid.heading) >= SURE)?;
-            let cells = grid.rows.iter().filter_map(|(cells, file_version_id, page)| {
-                let cell = cells.get(at)?;
-                let value = typed(&cell.text, items, kind)?;
-                Some((value, Place { file_version_id, page: *page, rect: cell.rect }))
-            });
-            let (values, places): (Vec<Value>, Vec<Place<'a>>) = cells.unzip();
-            (!values.is_empty()).then_some(Found { value: Value::Array(values), places })
+    /// The column of each property. Properties do not share a column.
+    fn fit(&self, properties: &'a Map<String, Value>, table: &Table<'_>, parent: &Words) -> Vec<Option<usize>> {
+        let mut scores = Vec::new();
+        for (index, (name, schema)) in properties.iter().enumerate() {
+            let wanted =
+                [Words::new(), parent.clone()].map(|parent| Wanted::new(name, self.resolve(schema), &parent, true));
+            for (column, cell) in table.columns.iter().enumerate() {
+                let title = words::set(&cell.text);
+                let score = wanted.iter().map(|wanted| wanted.score(&title, parent)).max().unwrap_or(0);
+                // In a table of doors, the column "Door" has their name or number.
+                let is_id = core(&wanted[0].name).is_empty() && title == *parent;
+                scores.push((if is_id { score.max(SURE) } else { score }, index, column));
+            }
+        }
+        scores.sort_by_key(|(score, index, column)| (std::cmp::Reverse(*score), *index, *column));
+        let mut columns = vec![None; properties.len()];
+        for (_, index, column) in scores.into_iter().filter(|(score, ..)| *score > 0) {
+            if columns[index].is_none() && !columns.contains(&Some(column)) {
+                columns[index] = Some(column);
+            }
+        }
+        columns
+    }
+
+    /// The cells of the column with this name.
+    fn column(&self, wanted: &Wanted, items: &Value, kind: &str) -> Option<Vec<(Value, Position<'a>)>> {
+        self.facts.tables.iter().find_map(|table| {
+            let is_named = |cell: &Cell| wanted.score(&words::set(&cell.text), &table.heading) >= SURE;
+            let index = table.columns.iter().position(is_named)?;
+            let value = |(cells, position): &(&'a [Cell], Position<'a>)| {
+                let cell = cells.get(index)?;
+                Some((typed(&cell.text, items, kind)?, Position { rect: cell.rect, ..*position }))
+            };
+            Some(table.rows.iter().filter_map(value).collect())
         })
     }
 
-    /// The items of the list under the heading that names it.
-    fn list(&self, wanted: &Wanted, items: &Value, kind: &str) -> Option<Found<'a>> {
-        let names =
-            |passage: &&Passage<'a>| passage.item && !wanted.name.is_empty() && wanted.name.is_subset(&passage.heading);
-        let first = self.facts.passages.iter().find(names)?;
-        let of_list = self.facts.passages.iter().filter(names).filter(|passage| passage.title == first.title);
-        let found = of_list.filter_map(|passage| Some((typed(&passage.plain(), items, kind)?, passage.place)));
-        let (values, places): (Vec<Value>, Vec<Place<'a>>) = found.unzip();
-        (!values.is_empty()).then_some(Found { value: Value::Array(values), places })
-    }
-
-    /// One value that lists several.
-    fn enumeration(&self, wanted: &Wanted, items: &Value, kind: &str) -> Option<Found<'a>> {
-        let pairs = self.facts.facts.iter().filter(|fact| fact.source != Source::Cell);
-        let scored = pairs.map(|fact| (wanted.score(&fact.label_words, &fact.heading), fact));
-        let (_, fact) =
-            scored.filter(|(score, _)| *score > 0).reduce(|best, next| if next.0 > best.0 { next } else { best })?;
-        let mark = if fact.value.contains(';') { ";" } else { "," };
-        // In "4,250,000" a comma does not separate values.
-        let parts: Vec<&str> = match kind {
-            "number" | "integer" => fact.value.split("; ").flat_map(|part| part.split(", ")).collect(),
-            _ => fact.value.split(mark).flat_map(|part| part.split(" and ")).collect(),
-        };
-        let values: Vec<Value> = parts.into_iter().filter_map(|part| typed(part, items, kind)).collect();
-        (!values.is_empty()).then_some(Found { value: Value::Array(values), places: vec![fact.place] })
+    /// The items of the list under the heading with this name, or the parts of one value.
+    fn list(&self, wanted: &Wanted, items: &Value, kind: &str) -> Vec<(Value, Position<'a>)> {
+        let is_named = |heading: &Words| !wanted.name.is_empty() && wanted.name.is_subset(heading);
+        let items_of_list = self
+            .facts
+            .passages
+            .iter()
+            .filter(|passage| passage.block.kind == Kind::ListItem && is_named(&passage.heading));
+        let found: Vec<_> =
+            items_of_list.filter_map(|passage| Some((typed(passage.text(), items, kind)?, passage.position))).collect();
+        if !found.is_empty() {
+            return found;
+        }
+        let pairs = self.facts.facts.iter().filter(|fact| fact.origin == Origin::Pair);
+        let facts = pairs.map(|fact| (wanted.score(&fact.words, &fact.heading), fact));
+        let best = facts.filter(|(score, _)| *score > 0).reduce(|best, next| if next.0 > best.0 { next } else { best });
+        let Some((_, fact)) = best else { return found };
+        // In "4,250,000", a comma does not separate values.
+        let separator = if fact.value.contains(';') { ";" } else { ", " };
+        let parts = fact.value.split(separator).flat_map(|part| part.split(" and "));
+        parts.filter_map(|part| Some((typed(part, items, kind)?, fact.position))).collect()
     }
 }
 
-/// For each property the column that it is in; no column is taken twice.
-fn fit<'a>(
-    properties: &'a Map<String, Value>,
-    columns: &[String],
-    parent: &BTreeSet<String>,
-    resolve: impl Fn(&'a Value) -> &'a Value,
-) -> Vec<Option<usize>> {
-    let mut scores = Vec::new();
-    for (at, (name, schema)) in properties.iter().enumerate() {
-        let alone = Wanted::of(name, resolve(schema), &BTreeSet::new(), true);
-        let within = Wanted::of(name, resolve(schema), parent, true);
-        for (column, title) in columns.iter().enumerate() {
-            let title = words::set(title);
-            let mut score = alone.score(&title, parent).max(within.score(&title, parent));
-            // The column that is called after the thing itself holds its name or number.
-            let loose = alone.name.iter().all(|word| LOOSE.contains(&word.as_str()));
-            if score == 0 && loose && title == *parent {
-                score = SURE;
-            }
-            if score > 0 {
-                scores.push((score, at, column));
-            }
-        }
-    }
-    scores.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-    let mut fitted = vec![None; properties.len()];
-    for (_, at, column) in scores {
-        if fitted[at].is_none() && !fitted.contains(&Some(column)) {
-            fitted[at] = Some(column);
-        }
-    }
-    fitted
-}
-
-/// The type that a schema asks for, also where it does not say so.
+/// The type that a schema states or implies.
 fn kind(schema: &Value) -> &str {
     let stated = match &schema["type"] {
         Value::String(kind) => Some(kind.as_str()),
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null"),
         _ => None,
     };
-    let implied = || {
-        if schema["properties"].is_object() {
-            "object"
-        } else if schema["items"].is_object() {
-            "array"
-        } else {
-            "string"
-        }
+    let implied = if schema["properties"].is_object() {
+        "object"
+    } else if schema["items"].is_object() {
+        "array"
+    } else {
+        "string"
     };
-    stated.unwrap_or_else(implied)
-}
-
-fn sentences(text: &str) -> impl Iterator<Item = &str> {
-    text.split_inclusive(". ").map(str::trim)
-}
-
-/// What follows the words in a sentence, if it has them one after another.
-fn behind<'t>(sentence: &'t str, wanted: &[String]) -> Option<&'t str> {
-    let mut words: Vec<(usize, String)> = Vec::new();
-    let mut at = 0;
-    for word in sentence.split_inclusive(char::is_whitespace) {
-        at += word.len();
-        let parts = words::split(word);
-        words.extend(parts.iter().map(|part| (at, words::canonical(part))));
-    }
-    let window = words.windows(wanted.len()).find(|window| window.iter().map(|(_, word)| word).eq(wanted))?;
-    sentence.get(window.last()?.0..)
+    stated.unwrap_or(implied)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use std::sync::Arc;
 
     use super::super::text;
     use super::*;
@@ -636,11 +484,6 @@ CONDITIONS
         );
         assert_eq!(result["widths"], json!([36, 42]));
         assert_eq!(result["hazards"], json!(["flood, wind", "salt"]));
-    }
-
-    #[test]
-    fn a_sentence_gives_a_number() {
-        assert_eq!(properties(json!({ "occupantLoad": { "type": "integer" } })), json!({ "occupantLoad": 92 }));
     }
 
     #[test]
