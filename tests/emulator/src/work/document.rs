@@ -49,20 +49,16 @@ pub(crate) struct Rect {
 }
 
 impl Rect {
-    /// The rectangle between two corners, clipped to the page.
+    /// A rectangle, clipped to the page.
     pub(crate) fn new(left: f64, top: f64, right: f64, bottom: f64) -> Rect {
         let clip = |x: f64| if x.is_nan() { 0.0 } else { x.clamp(0.0, 1.0) };
-        let (left, top, right, bottom) = (clip(left), clip(top), clip(right), clip(bottom));
-        Rect { left: left.min(right), top: top.min(bottom), right: right.max(left), bottom: bottom.max(top) }
+        Rect { left: clip(left), top: clip(top), right: clip(right), bottom: clip(bottom) }
     }
 
     /// The smallest rectangle around all.
     pub(crate) fn around(rects: impl IntoIterator<Item = Rect>) -> Rect {
-        let both = |a: Rect, b: Rect| Rect {
-            left: a.left.min(b.left),
-            top: a.top.min(b.top),
-            right: a.right.max(b.right),
-            bottom: a.bottom.max(b.bottom),
+        let both = |a: Rect, b: Rect| {
+            Rect::new(a.left.min(b.left), a.top.min(b.top), a.right.max(b.right), a.bottom.max(b.bottom))
         };
         rects.into_iter().reduce(both).unwrap_or_default()
     }
@@ -72,23 +68,15 @@ impl Rect {
         (self.right - self.left) * (self.bottom - self.top)
     }
 
-    /// The `bbox` of a block or a citation.
+    /// The `bbox` of a block or a citation, with four decimals.
     pub(crate) fn json(self, page: usize) -> Value {
-        let (left, width) = span(self.left, self.right);
-        let (top, height) = span(self.top, self.bottom);
+        let span = |from: f64, to: f64| {
+            let start = (from * 1e4).floor().min(9_999.0);
+            (start / 1e4, ((to * 1e4).ceil() - start).clamp(1.0, 1e4 - start) / 1e4)
+        };
+        let ((left, width), (top, height)) = (span(self.left, self.right), span(self.top, self.bottom));
         json!({ "left": left, "top": top, "width": width, "height": height, "page": page })
     }
-}
-
-/// Start and length with four decimals. Their sum is at most 1, even as floating-point numbers.
-fn span(from: f64, to: f64) -> (f64, f64) {
-    const STEPS: f64 = 10_000.0;
-    let start = (from * STEPS).floor().min(STEPS - 1.0);
-    let mut length = ((to * STEPS).ceil() - start).clamp(1.0, STEPS - start);
-    while start / STEPS + length / STEPS > 1.0 {
-        length -= 1.0;
-    }
-    (start / STEPS, length / STEPS)
 }
 
 impl Block {

@@ -1,56 +1,54 @@
-//! HTML, and Markdown as the HTML that pulldown-cmark makes of it.
+//! HTML, as the text that a reader sees, and Markdown as HTML.
 
 use html5gum::{DefaultEmitter, EndTag, HtmlString, StartTag, Token, Tokenizer};
 use pulldown_cmark::{Options, Parser};
 
-use super::document::{Document, Kind, join};
-use super::flow::Flow;
+use super::document::{Document, join};
 use super::lines::label_and_value;
+use super::text;
 
 /// Reads Markdown without the metadata between two lines of `---` at its start.
 pub(super) fn read_markdown(text: &str) -> Document {
-    let metadata = text.strip_prefix("---").and_then(|rest| rest.split_once("\n---").map(|(head, _)| head));
-    let is_metadata = |head: &&str| head.starts_with(['\n', '\r']) && !head.trim_end().contains("\n\n");
-    let skipped = metadata.filter(is_metadata).map_or(0, |head| 3 + head.len() + 4);
+    let metadata = text.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n"));
+    let text = metadata.filter(|(head, _)| !head.starts_with('\n')).map_or(text, |(_, rest)| rest);
     let mut html = String::new();
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
-    pulldown_cmark::html::push_html(&mut html, Parser::new_ext(&text[skipped..], options));
+    pulldown_cmark::html::push_html(&mut html, Parser::new_ext(text, options));
     read(&html)
 }
 
-pub(super) fn read(text: &str) -> Document {
+pub(super) fn read(html: &str) -> Document {
     let mut emitter = DefaultEmitter::<()>::default();
     // Otherwise the text of scripts and styles is read as markup.
     emitter.naively_switch_states(true);
     let mut reader = Reader::default();
-    for token in Tokenizer::new_with_emitter(text, emitter).flatten() {
+    for token in Tokenizer::new_with_emitter(html, emitter).flatten() {
         match token {
-            Token::StartTag(tag) => reader.start(&tag),
-            Token::EndTag(tag) => reader.end(&tag),
-            Token::String(text) if reader.hidden == 0 => reader.text.push_str(&String::from_utf8_lossy(&text)),
+            Token::StartTag(tag) if is_hidden(&tag.name) => reader.hidden += usize::from(!tag.self_closing),
+            Token::EndTag(tag) if is_hidden(&tag.name) => reader.hidden = reader.hidden.saturating_sub(1),
+            _ if reader.hidden > 0 => {}
+            Token::StartTag(tag) if !is_inline(&tag.name) => reader.start(&tag),
+            Token::EndTag(tag) if !is_inline(&tag.name) => reader.end(&tag),
+            Token::String(text) => reader.text.push_str(&String::from_utf8_lossy(&text)),
             _ => {}
         }
     }
     reader.finish();
     reader.finish_table();
-    reader.flow.document
+    text::read(&reader.output, true)
 }
 
 #[derive(Default)]
 struct Reader {
-    flow: Flow,
-    /// The text since the last block.
+    /// The blocks, each with an empty line after it.
+    output: String,
+    /// The text since the last block, and what to write before it.
     text: String,
+    marker: String,
     /// The number of open elements without visible text.
     hidden: usize,
-    is_heading: bool,
     /// The next number of each open list, or `None` for bullets.
     lists: Vec<Option<u64>>,
-    /// The marker of the open list item.
-    item: Option<String>,
-    is_term: bool,
-    /// The term that the next definition explains.
-    term: Option<String>,
     /// The number of open tables. A table in a cell is read as text.
     tables: usize,
     /// The cells of the open table, each with whether it is a header.
@@ -62,77 +60,62 @@ fn is_hidden(name: &[u8]) -> bool {
 }
 
 fn is_inline(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 21] = [
-        b"a", b"abbr", b"b", b"big", b"cite", b"code", b"del", b"em", b"font", b"i", b"ins", b"kbd", b"label", b"mark",
-        b"q", b"s", b"small", b"span", b"strong", b"sub", b"sup",
-    ];
-    NAMES.contains(&name)
+    let names = " a abbr b big cite code del em font i ins kbd label mark q s small span strong sub sup ";
+    names.contains(&format!(" {} ", String::from_utf8_lossy(name)))
 }
 
 impl Reader {
     fn start(&mut self, tag: &StartTag<()>) {
         let attribute = |name: &[u8]| tag.attributes.get(&HtmlString(name.to_vec()));
         let attribute = |name| attribute(name).map(|value| String::from_utf8_lossy(value).into_owned());
-        let name: &[u8] = &tag.name;
-        if is_hidden(name) {
-            self.hidden += usize::from(!tag.self_closing);
-        } else if name == b"br" {
-            self.text.push('\n');
-        } else if self.hidden == 0 && !is_inline(name) {
-            match name {
-                b"td" | b"th" if self.tables == 1 => {
-                    self.finish_cell();
-                    if self.rows.is_empty() {
-                        self.rows.push(Vec::new());
-                    }
-                    self.rows.iter_mut().last().into_iter().for_each(|row| row.push((name == b"th", String::new())));
-                }
-                b"tr" if self.tables == 1 => {
-                    self.finish_cell();
+        match tag.name.as_slice() {
+            b"br" => self.text.push('\n'),
+            b"tr" | b"td" | b"th" if self.tables == 1 => {
+                self.finish_cell();
+                if tag.name.as_slice() == b"tr" || self.rows.is_empty() {
                     self.rows.push(Vec::new());
                 }
-                _ if self.tables > 0 => self.text.push(' '),
-                _ => self.finish(),
-            }
-            match name {
-                b"table" => self.tables += 1,
-                b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" => self.is_heading = true,
-                b"ol" => self.lists.push(Some(attribute(b"start").and_then(|start| start.parse().ok()).unwrap_or(1))),
-                b"ul" => self.lists.push(None),
-                b"dt" => self.is_term = true,
-                b"li" => {
-                    let number = self.lists.last_mut().and_then(Option::as_mut);
-                    self.item = Some(number.as_ref().map_or_else(String::new, |number| format!("{number}. ")));
-                    number.into_iter().for_each(|number| *number = number.saturating_add(1));
+                if let Some(row) = self.rows.last_mut().filter(|_| tag.name.as_slice() != b"tr") {
+                    row.push((tag.name.as_slice() == b"th", String::new()));
                 }
-                b"img" => self.flow.figure(&attribute(b"alt").unwrap_or_default()),
-                _ => {}
             }
+            _ if self.tables > 0 => self.text.push(' '),
+            _ => self.finish(),
+        }
+        match tag.name.as_slice() {
+            b"table" => self.tables += 1,
+            b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" => self.marker = "# ".to_owned(),
+            b"ol" => self.lists.push(Some(attribute(b"start").and_then(|start| start.parse().ok()).unwrap_or(1))),
+            b"ul" => self.lists.push(None),
+            b"li" => {
+                self.marker = "- ".to_owned();
+                if let Some(Some(number)) = self.lists.last_mut() {
+                    self.marker = format!("{number}. ");
+                    *number = number.saturating_add(1);
+                }
+            }
+            b"dt" => self.marker = "\n".to_owned(),
+            b"img" => {
+                self.output.push_str(&format!("![{}]\n\n", join([attribute(b"alt").unwrap_or_default().as_str()])))
+            }
+            _ => {}
         }
     }
 
     fn end(&mut self, tag: &EndTag<()>) {
-        let name: &[u8] = &tag.name;
-        if is_hidden(name) {
-            self.hidden = self.hidden.saturating_sub(1);
-        } else if self.hidden == 0 && !is_inline(name) {
-            match name {
-                b"table" => {
-                    self.tables = self.tables.saturating_sub(1);
-                    if self.tables == 0 {
-                        self.finish_table();
-                    }
-                }
-                _ if self.tables > 0 => self.text.push(' '),
-                _ => self.finish(),
-            }
-            if matches!(name, b"ol" | b"ul") {
+        match tag.name.as_slice() {
+            b"table" if self.tables < 2 => self.finish_table(),
+            b"table" => self.tables -= 1,
+            b"ol" | b"ul" => {
+                self.finish();
                 self.lists.pop();
             }
+            _ if self.tables > 0 => self.text.push(' '),
+            _ => self.finish(),
         }
     }
 
-    /// Adds the block with the text that was read.
+    /// Writes the text as a block.
     fn finish(&mut self) {
         let text = std::mem::take(&mut self.text);
         let lines: Vec<String> = text.lines().map(|line| join([line])).filter(|line| !line.is_empty()).collect();
@@ -140,41 +123,42 @@ impl Reader {
             return;
         }
         let text = join(lines.iter().map(String::as_str));
-        if std::mem::take(&mut self.is_term) {
-            self.term = Some(text);
-            return;
-        }
-        let pairs: Option<Vec<_>> = lines.iter().map(|line| label_and_value(line)).collect();
-        match (std::mem::take(&mut self.is_heading), self.term.take(), self.item.take(), pairs) {
-            (true, ..) => self.flow.heading(&text),
-            (_, Some(term), ..) => self.flow.pair(&term, &text),
-            (.., Some(number), _) if !number.is_empty() => self.flow.text(Kind::ListItem, &format!("{number}{text}")),
-            (.., Some(pairs)) => pairs.iter().for_each(|(label, value)| self.flow.pair(label, value)),
-            (.., Some(_), None) => self.flow.text(Kind::ListItem, &text),
-            _ => self.flow.text(Kind::Text, &text),
+        match std::mem::take(&mut self.marker).as_str() {
+            // The definition of this term follows.
+            "\n" => self.marker = format!("{}: ", text.trim_end_matches(':')),
+            "" | "- " if lines.iter().all(|line| label_and_value(line).is_some()) => {
+                self.output.push_str(&format!("{}\n\n", lines.join("\n")));
+            }
+            marker => self.output.push_str(&format!("{marker}{text}\n\n")),
         }
     }
 
     fn finish_cell(&mut self) {
         let text = join(std::mem::take(&mut self.text).lines());
         match self.rows.last_mut().and_then(|row| row.last_mut()) {
-            Some((_, cell)) if cell.is_empty() => *cell = text,
+            Some((_, cell)) if cell.is_empty() => *cell = text.replace('|', "│"),
             // Text before the first cell is the caption.
-            None if !text.is_empty() => self.flow.text(Kind::Text, &text),
+            None if !text.is_empty() => self.output.push_str(&format!("{text}\n\n")),
             _ => {}
         }
     }
 
-    /// Adds the table, or the form if it has two columns and the left one is a header.
+    /// Writes the table, or the form if it has two columns and the left one is a header.
     fn finish_table(&mut self) {
         self.finish_cell();
+        self.tables = 0;
         let mut rows = std::mem::take(&mut self.rows);
         rows.retain(|row| row.iter().any(|(_, cell)| !cell.is_empty()));
-        if rows.iter().all(|row| matches!(row.as_slice(), [(true, _), (false, _)])) {
-            rows.iter().for_each(|row| self.flow.pair(&row[0].1, &row[1].1));
-        } else {
-            self.flow.table(rows.into_iter().map(|row| row.into_iter().map(|(_, cell)| cell).collect()).collect());
+        let width = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let is_form = rows.iter().all(|row| matches!(row.as_slice(), [(true, _), (false, _)]));
+        for row in rows {
+            let mut cells: Vec<&str> = row.iter().map(|(_, cell)| cell.as_str()).collect();
+            cells.resize(width, "");
+            let label = cells[0].trim_end_matches(':');
+            let line = if is_form { format!("{label}: {}", cells[1]) } else { format!("| {} |", cells.join(" | ")) };
+            self.output.push_str(&format!("{line}\n"));
         }
+        self.output.push('\n');
     }
 }
 

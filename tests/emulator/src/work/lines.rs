@@ -31,7 +31,8 @@ pub(super) fn push(blocks: &mut Vec<Block>, lines: &[Vec<Cell>]) {
 /// Several cells as one.
 pub(super) fn merge(cells: &[Cell]) -> Cell {
     let text = join(cells.iter().map(|cell| cell.text.as_str()));
-    Cell { text, rect: Rect::around(cells.iter().map(|cell| cell.rect)) }
+    let filled = cells.iter().filter(|cell| !cell.text.is_empty());
+    Cell { text, rect: Rect::around(filled.map(|cell| cell.rect)) }
 }
 
 /// The length of a bullet or a number at the start of a list item, with the space after it.

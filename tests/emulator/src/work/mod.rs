@@ -4,7 +4,6 @@ mod chunk;
 mod document;
 mod extract;
 mod facts;
-mod flow;
 mod html;
 mod lines;
 mod pdf;
@@ -23,92 +22,53 @@ pub(crate) use extract::extract;
 pub(crate) use facts::Source;
 pub(crate) use write::{Written, write};
 
-/// Larger files are refused: a stand-in has no business holding them in memory.
+/// Larger files are not read.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Why a file could not be read.
+/// Why a file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unreadable {
-    /// Neither its name nor its MIME type is one of those that can be read; the type.
     UnsupportedType(String),
-    /// It is not what it says it is; what is wrong.
     Corrupt(String),
-    /// There is no text in it.
+    /// The file has no text.
     Empty,
 }
 
-/// Reads a stored file; its name decides how, or else its MIME type.
+/// Reads a stored file of the type of its name, or else of its MIME type.
 pub(crate) fn read(path: &Path, file_name: &str, mime_type: &str) -> Result<Document, Unreadable> {
-    let format =
-        Format::of(file_name, mime_type).ok_or_else(|| Unreadable::UnsupportedType(type_of(file_name, mime_type)))?;
-    let bytes = load(path)?;
-    let document = match format {
-        Format::Text => text::read(&text::decode(&bytes)?),
-        Format::Markdown => html::read_markdown(&text::decode(&bytes)?),
-        Format::Html => html::read(&text::decode(&bytes)?),
-        Format::Pdf => pdf::read(bytes)?,
-    };
-    if document.blocks().any(|(_, block)| !block.text.replace(['|', '-', ' ', '\n'], "").is_empty()) {
-        Ok(document)
-    } else {
-        Err(Unreadable::Empty)
-    }
-}
-
-/// Whether files of this name and MIME type can be read at all.
-pub(crate) fn supports(file_name: &str, mime_type: &str) -> bool {
-    Format::of(file_name, mime_type).is_some()
-}
-
-fn load(path: &Path) -> Result<Vec<u8>, Unreadable> {
-    let file =
-        File::open(path).map_err(|error| Unreadable::Corrupt(format!("cannot open the stored file: {error}")))?;
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Unreadable::Corrupt(format!("cannot read the stored file: {error}")))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Unreadable::Corrupt(format!("more than {} MiB of document", MAX_BYTES >> 20)));
-    }
-    Ok(bytes)
+    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+    let document = match (read, file_type(file_name, mime_type)) {
+        (_, Err(name)) => return Err(Unreadable::UnsupportedType(name)),
+        (Err(error), _) => return Err(Unreadable::Corrupt(format!("cannot read the stored file: {error}"))),
+        _ if bytes.len() as u64 > MAX_BYTES => return Err(Unreadable::Corrupt("the file exceeds 64 MiB".to_owned())),
+        (_, Ok("pdf")) => pdf::read(bytes)?,
+        (_, Ok("md")) => html::read_markdown(&text::decode(&bytes)?),
+        (_, Ok("html")) => html::read(&text::decode(&bytes)?),
+        _ => text::read(&text::decode(&bytes)?, false),
+    };
+    let has_text = document.blocks().any(|(_, block)| block.text.contains(char::is_alphanumeric));
+    if has_text { Ok(document) } else { Err(Unreadable::Empty) }
 }
 
-/// What to call a type that cannot be read.
-fn type_of(file_name: &str, mime_type: &str) -> String {
-    match mime_type {
-        "" => extension(file_name).unwrap_or_else(|| "unknown".to_owned()),
-        _ => mime_type.to_owned(),
-    }
+pub(crate) fn supports(file_name: &str, mime_type: &str) -> bool {
+    file_type(file_name, mime_type).is_ok()
 }
 
-fn extension(file_name: &str) -> Option<String> {
-    file_name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase())
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Text,
-    Markdown,
-    Html,
-    Pdf,
-}
-
-impl Format {
-    fn of(file_name: &str, mime_type: &str) -> Option<Format> {
-        let essence = mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        match extension(file_name).as_deref() {
-            Some("txt" | "text") => Some(Format::Text),
-            Some("md" | "markdown") => Some(Format::Markdown),
-            Some("html" | "htm" | "xhtml") => Some(Format::Html),
-            Some("pdf") => Some(Format::Pdf),
-            _ => match essence.as_str() {
-                "text/plain" => Some(Format::Text),
-                "text/markdown" | "text/x-markdown" => Some(Format::Markdown),
-                "text/html" | "application/xhtml+xml" => Some(Format::Html),
-                "application/pdf" | "application/x-pdf" => Some(Format::Pdf),
-                _ => None,
-            },
-        }
+/// `txt`, `md`, `html` or `pdf`. The error is the name of another type.
+fn file_type(file_name: &str, mime_type: &str) -> Result<&'static str, String> {
+    let extension = file_name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    let mime = mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match (extension.as_deref(), mime.as_str()) {
+        (Some("txt" | "text"), _) => Ok("txt"),
+        (Some("md" | "markdown"), _) => Ok("md"),
+        (Some("html" | "htm" | "xhtml"), _) => Ok("html"),
+        (Some("pdf"), _) | (_, "application/pdf" | "application/x-pdf") => Ok("pdf"),
+        (_, "text/plain") => Ok("txt"),
+        (_, "text/markdown" | "text/x-markdown") => Ok("md"),
+        (_, "text/html" | "application/xhtml+xml") => Ok("html"),
+        (_, "") => Err(extension.unwrap_or_else(|| "unknown".to_owned())),
+        _ => Err(mime_type.to_owned()),
     }
 }
 

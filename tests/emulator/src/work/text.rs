@@ -1,13 +1,17 @@
-//! Plain text: blocks by empty lines, columns by gaps.
+//! Text: blocks by empty lines, columns by gaps, headings by their form.
 
 use super::Unreadable;
 use super::document::{Block, Cell, Document, Kind, Rect};
-use super::flow::{COLUMNS, LINES, MAX_PAGES, rect};
 use super::lines;
 
-const TAB: usize = 8;
+/// A page has this many rows of this many characters.
+const ROWS: usize = 54;
+const COLUMNS: usize = 90;
+const FIGURE_ROWS: usize = 8;
+const MARGIN: f64 = 0.08;
+const MAX_PAGES: usize = 2_000;
 /// Lines with more columns are not a table.
-const MAX_COLUMNS: usize = 24;
+const MAX_CELLS: usize = 24;
 
 /// Decodes a text file: in the encoding of its byte order mark, or as UTF-8, or as Windows-1252.
 pub(super) fn decode(bytes: &[u8]) -> Result<String, Unreadable> {
@@ -20,41 +24,57 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, Unreadable> {
     Ok(text.replace('\0', ""))
 }
 
-/// Reads a text. A form feed or 54 lines make a page.
-pub(super) fn read(text: &str) -> Document {
-    let pages = text.split('\u{c}').flat_map(|part| {
-        let lines: Vec<&str> = part.lines().collect();
-        if lines.is_empty() { vec![lines] } else { lines.chunks(LINES).map(<[_]>::to_vec).collect() }
-    });
+/// Reads a text. In one that was HTML, only lines with `# ` are headings, and those with `![` are figures.
+pub(super) fn read(text: &str, is_markup: bool) -> Document {
+    let mut document = Document::default();
     let mut has_title = false;
-    Document { pages: pages.take(MAX_PAGES).map(|lines| page(&lines, &mut has_title)).collect() }
+    for part in text.split('\u{c}') {
+        let (mut page, mut row, mut header) = (Vec::new(), 0, None);
+        for line in part.lines() {
+            let height =
+                if is_figure(line) { FIGURE_ROWS } else { line.chars().count().div_ceil(COLUMNS).clamp(1, ROWS) };
+            if row + height > ROWS {
+                document.pages.push(blocks(&page, is_markup, &mut has_title));
+                // A table continues with its header.
+                page = header.filter(|_| line.starts_with('|')).map(|header| (0, 1, header)).into_iter().collect();
+                row = page.len();
+            }
+            header = if line.starts_with('|') { header.or(Some(line)) } else { None };
+            page.push((row, height, line));
+            row += height;
+        }
+        document.pages.push(blocks(&page, is_markup, &mut has_title));
+    }
+    document.pages.truncate(MAX_PAGES);
+    document
 }
 
-fn page(lines: &[&str], has_title: &mut bool) -> Vec<Block> {
-    let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0).max(COLUMNS);
-    let lines: Vec<Vec<Cell>> = lines.iter().enumerate().map(|(at, line)| parts(line, at, longest)).collect();
+fn is_figure(line: &str) -> bool {
+    line.starts_with("![")
+}
+
+fn blocks(lines: &[(usize, usize, &str)], is_markup: bool, has_title: &mut bool) -> Vec<Block> {
     let mut blocks = Vec::new();
-    for group in lines.split(Vec::is_empty) {
-        match (group, table(group)) {
-            ([], _) => {}
-            (_, Some(rows)) if is_prose(&rows) => {
-                for column in 0..rows[0].len() {
-                    let lines: Vec<Vec<Cell>> = rows.iter().map(|row| vec![row[column].clone()]).collect();
-                    lines::push(&mut blocks, &lines);
-                }
-            }
-            (_, Some(rows)) => blocks.push(Block::table(rows)),
-            (group, None) => match heading(group) {
-                Some(line) => {
-                    let is_title = blocks.is_empty() && !*has_title;
-                    let kind = if is_title { Kind::Title } else { Kind::SectionHeader };
-                    blocks.push(Block { kind, text: line.text, rect: line.rect });
-                    lines::push(&mut blocks, group.get(2..).unwrap_or_default());
-                }
-                None => lines::push(&mut blocks, group),
-            },
+    for group in lines.split(|(.., line)| line.trim().is_empty()) {
+        let longest =
+            group.iter().map(|(_, height, line)| line.chars().count() / height).max().unwrap_or(0).max(COLUMNS);
+        let parts: Vec<Vec<Cell>> = group.iter().map(|line| parts(line, longest, is_markup)).collect();
+        let (first, rest) = (group.first().map_or("", |(.., line)| *line), parts.get(1..).unwrap_or_default());
+        if is_markup && is_figure(first) {
+            let Cell { text, rect } = lines::merge(&parts[0]);
+            blocks.push(Block { kind: Kind::Figure, text: text.trim_matches(['!', '[', ']']).to_owned(), rect });
+        } else if is_markup && first.starts_with("# ") || !is_markup && is_heading(&parts) {
+            let Cell { text, rect } = lines::merge(&parts[0]);
+            let kind = if *has_title { Kind::SectionHeader } else { Kind::Title };
+            blocks.push(Block { kind, text: text.trim_start_matches("# ").to_owned(), rect });
+            lines::push(&mut blocks, rest.get(usize::from(!is_markup)..).unwrap_or_default());
+        } else if let Some(rows) = table(&parts).filter(|_| !is_markup || first.starts_with('|')) {
+            blocks.push(Block::table(rows));
+        } else {
+            lines::push(&mut blocks, &parts);
         }
-        *has_title |= !blocks.is_empty();
+        // In plain text, a title comes first.
+        *has_title |= blocks.iter().any(|block| !is_markup || block.is_heading());
     }
     blocks
 }
@@ -63,83 +83,62 @@ fn is_rule(line: &[Cell]) -> bool {
     line.iter().all(|part| part.text.chars().all(|c| "=-~_*".contains(c)) && part.text.len() > 2)
 }
 
-/// The first line, if it is underlined, or stands alone and reads as a heading.
-fn heading(lines: &[Vec<Cell>]) -> Option<Cell> {
-    let line = lines::merge(lines.first()?);
+/// Whether the first line is underlined, or stands alone and is short.
+fn is_heading(lines: &[Vec<Cell>]) -> bool {
+    let Some([line]) = lines.first().map(Vec::as_slice) else { return false };
     let text = &line.text;
-    let is_alone = match lines {
-        [_] => true,
-        [_, second, ..] => is_rule(second),
-        [] => false,
-    };
     let is_short = text.split_whitespace().count() <= 8 && text.chars().any(char::is_alphabetic);
     let is_sentence = text.contains([',', ':']) || text.ends_with(['.', ';', '!', '?']);
-    let is_heading = is_alone && is_short && !is_sentence && !text.starts_with(char::is_lowercase);
-    (is_heading && lines[0].len() == 1 && lines::marker_length(text).is_none()).then_some(line)
+    let is_item = lines::marker_length(text).is_some() || text.starts_with(char::is_lowercase);
+    lines.get(1).is_none_or(|second| is_rule(second)) && is_short && !is_sentence && !is_item
 }
 
-/// The parts of a line that wide gaps or the bars of a table separate.
-fn parts(line: &str, number: usize, longest: usize) -> Vec<Cell> {
-    if line.matches('|').count() >= 2 {
-        let cells: Vec<&str> = line.trim().trim_matches('|').split('|').collect();
+/// The parts of a line that bars or wide gaps separate.
+fn parts((row, height, line): &(usize, usize, &str), longest: usize, is_markup: bool) -> Vec<Cell> {
+    let y = |row: f64| MARGIN + (1.0 - 2.0 * MARGIN) * row / ROWS as f64;
+    let x = |column: usize| MARGIN + (1.0 - 2.0 * MARGIN) * column.min(longest) as f64 / longest as f64;
+    let cell = |from: usize, to: usize, text: &str| {
+        let rect = Rect::new(x(from), y(*row as f64), x(to), y((row + height) as f64 - 0.2));
+        Cell { text: text.to_owned(), rect }
+    };
+    if line.starts_with('|') {
+        let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
         let width = longest / cells.len();
-        let cell = |(index, text): (usize, &&str)| {
-            let from = index * width;
-            Cell {
-                text: text.trim().to_owned(),
-                rect: rect(number, 1, from, from + text.len().clamp(1, width.max(1)), longest),
-            }
-        };
-        return cells.iter().enumerate().map(cell).collect();
+        let end = |text: &str| text.chars().count().clamp(1, width.max(1));
+        return cells.iter().enumerate().map(|(at, text)| cell(at * width, at * width + end(text), text)).collect();
+    }
+    let line = line.replace('\t', "   ");
+    if is_markup {
+        return vec![cell(0, line.chars().count(), &line)];
     }
     let mut parts: Vec<(usize, usize, String)> = Vec::new();
-    let mut column = 0;
-    let mut is_new = true;
-    for c in line.chars() {
-        match c {
-            '\t' => column = (column / TAB + 1) * TAB - 1,
-            c if !c.is_whitespace() => match parts.last_mut() {
-                // Two spaces may follow a sentence.
-                Some((_, end, text))
-                    if !is_new && column - *end < if text.ends_with(['.', '?', '!', ':']) { 3 } else { 2 } =>
-                {
-                    text.push_str(if column > *end { " " } else { "" });
-                    text.push(c);
-                    *end = column + 1;
-                }
-                _ => {
-                    parts.push((column, column + 1, c.to_string()));
-                    is_new = false;
-                }
-            },
-            _ => {}
+    for (column, c) in line.chars().enumerate().filter(|(_, c)| !c.is_whitespace()) {
+        match parts.last_mut() {
+            // Two spaces may follow a sentence.
+            Some((_, end, text)) if column - *end < if text.ends_with(['.', '?', '!', ':']) { 3 } else { 2 } => {
+                text.push_str(if column > *end { " " } else { "" });
+                text.push(c);
+                *end = column + 1;
+            }
+            _ => parts.push((column, column + 1, c.to_string())),
         }
-        is_new |= c == '\t';
-        column += 1;
     }
-    let cell = |(from, to, text)| Cell { text, rect: rect(number, 1, from, to, longest) };
-    parts.into_iter().map(cell).collect()
-}
-
-/// Whether these are columns of prose instead of a table.
-fn is_prose(rows: &[Vec<Cell>]) -> bool {
-    let is_long = |column: usize| rows.iter().map(|row| row[column].text.len()).sum::<usize>() >= 30 * rows.len();
-    rows.len() >= 4 && rows[0].len() <= 3 && (0..rows[0].len()).all(is_long)
+    parts.iter().map(|(from, to, text)| cell(*from, *to, text)).collect()
 }
 
 /// Lines that are aligned in columns, as rows of equal width. A line without a first cell continues the row above.
 fn table(lines: &[Vec<Cell>]) -> Option<Vec<Vec<Cell>>> {
     let lines: Vec<&Vec<Cell>> = lines.iter().filter(|line| !is_rule(line)).collect();
     let is_form = lines.iter().all(|line| line.len() < 2 || lines::pairs(line).is_some());
-    let is_wide = lines.iter().any(|line| line.len() > MAX_COLUMNS);
+    let is_wide = lines.iter().any(|line| line.len() > MAX_CELLS);
     let count = lines.iter().filter(|line| line.len() > 1).count();
-    if is_wide || is_form || lines.len() < 2 || lines[0].len() < 2 || count * 2 < lines.len() {
+    if is_form || is_wide || lines.len() < 2 || lines[0].len() < 2 || count * 2 < lines.len() {
         return None;
     }
+    let overlaps = |a: &Rect, b: &Rect| a.left < b.right && a.right > b.left;
     let mut columns: Vec<Rect> = Vec::new();
     for part in lines.iter().copied().flatten() {
-        let overlapping = columns.iter_mut().find(|rect| part.rect.left < rect.right && part.rect.right > rect.left);
-        match overlapping {
+        match columns.iter_mut().find(|column| overlaps(column, &part.rect)) {
             Some(column) => *column = Rect::around([*column, part.rect]),
             None => columns.push(part.rect),
         }
@@ -147,17 +146,16 @@ fn table(lines: &[Vec<Cell>]) -> Option<Vec<Vec<Cell>>> {
     columns.sort_by(|a, b| a.left.total_cmp(&b.left));
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     for line in lines {
-        let in_column = |column: &Rect, part: &&Cell| part.rect.left < column.right && part.rect.right > column.left;
-        let row = columns.iter().map(|column| {
-            lines::merge(&line.iter().filter(|part| in_column(column, part)).cloned().collect::<Vec<_>>())
-        });
-        let row: Vec<Cell> = row.collect();
+        let mut row = vec![Cell::default(); columns.len()];
+        for part in line {
+            if let Some(at) = columns.iter().position(|column| overlaps(column, &part.rect)) {
+                row[at] = lines::merge(&[std::mem::take(&mut row[at]), part.clone()]);
+            }
+        }
         match rows.last_mut().filter(|_| row[0].text.is_empty()) {
-            Some(above) => above
-                .iter_mut()
-                .zip(row)
-                .filter(|(_, more)| !more.text.is_empty())
-                .for_each(|(cell, more)| *cell = lines::merge(&[cell.clone(), more])),
+            Some(above) => {
+                above.iter_mut().zip(row).for_each(|(cell, more)| *cell = lines::merge(&[cell.clone(), more]))
+            }
             None => rows.push(row),
         }
     }
@@ -170,7 +168,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> Vec<(&'static str, String)> {
-        read(text).blocks().map(|(_, block)| (block.type_name(), block.text.clone())).collect()
+        read(text, false).blocks().map(|(_, block)| (block.type_name(), block.text.clone())).collect()
     }
 
     fn as_strs<'a>(shown: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
@@ -179,9 +177,9 @@ mod tests {
 
     #[test]
     fn form_feeds_and_54_lines_make_pages() {
-        assert_eq!(read("one\n\u{c}two\n\u{c}").pages.len(), 3);
+        assert_eq!(read("one\n\u{c}two\n\u{c}", false).pages.len(), 3);
         let long: String = (1..=120).map(|line| format!("Line {line}.\n")).collect();
-        let document = read(&long);
+        let document = read(&long, false);
         assert_eq!(document.pages.len(), 3);
         let last = document.pages[2][0].text.clone();
         assert!(last.starts_with("Line 109.") && last.ends_with("Line 120."), "{last}");
@@ -259,19 +257,8 @@ mod tests {
     }
 
     #[test]
-    fn text_set_in_two_columns_is_read_column_by_column() {
-        let left = "This is the left column of the page,\nand it goes on for quite some lines,\nso that it is plain that the two are\nnothing like the columns of a table.";
-        let right = "While the right column tells another\nstory about the ships in the harbor,\nwhich nobody would want to read with\nthe lines of the left one in between.";
-        let page: String = left.lines().zip(right.lines()).map(|(l, r)| format!("{l:<42}{r}\n")).collect();
-        let found = shown(&page);
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert_eq!(found[0].1, left.replace('\n', " "));
-        assert_eq!(found[1].1, right.replace('\n', " "));
-    }
-
-    #[test]
     fn a_value_has_its_own_place() {
-        let document = read("Permit number:    PH-1\n");
+        let document = read("Permit number:    PH-1\n", false);
         let Kind::KeyValue(_, value) = &document.pages[0][0].kind else { panic!("not a pair") };
         let left = value.rect.left;
         assert!((left - (0.08 + 0.84 * 18.0 / 90.0)).abs() < 1e-9, "{left}");
@@ -299,7 +286,7 @@ mod tests {
                 })
                 .collect();
             if let Ok(text) = decode(&bytes) {
-                read(&text);
+                read(&text, false);
                 super::super::html::read_markdown(&text);
                 super::super::html::read(&text);
             }

@@ -20,24 +20,13 @@ pub(super) fn typed(text: &str, schema: &Value, kind: &str) -> Option<Value> {
     }
 }
 
-/// The allowed value with the same words, or the only one whose words are all in the text.
+/// The allowed value with the same words.
 fn choice(text: &str, allowed: &[Value]) -> Option<Value> {
-    let words = |text: &str| -> Vec<String> {
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        words.map(str::to_lowercase).collect()
+    let words = |text: &str| text.to_lowercase().replace(|c: char| !c.is_alphanumeric(), " ");
+    let is_same = |value: &&Value| {
+        value.as_str().is_some_and(|value| words(value).split_whitespace().eq(words(text).split_whitespace()))
     };
-    let given = words(text);
-    let candidates = allowed.iter().filter(|value| !value.is_null());
-    let candidates: Vec<(&Value, Vec<String>)> =
-        candidates.map(|value| (value, words(value.as_str().unwrap_or(&value.to_string())))).collect();
-    if let Some((same, _)) = candidates.iter().find(|(_, words)| *words == given) {
-        return Some((*same).clone());
-    }
-    let mut inner = candidates
-        .iter()
-        .filter(|(_, words)| !words.is_empty() && given.windows(words.len()).any(|window| window == words.as_slice()));
-    let is_negated = given.iter().any(|word| word == "not" || word == "no");
-    inner.next().filter(|_| !is_negated && inner.next().is_none()).map(|(value, _)| (*value).clone())
+    allowed.iter().find(is_same).cloned()
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -49,31 +38,18 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// The first number that is a word of its own, times a word such as "million" after it.
+/// The first number that is a word of its own, with or without a unit.
 pub(super) fn number(text: &str) -> Option<Value> {
     if date(text).is_some() {
         return None;
     }
-    let mut words = text.split_whitespace().peekable();
-    while let Some(word) = words.next() {
+    let value = text.split_whitespace().find_map(|word| {
         let word = word.trim_start_matches(['$', '€', '£', '(', '+']).trim_end_matches(['.', ',', ';', ')']);
         let digits = word.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let unit = &word[digits.len()..];
-        let is_unit = unit.chars().all(|c| c.is_alphabetic() || "%°\"'²³".contains(c));
-        if let Some(value) = plain(digits).filter(|_| is_unit) {
-            let unit = if unit.is_empty() { words.peek().copied().unwrap_or_default() } else { unit };
-            let factor = match unit.to_lowercase().trim_end_matches('.') {
-                "k" | "thousand" => 1e3,
-                "million" | "mio" | "mn" => 1e6,
-                "billion" | "bn" => 1e9,
-                _ => 1.0,
-            };
-            let value = value * factor;
-            let is_whole = value.fract() == 0.0 && value.abs() < 9e15;
-            return if is_whole { Some(Value::from(value as i64)) } else { Number::from_f64(value).map(Value::Number) };
-        }
-    }
-    None
+        plain(digits).filter(|_| word[digits.len()..].chars().all(|c| c.is_alphabetic() || "%°\"'²³".contains(c)))
+    })?;
+    let is_whole = value.fract() == 0.0 && value.abs() < 9e15;
+    if is_whole { Some(Value::from(value as i64)) } else { Number::from_f64(value).map(Value::Number) }
 }
 
 /// Digits with separators. The last separator is decimal unless three digits follow it, as in `4,250,000`.
@@ -95,26 +71,14 @@ fn plain(text: &str) -> Option<f64> {
 
 /// A date as `YYYY-MM-DD`. `03/04/2026` is not one, because it can mean two days.
 fn date(text: &str) -> Option<String> {
-    const MONTHS: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
     let number = |text: &str, max: usize| text.parse::<usize>().ok().filter(|number| (1..=max).contains(number));
     let year = |text: &str| number(text, 2999).filter(|_| text.len() == 4);
     let day = |text: &str| number(text.trim_end_matches(char::is_alphabetic), 31);
     let month = |text: &str| {
         let text = text.to_lowercase();
-        MONTHS.iter().position(|month| text.len() > 2 && month.starts_with(&text)).map(|index| index + 1)
+        let mut months =
+            "january february march april may june july august september october november december".split(' ');
+        months.position(|month| text.len() > 2 && month.starts_with(&text)).map(|index| index + 1)
     };
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || ",.T".contains(c)).filter(|word| !word.is_empty()).collect();
@@ -143,13 +107,11 @@ mod tests {
     fn numbers_are_read_with_their_separators_and_units() {
         let cases = [
             ("USD 4,250,000", json!(4_250_000)),
-            ("$4.2 million", json!(4_200_000)),
             ("38,650 sq ft", json!(38_650)),
             ("-5 °C", json!(-5)),
             ("12,5 %", json!(12.5)),
             ("1.250.000,75 EUR", json!(1_250_000.75)),
             ("1'200", json!(1200)),
-            ("40k", json!(40_000)),
             ("about 52 ft", json!(52)),
             ("4 (four)", json!(4)),
         ];
@@ -209,7 +171,6 @@ mod tests {
     fn a_choice_is_one_of_those_allowed_or_none() {
         let schema = json!({ "enum": ["new_construction", "alteration", "approved"] });
         assert_eq!(typed("New Construction", &schema, "string"), Some(json!("new_construction")));
-        assert_eq!(typed("Alteration of a house", &schema, "string"), Some(json!("alteration")));
         assert_eq!(typed("Not approved", &schema, "string"), None);
         assert_eq!(typed("Demolition", &schema, "string"), None);
     }

@@ -2,34 +2,24 @@
 
 use std::collections::BTreeSet;
 
+pub(super) type Words = BTreeSet<String>;
+
 /// Words that do not tell one label from another.
-const FILLERS: &str = " a an the of in on at by for to and or with from as is are was be it its this that which who whom what if any \
-     all per sq ft feet mm cm usd eur gbp dollar us inch foot metre meter e ";
+const FILLERS: &str = " a an the of in on at by for to and or with from as is are was be it its this that which who what if any all \
+     per sq ft feet mm cm usd eur gbp dollar us inch foot metre meter e ";
 
-/// Words with the same meaning. The first one stands for all.
-const SYNONYMS: [&[&str]; 14] = [
-    &["number", "no", "nr", "num", "id", "identifier", "reference", "ref"],
-    &["telephone", "phone", "tel", "mobile"],
-    &["email", "mail"],
-    &["storey", "story", "floor", "level"],
-    &["issue", "issued", "issuance"],
-    &["expiry", "expiration", "expire"],
-    &["application", "applied"],
-    &["approval", "approved"],
-    &["license", "licence", "licensed"],
-    &["address", "location"],
-    &["valuation", "cost"],
-    &["sprinkler", "sprinklered"],
-    &["company", "firm", "organization", "organisation"],
-    &["type", "kind"],
-];
+/// Words with the same meaning, separated by semicolons. The first one stands for all.
+const SYNONYMS: &str = " number no nr num id identifier reference ref ; telephone phone tel mobile ; email mail ; \
+     storey story floor level ; issue issued issuance ; expiry expiration expire ; application applied ; \
+     approval approved ; license licence licensed ; address location ; valuation cost ; sprinkler sprinklered ; \
+     company firm organization organisation ; type kind ";
 
-pub(super) fn is_filler(word: &str) -> bool {
-    FILLERS.contains(&format!(" {word} ")) || FILLERS.contains(&format!(" {} ", stem(word)))
+fn is_filler(word: &str) -> bool {
+    [word, &stem(word)].iter().any(|word| FILLERS.contains(&format!(" {word} ")))
 }
 
 /// The words of a text, or of a name in camelCase or snake_case, in lower case.
-pub(super) fn split(text: &str) -> Vec<String> {
+fn split(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut before = ' ';
     let mut chars = text.chars().filter(|c| !matches!(c, '\'' | '’')).peekable();
@@ -50,10 +40,11 @@ pub(super) fn split(text: &str) -> Vec<String> {
 }
 
 /// The form in which a word is compared.
-pub(super) fn canonical(word: &str) -> String {
+fn canonical(word: &str) -> String {
     let stem = stem(word);
-    let synonyms = SYNONYMS.iter().find(|group| group.contains(&stem.as_str()) || group.contains(&word));
-    synonyms.map_or(stem, |group| group[0].to_owned())
+    let has = |group: &&str| [word, &stem].iter().any(|word| group.contains(&format!(" {word} ")));
+    let synonym = SYNONYMS.split(';').find(has).and_then(|group| group.split_whitespace().next());
+    synonym.unwrap_or(&stem).to_owned()
 }
 
 fn stem(word: &str) -> String {
@@ -66,12 +57,12 @@ fn stem(word: &str) -> String {
 }
 
 /// The words of a text without fillers.
-pub(super) fn set(text: &str) -> BTreeSet<String> {
+pub(super) fn set(text: &str) -> Words {
     split(text).iter().filter(|word| !is_filler(word)).map(|word| canonical(word)).collect()
 }
 
 /// The first words of a text up to a filler: `Valuation` of "The valuation of the work".
-pub(super) fn first_phrase(text: &str) -> BTreeSet<String> {
+pub(super) fn first_phrase(text: &str) -> Words {
     let words = split(text).into_iter().skip_while(|word| is_filler(word));
     words.take_while(|word| !is_filler(word)).map(|word| canonical(&word)).collect()
 }

@@ -1,17 +1,14 @@
 //! The work of an agent: a report that quotes its files.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
-use super::document::Block;
-use super::facts::{Fact, Facts, Origin, Position, Source, Table};
-use super::{values, words};
+use super::document::{Cell, Kind};
+use super::facts::{Fact, Source, facts};
+use super::values;
+use super::words::{self, Words};
 
-/// The values and quotes of one file in the report.
-const MAX_VALUES: usize = 12;
-const MAX_QUOTES: usize = 8;
+/// The values, and the quotes, of all files in the report.
+const MAX_LINES: usize = 12;
 const MAX_ROWS: usize = 500;
 
 /// The output of an agent for one prompt.
@@ -27,89 +24,77 @@ pub(crate) struct Written {
 }
 
 pub(crate) fn write(prompt: &str, sources: &[Source]) -> Written {
-    let facts = Facts::of(sources);
-    let topic = words::set(prompt);
+    let facts = facts(sources);
     let names: Vec<&str> = sources.iter().map(|(_, name, _)| name.as_str()).collect();
     let names = if names.is_empty() { "no files".to_owned() } else { names.join(", ") };
+    let topic = words::set(prompt);
     let mut report = format!("# Report on {names}\n\nRequest: {}\n", prompt.trim());
-    for source in sources {
-        let pages = source.2.pages.len();
-        let _ = write!(report, "\n## {}\n\n{pages} {}.\n", source.1, if pages == 1 { "page" } else { "pages" });
-        values_and_quotes(&mut report, &facts, source, &topic);
-        let of_source =
-            |table: &&Table<'_>| table.rows.first().is_some_and(|(_, position)| position.source.0 == source.0);
-        for table in facts.tables.iter().filter(of_source) {
-            let rows = table.rows.iter().take(MAX_ROWS).map(|(row, _)| row.to_vec());
-            let rows = std::iter::once(table.columns.to_vec()).chain(rows).collect();
-            let _ = write!(report, "\n### {}\n\n{}\n", title(table), Block::table(rows).text);
+    let mut heading = "";
+    for fact in relevant(&facts, &topic) {
+        if std::mem::replace(&mut heading, fact.title) != fact.title {
+            report.push_str(&format!("\n### {heading}\n"));
         }
+        let (text, source) = (&fact.block.text, format!("({}, page {})", fact.source.1, fact.page));
+        report.push_str(&match &fact.block.kind {
+            Kind::Table(_) => format!("\n{text}\n"),
+            Kind::KeyValue(label, value) => format!("\n- **{label}**: {} {source}", value.text),
+            _ => format!("\n> {text} {source}\n"),
+        });
     }
     let quotes: Vec<&str> = report.lines().filter(|line| line.starts_with(['-', '>'])).take(3).collect();
     let summary = format!("Read {names} for \"{}\".", prompt.trim());
     Written {
         answer: format!("{summary}\n{}\nThe report has the rest.", quotes.join("\n")),
         summary,
-        markdown: (format!("Report on {names}"), report),
         table: table(&facts, &topic),
+        markdown: (format!("Report on {names}"), report),
     }
 }
 
-/// Adds the values and sentences about the topic, or the first ones if none is about it.
-fn values_and_quotes(report: &mut String, facts: &Facts<'_>, source: &Source, topic: &BTreeSet<String>) {
-    let of_source = |position: &Position<'_>| position.source.0 == source.0;
-    let relevance = |text: &str, heading: &BTreeSet<String>| {
-        words::set(text).union(heading).filter(|word| topic.contains(*word)).count()
-    };
-    let pairs = facts.facts.iter().filter(|fact| fact.origin == Origin::Pair);
-    let values = pairs.filter(|fact| of_source(&fact.position)).map(|fact| {
-        let line = format!("- **{}**: {} (page {})\n", fact.label, fact.value, fact.position.page);
-        (relevance(&line, &fact.heading), "", line)
+/// The number of words of the prompt in a block and its heading.
+fn relevance(fact: &Fact<'_>, topic: &Words) -> usize {
+    words::set(&fact.block.text).union(&fact.heading).filter(|word| topic.contains(*word)).count()
+}
+
+/// The tables, and the values and texts with most words of the prompt, in the order of the files.
+fn relevant<'f, 'a>(facts: &'f [Fact<'a>], topic: &Words) -> Vec<&'f Fact<'a>> {
+    let (mut values, mut quotes) = (MAX_LINES, MAX_LINES);
+    let mut order: Vec<usize> = (0..facts.len()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(relevance(&facts[*index], topic)));
+    order.retain(|index| {
+        let left = match &facts[*index].block.kind {
+            Kind::Table(_) => return true,
+            Kind::KeyValue(..) => &mut values,
+            Kind::Text | Kind::ListItem => &mut quotes,
+            _ => return false,
+        };
+        let is_shown = *left > 0;
+        *left -= usize::from(is_shown);
+        is_shown
     });
-    let passages = facts.passages.iter().filter(|passage| of_source(&passage.position)).map(|passage| {
-        let line = format!("> {} (page {})\n", passage.block.text, passage.position.page);
-        (relevance(&line, &passage.heading), passage.title, line)
-    });
-    for (title, max, lines) in
-        [("Values", MAX_VALUES, values.collect::<Vec<_>>()), ("", MAX_QUOTES, passages.collect())]
-    {
-        let mut order: Vec<usize> = (0..lines.len()).collect();
-        order.sort_by_key(|index| std::cmp::Reverse(lines[*index].0));
-        let mut shown: Vec<usize> = order.into_iter().take(max).collect();
-        shown.sort_unstable();
-        let mut heading = None;
-        for (_, under, line) in shown.into_iter().map(|index| &lines[index]) {
-            let under = if title.is_empty() { under } else { title };
-            if heading.replace(under) != Some(under) {
-                let _ = write!(report, "\n### {}\n\n", if under.is_empty() { source.1.as_str() } else { under });
-            }
-            report.push_str(line);
-            report.push_str(if title.is_empty() { "\n" } else { "" });
-        }
+    order.sort_unstable();
+    order.into_iter().map(|index| &facts[index]).collect()
+}
+
+/// The table with most words of the prompt, or the values if there is no table.
+fn table(facts: &[Fact<'_>], topic: &Words) -> (String, Vec<String>, Vec<Vec<Value>>) {
+    let tables = facts.iter().filter(|fact| matches!(fact.block.kind, Kind::Table(_)));
+    let best = tables.rev().max_by_key(|fact| relevance(fact, topic));
+    if let Some((fact, Kind::Table(rows))) = best.map(|fact| (fact, &fact.block.kind)) {
+        let value = |cell: &Cell| {
+            let is_number = cell.text.chars().all(|c| c.is_ascii_digit() || ".,-".contains(c));
+            values::number(&cell.text).filter(|_| is_number).unwrap_or_else(|| cell.text.as_str().into())
+        };
+        let columns = rows[0].iter().map(|cell| cell.text.clone()).collect();
+        let rows = rows[1..].iter().take(MAX_ROWS).map(|row| row.iter().map(value).collect());
+        return (fact.title.to_owned(), columns, rows.collect());
     }
-}
-
-fn title<'a>(table: &Table<'a>) -> &'a str {
-    if table.title.is_empty() { "Table" } else { table.title }
-}
-
-/// The table that the prompt is about, or the first one, or the values if there is no table.
-fn table(facts: &Facts<'_>, topic: &BTreeSet<String>) -> (String, Vec<String>, Vec<Vec<Value>>) {
-    let relevance = |table: &Table<'_>| {
-        let columns = table.columns.iter().flat_map(|cell| words::set(&cell.text));
-        table.heading.iter().cloned().chain(columns).filter(|word| topic.contains(word)).count()
+    let row = |fact: &Fact<'_>| match &fact.block.kind {
+        Kind::KeyValue(label, value) => Some(vec![label.as_str().into(), value.text.as_str().into(), fact.page.into()]),
+        _ => None,
     };
-    let Some(table) = facts.tables.iter().rev().max_by_key(|table| relevance(table)) else {
-        let row = |fact: &Fact<'_>| vec![fact.label.as_str().into(), fact.value.into(), fact.position.page.into()];
-        let columns = ["Label", "Value", "Page"].map(str::to_owned).to_vec();
-        return ("Values".to_owned(), columns, facts.facts.iter().take(MAX_ROWS).map(row).collect());
-    };
-    let value = |text: &str| {
-        let is_number = text.chars().all(|c| c.is_ascii_digit() || ".,-".contains(c));
-        values::number(text).filter(|_| is_number).unwrap_or_else(|| Value::from(text))
-    };
-    let rows = table.rows.iter().take(MAX_ROWS).map(|(row, _)| row.iter().map(|cell| value(&cell.text)).collect());
-    let columns = table.columns.iter().map(|cell| cell.text.clone()).collect();
-    (title(table).to_owned(), columns, rows.collect())
+    let rows = facts.iter().filter_map(row).take(MAX_ROWS).collect();
+    ("Values".to_owned(), ["Label", "Value", "Page"].map(str::to_owned).to_vec(), rows)
 }
 
 #[cfg(test)]
@@ -151,10 +136,9 @@ All floors have sprinklers. The riser stands in stair A. Painters bring their ow
         let (title, report) = write("Summarize the permit.", &documents(&[("permit.md", PERMIT)])).markdown;
         assert_eq!(title, "Report on permit.md");
         for line in [
-            "## permit.md",
-            "- **Valuation**: USD 4,250,000 (page 1)",
+            "- **Valuation**: USD 4,250,000 (permit.md, page 1)",
             "### Fire protection",
-            "> All floors have sprinklers. The riser stands in stair A. Painters bring their own ladders. (page 1)",
+            "> All floors have sprinklers. The riser stands in stair A. Painters bring their own ladders. (permit.md, page 1)",
             "### Doors",
             "| D2 | 42 |",
         ] {
@@ -166,9 +150,9 @@ All floors have sprinklers. The riser stands in stair A. Painters bring their ow
     fn the_text_about_the_prompt_is_quoted() {
         let permit = format!("{PERMIT}\n{}", "Another paragraph.\n\n".repeat(20));
         let last = format!("{permit}## Asbestos\n\nNone was found.\n");
-        let report = write("Is there asbestos?", &documents(&[("permit.md", &last)])).markdown.1;
-        assert!(report.contains("### Asbestos\n\n> None was found. (page "), "{report}");
-        assert!(report.matches('>').count() <= MAX_QUOTES, "{report}");
+        let report = write("Is there asbestos?", &documents(&[("last.md", &last)])).markdown.1;
+        assert!(report.contains("### Asbestos\n\n> None was found. (last.md, page "), "{report}");
+        assert!(report.matches('>').count() <= MAX_LINES, "{report}");
     }
 
     #[test]
