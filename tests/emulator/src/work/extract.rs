@@ -12,29 +12,22 @@ const MAX_DEPTH: usize = 8;
 /// The properties of all schemas together. A recursive schema would have no end.
 const MAX_PROPERTIES: usize = 2_000;
 /// Words that a label may lack or have in addition.
-const OPTIONAL: &str = " name group value number field detail full ";
-/// Words that a label may have in addition.
-const MODIFIERS: &str = " total gross net estimated declared current overall project ";
+const OPTIONAL: &str =
+    " name group value number field detail full total gross net estimated declared current overall project ";
 /// Objects of these names have the values of the whole document.
 const CONTAINERS: &str = " project document information info detail data general summary metadata ";
 /// Too general to be another name of a value.
 const GENERIC: &str = " date address type name number value ";
 
-#[derive(Debug)]
-pub(crate) struct Extraction {
-    pub(crate) result: Value,
-    /// The positions of each value under its path, such as `contractor.name`.
-    pub(crate) citations: Option<Value>,
-}
-
-pub(crate) fn extract(sources: &[Source], schema: &Value, citations: bool) -> Extraction {
+/// The values, and the positions of each under its path, such as `contractor.name`.
+pub(crate) fn extract(sources: &[Source], schema: &Value) -> (Value, Value) {
     let facts = facts(sources);
-    let stems = sources.iter().map(|(_, name, _)| name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem));
+    let stems = sources.iter().map(|(_, name, _)| name.split('.').next().unwrap_or_default());
     let titles = facts.iter().filter(|fact| fact.block.kind == Kind::Title).map(|fact| fact.title);
     let titles = stems.chain(titles).flat_map(words::set).collect();
     let mut search = Search { budget: MAX_PROPERTIES, root: schema, facts, titles, citations: Map::new() };
     let result = search.object(schema, &Words::new(), "", 0);
-    Extraction { result: Value::Object(result), citations: citations.then_some(Value::Object(search.citations)) }
+    (Value::Object(result), Value::Object(search.citations))
 }
 
 fn is_one_of(word: &str, words: &str) -> bool {
@@ -63,22 +56,19 @@ impl Wanted {
     /// The number of words in which a label under a heading differs, or `None` if it means something else.
     fn distance(&self, label: &Words, heading: &Words) -> Option<usize> {
         let has = |word: &String| label.contains(word) || heading.contains(word);
+        let is_optional = |word: &&String| is_one_of(word, OPTIONAL);
         let distance = |(index, name): (usize, &Words)| {
-            let mut core: Words = name.iter().filter(|word| !is_one_of(word, OPTIONAL)).cloned().collect();
-            if core.is_empty() {
-                core.clone_from(name);
-            }
-            let mut extra =
-                label.iter().filter(|word| !name.contains(*word) && !self.parent.contains(*word)).peekable();
-            let has_other = name.iter().any(|word| !label.contains(word)) && extra.peek().is_some();
-            let mut count = name.difference(label).count() + index * 10;
-            let is_known = extra.all(|word| {
-                count += 1;
-                let is_optional = is_one_of(word, OPTIONAL) && !has_other;
-                is_optional || is_one_of(word, MODIFIERS) || self.description.contains(word)
-            });
-            let is_named = core.iter().all(has) && !core.is_disjoint(label) && self.parent.iter().all(has);
-            (is_named && is_known).then_some(count)
+            let missing: Vec<_> = name.difference(label).collect();
+            let extra: Vec<_> =
+                label.iter().filter(|word| !name.contains(*word) && !self.parent.contains(*word)).collect();
+            let is_same =
+                extra.iter().all(|word| is_optional(word) && missing.is_empty() || self.description.contains(*word));
+            let is_named = missing.iter().all(|word| is_optional(word) || heading.contains(*word));
+            let has_name = missing.len() < name.len()
+                && (name.iter().all(|word| is_optional(&word))
+                    || name.iter().any(|word| !is_optional(&word) && label.contains(word)));
+            (is_same && is_named && has_name && self.parent.iter().all(has))
+                .then_some(missing.len() + extra.len() + index * 10)
         };
         self.names.iter().enumerate().filter_map(distance).min()
     }
@@ -168,7 +158,7 @@ impl<'a> Search<'a> {
         found.min_by_key(|(distance, ..)| *distance).map(|(_, value, citation)| (value, citation))
     }
 
-    /// The rows of a table, the cells of a column, the items of a list, or the parts of a value.
+    /// The rows of a table, the cells of a column, or the items of a list.
     fn array(&self, wanted: &Wanted, schema: &'a Value) -> Vec<Found> {
         let items = self.resolve(&schema["items"]);
         let kind = kind(items);
@@ -190,20 +180,15 @@ impl<'a> Search<'a> {
             let parts = tables.iter().filter(|(fact, ..)| fact.label == first.label);
             let rows = parts.flat_map(|(fact, rows, _)| rows[1..].iter().map(move |row| (fact, row)));
             let row = |(fact, row): (&&Fact<'_>, &Vec<Cell>)| {
-                let (mut object, mut rects) = (Map::new(), Vec::new());
-                for ((name, schema), column) in properties.iter().zip(columns) {
-                    let cell = column.and_then(|column| row.get(column));
-                    if let Some((cell, value)) =
-                        cell.and_then(|cell| Some((cell, typed(&cell.text, schema, self::kind(schema))?)))
-                    {
-                        object.insert(name.clone(), value);
-                        rects.push(cell.rect);
-                    }
-                }
-                let citation = cite(fact, Rect::around(rects));
-                let value =
-                    if kind == "object" { Some(Value::Object(object.clone())) } else { object.get("").cloned() };
-                value.filter(|_| !object.is_empty()).map(|value| (value, citation))
+                let value = |((name, schema), column): ((&String, &Value), &Option<usize>)| {
+                    let cell: &Cell = row.get((*column)?)?;
+                    Some((name.clone(), typed(&cell.text, schema, self::kind(schema))?, cell.rect))
+                };
+                let values: Vec<_> = properties.iter().zip(columns).filter_map(value).collect();
+                let citation = cite(fact, Rect::around(values.iter().map(|(.., rect)| *rect)));
+                let first = values.first().map(|(_, value, _)| value.clone())?;
+                let object = || Value::Object(values.into_iter().map(|(name, value, _)| (name, value)).collect());
+                Some((if kind == "object" { object() } else { first }, citation))
             };
             return rows.filter_map(row).collect();
         }
@@ -212,15 +197,7 @@ impl<'a> Search<'a> {
             let text = &fact.block.text[marker_length(&fact.block.text).unwrap_or(0)..];
             Some((typed(text, items, kind)?, cite(fact, fact.block.rect)))
         };
-        let found: Vec<Found> = self.facts.iter().filter(is_item).filter_map(item).collect();
-        if !found.is_empty() {
-            return found;
-        }
-        let Some((value, citation)) = self.single(wanted, &json!({}), "string") else { return found };
-        let text = value.as_str().unwrap_or_default();
-        // In "4,250,000", a comma does not separate values.
-        let parts = text.split(if text.contains(';') { ";" } else { ", " }).flat_map(|part| part.split(" and "));
-        parts.filter_map(|part| Some((typed(part, items, kind)?, citation.clone()))).collect()
+        self.facts.iter().filter(is_item).filter_map(item).collect()
     }
 }
 
@@ -298,13 +275,13 @@ CONDITIONS
    sea wall.
 ";
 
-    fn run(schema: Value) -> Extraction {
+    fn run(schema: Value) -> (Value, Value) {
         let document = Arc::new(text::read(FORM, false));
-        extract(&[("version-1".into(), "permit.txt".into(), document)], &schema, true)
+        extract(&[("version-1".into(), "permit.txt".into(), document)], &schema)
     }
 
     fn properties(properties: Value) -> Value {
-        run(json!({ "type": "object", "properties": properties })).result
+        run(json!({ "type": "object", "properties": properties })).0
     }
 
     #[test]
@@ -361,11 +338,8 @@ CONDITIONS
         let schema = json!({ "properties": { "contractor": { "properties": {
             "name": { "type": "string" }, "licenseNumber": { "type": "string" }, "phone": { "type": "string" } } } } });
         let found = run(schema);
-        assert_eq!(
-            found.result,
-            json!({ "contractor": { "name": "Tidewater Builders", "licenseNumber": "TC-90218" } })
-        );
-        let citations = found.citations.unwrap();
+        assert_eq!(found.0, json!({ "contractor": { "name": "Tidewater Builders", "licenseNumber": "TC-90218" } }));
+        let citations = found.1;
         let keys: Vec<&String> = citations.as_object().unwrap().keys().collect();
         assert_eq!(keys, ["contractor.licenseNumber", "contractor.name"]);
     }
@@ -382,7 +356,7 @@ CONDITIONS
     fn a_schema_that_multiplies_by_itself_ends() {
         let started = std::time::Instant::now();
         let all: Map<String, Value> = (0..40).map(|at| (format!("p{at}"), json!({ "$ref": "#" }))).collect();
-        assert_eq!(run(json!({ "type": "object", "properties": all })).result, json!({}));
+        assert_eq!(run(json!({ "type": "object", "properties": all })).0, json!({}));
         assert!(started.elapsed().as_secs() < 20);
     }
 
@@ -397,23 +371,21 @@ CONDITIONS
             { "number": "D2", "width": 42, "fireRating": "None" },
             { "number": "D3", "fireRating": "60 min" },
         ]);
-        assert_eq!(found.result["doors"], expected);
-        assert_eq!(found.citations.unwrap()["doors"].as_array().unwrap().len(), 3);
+        assert_eq!(found.0["doors"], expected);
+        assert_eq!(found.1["doors"].as_array().unwrap().len(), 3);
     }
 
     #[test]
-    fn a_list_a_column_and_an_enumeration_become_arrays() {
+    fn a_list_and_a_column_become_arrays() {
         let result = properties(json!({
             "conditions": { "type": "array", "items": { "type": "string" } },
             "widths": { "type": "array", "items": { "type": "integer" } },
-            "hazards": { "type": "array", "items": { "type": "string" } },
         }));
         assert_eq!(
             result["conditions"],
             json!(["Keep the drawings on the site.", "No storage of fuel near the sea wall."])
         );
         assert_eq!(result["widths"], json!([36, 42]));
-        assert_eq!(result["hazards"], json!(["flood, wind", "salt"]));
     }
 
     #[test]
@@ -422,14 +394,14 @@ CONDITIONS
             "$defs": { "Permit": { "properties": { "permitNumber": { "$ref": "#/$defs/Id" }, "again": { "$ref": "#/$defs/Permit" } } },
                        "Id": { "anyOf": [{ "type": "null" }, { "type": "string" }] } },
             "$ref": "#/$defs/Permit" });
-        assert_eq!(run(schema).result["permitNumber"], "OG-2026-114");
+        assert_eq!(run(schema).0["permitNumber"], "OG-2026-114");
     }
 
     #[test]
     fn a_citation_says_where_the_value_stands() {
         let found =
             run(json!({ "properties": { "permitNumber": { "type": "string" }, "owner": { "type": "string" } } }));
-        let citations = found.citations.unwrap();
+        let citations = found.1;
         assert_eq!(citations.as_object().unwrap().len(), 1);
         let citation = &citations["permitNumber"][0];
         assert_eq!(citation["fileVersionId"], "version-1");
@@ -441,7 +413,7 @@ CONDITIONS
     #[test]
     fn a_schema_without_properties_finds_nothing() {
         for schema in [json!({}), json!({ "type": "object" }), json!({ "properties": [] })] {
-            assert_eq!(run(schema).result, json!({}));
+            assert_eq!(run(schema).0, json!({}));
         }
     }
 
@@ -451,9 +423,8 @@ CONDITIONS
         let second = Arc::new(text::read("Permit number: B-2\nOwner: Inez Callowhill\n", false));
         let documents = [("one".into(), "a.txt".into(), first), ("two".into(), "b.txt".into(), second)];
         let schema = json!({ "properties": { "permitNumber": { "type": "string" }, "owner": { "type": "string" } } });
-        let found = extract(&documents, &schema, true);
-        assert_eq!(found.result, json!({ "permitNumber": "A-1", "owner": "Inez Callowhill" }));
-        assert_eq!(found.citations.unwrap()["owner"][0]["fileVersionId"], "two");
-        assert!(extract(&documents, &schema, false).citations.is_none());
+        let found = extract(&documents, &schema);
+        assert_eq!(found.0, json!({ "permitNumber": "A-1", "owner": "Inez Callowhill" }));
+        assert_eq!(found.1["owner"][0]["fileVersionId"], "two");
     }
 }

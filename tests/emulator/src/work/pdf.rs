@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pdfboss_core::Error;
-use pdfboss_output::{BBox, Line, PageLayout, document_layout_with_rulings, retain_spans_on_page};
+use pdfboss_output::{self as output, BBox, Line, PageLayout, document_layout_with_rulings};
 use pdfboss_text::{FontCache, ReadingOrder, Ruling, TextSpan};
 
 use super::Unreadable;
@@ -16,7 +16,7 @@ const MAX_PAGES: usize = 2_000;
 const MAX_TIME: Duration = Duration::from_secs(20);
 /// Smaller pictures are ornaments, larger ones are scans of the page.
 const FIGURE_AREA: std::ops::Range<f64> = 0.004..0.9;
-const MAX_FIGURES: usize = 50;
+const MAX_IMAGES: usize = 1_000;
 /// More text on one page is not read.
 const MAX_SPANS: usize = 20_000;
 /// A gap between two spans that is wider, in font sizes, separates columns or words.
@@ -43,10 +43,12 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Document, Unreadable> {
     if sheets.is_empty() {
         return Err(Unreadable::Corrupt("the PDF has no pages".into()));
     }
-    let order = ReadingOrder::Content;
-    let ruled: Vec<_> = sheets.iter().map(|sheet| (sheet.spans.clone(), sheet.rulings.clone(), order)).collect();
-    let plain: Vec<_> = sheets.iter().map(|sheet| (sheet.spans.clone(), Vec::new(), order)).collect();
-    let layouts = document_layout_with_rulings(&ruled).into_iter().zip(document_layout_with_rulings(&plain));
+    let layouts = |is_ruled: bool| {
+        let rulings = |sheet: &Sheet| if is_ruled { sheet.rulings.clone() } else { Vec::new() };
+        let page = |sheet: &Sheet| (sheet.spans.clone(), rulings(sheet), ReadingOrder::Content);
+        document_layout_with_rulings(&sheets.iter().map(page).collect::<Vec<_>>())
+    };
+    let layouts = layouts(true).into_iter().zip(layouts(false));
     let mut has_title = false;
     let page = |(sheet, (ruled, plain)): (&Sheet, (PageLayout, PageLayout))| {
         // Rulings separate cells, but can also separate a table from its header.
@@ -58,8 +60,8 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Document, Unreadable> {
 
 /// The number of table cells with text.
 fn cells(layout: &PageLayout) -> usize {
-    let cells = |block: &pdfboss_output::Block| match block {
-        pdfboss_output::Block::Table { rows, .. } => rows.iter().flatten().filter(|cell| cell.line.is_some()).count(),
+    let cells = |block: &output::Block| match block {
+        output::Block::Table { rows, .. } => rows.iter().flatten().filter(|cell| cell.line.is_some()).count(),
         _ => 0,
     };
     layout.blocks.iter().map(cells).sum()
@@ -78,14 +80,13 @@ impl Sheet {
         let order = ReadingOrder::Content;
         let read = pdfboss_text::extract_spans_and_rulings_reporting_cached(pdf, &page, fonts, order);
         let (mut spans, rulings) = read.map(|(spans, rulings, _)| (spans, rulings)).unwrap_or_default();
-        retain_spans_on_page(&mut spans, &page);
+        output::retain_spans_on_page(&mut spans, &page);
         spans.truncate(MAX_SPANS);
         let images = pdfboss_text::placed_images(pdf, &page).unwrap_or_default();
         let mut sheet = Sheet { page, spans, rulings, figures: Vec::new() };
-        for image in images {
-            let rect = sheet.rect(image.bbox.x0, image.bbox.y0, image.bbox.x1, image.bbox.y1);
-            let is_new = sheet.figures.len() < MAX_FIGURES && !sheet.figures.contains(&rect);
-            if is_new && FIGURE_AREA.contains(&rect.area()) {
+        for bbox in images.iter().take(MAX_IMAGES).map(|image| image.bbox) {
+            let rect = sheet.rect(bbox.x0, bbox.y0, bbox.x1, bbox.y1);
+            if FIGURE_AREA.contains(&rect.area()) && !sheet.figures.contains(&rect) {
                 sheet.figures.push(rect);
             }
         }
@@ -106,22 +107,22 @@ impl Sheet {
         }
     }
 
-    fn blocks(&self, layout: Vec<pdfboss_output::Block>, has_title: &mut bool) -> Vec<Block> {
+    fn blocks(&self, layout: Vec<output::Block>, has_title: &mut bool) -> Vec<Block> {
         let mut blocks = Vec::new();
         for block in layout {
             match block {
-                pdfboss_output::Block::Heading { level, lines, bbox } => {
-                    let is_title = level == 1 && !std::mem::replace(has_title, *has_title || level == 1);
-                    let kind = if is_title { Kind::Title } else { Kind::SectionHeader };
-                    let lines: Vec<String> = lines.iter().map(text).collect();
-                    let rect = self.rect(bbox.x0, bbox.y0, bbox.x1, bbox.y1);
-                    blocks.push(Block { kind, text: join(lines.iter().map(String::as_str)), rect });
+                output::Block::Heading { level, lines, bbox } => {
+                    let kind = if level > 1 || *has_title { Kind::SectionHeader } else { Kind::Title };
+                    *has_title |= level == 1;
+                    let lines: Vec<Cell> = lines.iter().flat_map(|line| self.parts(line, &bbox)).collect();
+                    let Cell { text, rect } = lines::merge(&lines);
+                    blocks.push(Block { kind, text, rect });
                 }
-                pdfboss_output::Block::Paragraph { lines, bbox, .. } => self.lines(&mut blocks, &lines, &bbox),
-                pdfboss_output::Block::List { items, .. } => {
-                    items.iter().for_each(|item| self.lines(&mut blocks, &item.lines, &item.bbox));
+                output::Block::Paragraph { lines, bbox, .. } => lines::push(&mut blocks, &self.lines(&lines, &bbox)),
+                output::Block::List { items, .. } => {
+                    items.iter().for_each(|item| lines::push(&mut blocks, &self.lines(&item.lines, &item.bbox)));
                 }
-                pdfboss_output::Block::Table { rows, bbox } => self.table(&mut blocks, &rows, &bbox),
+                output::Block::Table { rows, bbox } => self.table(&mut blocks, &rows, &bbox),
             }
         }
         for rect in &self.figures {
@@ -131,18 +132,16 @@ impl Sheet {
         blocks
     }
 
-    fn lines(&self, blocks: &mut Vec<Block>, lines: &[Line], bbox: &BBox) {
-        let lines: Vec<Vec<Cell>> = lines.iter().map(|line| self.parts(line, bbox)).collect();
-        lines::push(blocks, &lines);
+    fn lines(&self, lines: &[Line], block: &BBox) -> Vec<Vec<Cell>> {
+        lines.iter().map(|line| self.parts(line, block)).collect()
     }
 
     /// A table, or a form that is aligned in columns.
-    fn table(&self, blocks: &mut Vec<Block>, rows: &[Vec<pdfboss_output::Cell>], bbox: &BBox) {
-        let lines = |row: &[pdfboss_output::Cell]| row.iter().filter_map(|cell| cell.line.clone()).collect::<Vec<_>>();
+    fn table(&self, blocks: &mut Vec<Block>, rows: &[Vec<output::Cell>], bbox: &BBox) {
+        let lines = |row: &[output::Cell]| row.iter().filter_map(|cell| cell.line.clone()).collect::<Vec<_>>();
         let parts = |row: &Vec<_>| lines(row).iter().flat_map(|line| self.parts(line, bbox)).collect::<Vec<Cell>>();
         if rows.iter().filter(|row| lines::pairs(&parts(row)).is_some()).count() * 2 < rows.len() {
-            let cell =
-                |cell: &pdfboss_output::Cell| cell.line.as_ref().map(|line| lines::merge(&self.parts(line, bbox)));
+            let cell = |cell: &output::Cell| cell.line.as_ref().map(|line| lines::merge(&self.parts(line, bbox)));
             let row = |row: &Vec<_>| row.iter().map(|next| cell(next).unwrap_or_default()).collect();
             blocks.push(Block::table(rows.iter().map(row).collect()));
             return;
@@ -159,12 +158,13 @@ impl Sheet {
 
     /// The parts of a line of this block, with wide gaps between them.
     fn parts(&self, line: &Line, block: &BBox) -> Vec<Cell> {
-        let whole = join([text(line).as_str()]);
-        let is_upright = line.x > block.x0 - 1.0
-            && line.end_x < block.x1 + 1.0
-            && (block.y0 - 1.0..block.y1 + 1.0).contains(&line.y);
-        if !is_upright {
-            return vec![Cell { text: whole, rect: self.rect(block.x0, block.y0, block.x1, block.y1) }];
+        let text: String = line.inlines.iter().map(|inline| inline.text.as_str()).collect();
+        let text = join([text.as_str()]);
+        let is_inside =
+            |x: f32, y: f32| x > block.x0 - 1.0 && x < block.x1 + 1.0 && y > block.y0 - 1.0 && y < block.y1 + 1.0;
+        if !is_inside(line.x, line.y) || !is_inside(line.end_x, line.y) {
+            // The text is rotated.
+            return vec![Cell { text, rect: self.rect(block.x0, block.y0, block.x1, block.y1) }];
         }
         let is_in = |span: &&TextSpan| {
             let is_on_line = (span.y - line.y).abs() < line.size * 0.5 && !span.text.trim().is_empty();
@@ -174,27 +174,18 @@ impl Sheet {
         spans.sort_by(|a, b| a.x.total_cmp(&b.x));
         let rect = |x, y, end_x, size| self.rect(x, y - size * 0.25, end_x, y + size * 0.8);
         let parts = spans.chunk_by(|a, b| b.x - a.end_x < b.size * COLUMN_GAP).map(|part| {
-            let mut text = String::new();
-            let mut end = f32::INFINITY;
-            for span in part {
-                text.push_str(if span.x - end > span.size * WORD_GAP { " " } else { "" });
-                text.push_str(&span.text);
-                end = span.end_x;
-            }
+            let words = part.chunk_by(|a, b| b.x - a.end_x < b.size * WORD_GAP);
+            let words: Vec<String> = words.map(|word| word.iter().map(|span| span.text.as_str()).collect()).collect();
             let rects = part.iter().map(|span| rect(span.x, span.y, span.end_x, span.size));
-            Cell { text: join([text.as_str()]), rect: Rect::around(rects) }
+            Cell { text: join([words.join(" ").as_str()]), rect: Rect::around(rects) }
         });
         let parts: Vec<Cell> = parts.collect();
         // The layout knows more about the order of words. The spans add the gaps.
-        if parts.len() > 1 && lines::merge(&parts).text.replace(' ', "") == whole.replace(' ', "") {
+        if parts.len() > 1 && lines::merge(&parts).text.replace(' ', "") == text.replace(' ', "") {
             return parts;
         }
-        vec![Cell { text: whole, rect: rect(line.x, line.y, line.end_x, line.size) }]
+        vec![Cell { text, rect: rect(line.x, line.y, line.end_x, line.size) }]
     }
-}
-
-fn text(line: &Line) -> String {
-    line.inlines.iter().map(|inline| inline.text.as_str()).collect()
 }
 
 #[cfg(test)]
