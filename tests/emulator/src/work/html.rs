@@ -8,7 +8,7 @@ use super::lines::label_and_value;
 use super::text;
 
 /// Reads Markdown without the metadata between two lines of `---` at its start.
-pub(super) fn read_markdown(text: &str) -> Document {
+pub(crate) fn read_markdown(text: &str) -> Document {
     let metadata = text.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n"));
     let text = metadata.filter(|(head, _)| !head.starts_with('\n')).map_or(text, |(_, rest)| rest);
     let mut html = String::new();
@@ -29,12 +29,11 @@ pub(super) fn read(html: &str) -> Document {
             _ if reader.hidden > 0 => {}
             Token::StartTag(tag) if !is_inline(&tag.name) => reader.start(&tag),
             Token::EndTag(tag) if !is_inline(&tag.name) => reader.end(&tag),
-            Token::String(text) => reader.text.push_str(&String::from_utf8_lossy(&text)),
+            Token::String(text) => reader.text(&String::from_utf8_lossy(&text)),
             _ => {}
         }
     }
     reader.finish();
-    reader.finish_table();
     text::read(&reader.output, true)
 }
 
@@ -51,8 +50,6 @@ struct Reader {
     lists: Vec<Option<u64>>,
     /// The number of open tables. A table in a cell is read as text.
     tables: usize,
-    /// The cells of the open table, each with whether it is a header.
-    rows: Vec<Vec<(bool, String)>>,
 }
 
 fn is_hidden(name: &[u8]) -> bool {
@@ -65,22 +62,21 @@ fn is_inline(name: &[u8]) -> bool {
 }
 
 impl Reader {
+    fn text(&mut self, text: &str) {
+        // In a table, a line is a row and a bar starts a cell.
+        let text = if self.tables > 0 { text.replace('\n', " ").replace('|', "│") } else { text.to_owned() };
+        self.text.push_str(&text);
+    }
+
     fn start(&mut self, tag: &StartTag<()>) {
         let attribute = |name: &[u8]| tag.attributes.get(&HtmlString(name.to_vec()));
         let attribute = |name| attribute(name).map(|value| String::from_utf8_lossy(value).into_owned());
-        match tag.name.as_slice() {
-            b"br" => self.text.push('\n'),
-            b"tr" | b"td" | b"th" if self.tables == 1 => {
-                self.finish_cell();
-                if tag.name.as_slice() == b"tr" || self.rows.is_empty() {
-                    self.rows.push(Vec::new());
-                }
-                if let Some(row) = self.rows.last_mut().filter(|_| tag.name.as_slice() != b"tr") {
-                    row.push((tag.name.as_slice() == b"th", String::new()));
-                }
-            }
-            _ if self.tables > 0 => self.text.push(' '),
-            _ => self.finish(),
+        match (tag.name.as_slice(), self.tables) {
+            (b"br", 0) => self.text.push('\n'),
+            (b"tr", 1) => self.text.push('\n'),
+            (b"td" | b"th", 1) => self.text.push('|'),
+            (_, 0) => self.finish(),
+            _ => self.text.push(' '),
         }
         match tag.name.as_slice() {
             b"table" => self.tables += 1,
@@ -95,70 +91,49 @@ impl Reader {
                 }
             }
             b"dt" => self.marker = "\n".to_owned(),
-            b"img" => {
-                self.output.push_str(&format!("![{}]\n\n", join([attribute(b"alt").unwrap_or_default().as_str()])))
-            }
+            b"img" => self.output.push_str(&format!("![{}]\n\n", join(attribute(b"alt").iter().map(String::as_str)))),
             _ => {}
         }
     }
 
     fn end(&mut self, tag: &EndTag<()>) {
-        match tag.name.as_slice() {
-            b"table" if self.tables < 2 => self.finish_table(),
-            b"table" => self.tables -= 1,
-            b"ol" | b"ul" => {
-                self.finish();
-                self.lists.pop();
-            }
-            _ if self.tables > 0 => self.text.push(' '),
-            _ => self.finish(),
+        if tag.name.as_slice() == b"table" {
+            self.tables = self.tables.saturating_sub(1);
+        }
+        if self.tables == 0 {
+            self.finish();
+        } else {
+            self.text.push(' ');
+        }
+        if matches!(tag.name.as_slice(), b"ol" | b"ul") {
+            self.lists.pop();
         }
     }
 
-    /// Writes the text as a block.
+    /// Writes the text as a block, or as a table if it has rows.
     fn finish(&mut self) {
         let text = std::mem::take(&mut self.text);
         let lines: Vec<String> = text.lines().map(|line| join([line])).filter(|line| !line.is_empty()).collect();
         if lines.is_empty() {
             return;
         }
+        let width = lines.iter().map(|line| line.matches('|').count()).max().unwrap_or(0);
+        let is_form = lines.iter().all(|line| label_and_value(line).is_some());
         let text = join(lines.iter().map(String::as_str));
         match std::mem::take(&mut self.marker).as_str() {
             // The definition of this term follows.
             "\n" => self.marker = format!("{}: ", text.trim_end_matches(':')),
-            "" | "- " if lines.iter().all(|line| label_and_value(line).is_some()) => {
-                self.output.push_str(&format!("{}\n\n", lines.join("\n")));
+            "" if width > 0 => {
+                for line in lines {
+                    let missing = width - line.matches('|').count();
+                    let end = if missing < width { "|".repeat(missing + 1) } else { "\n".to_owned() };
+                    self.output.push_str(&format!("{line}{end}\n"));
+                }
+                self.output.push('\n');
             }
+            "" | "- " if is_form => self.output.push_str(&format!("{}\n\n", lines.join("\n"))),
             marker => self.output.push_str(&format!("{marker}{text}\n\n")),
         }
-    }
-
-    fn finish_cell(&mut self) {
-        let text = join(std::mem::take(&mut self.text).lines());
-        match self.rows.last_mut().and_then(|row| row.last_mut()) {
-            Some((_, cell)) if cell.is_empty() => *cell = text.replace('|', "│"),
-            // Text before the first cell is the caption.
-            None if !text.is_empty() => self.output.push_str(&format!("{text}\n\n")),
-            _ => {}
-        }
-    }
-
-    /// Writes the table, or the form if it has two columns and the left one is a header.
-    fn finish_table(&mut self) {
-        self.finish_cell();
-        self.tables = 0;
-        let mut rows = std::mem::take(&mut self.rows);
-        rows.retain(|row| row.iter().any(|(_, cell)| !cell.is_empty()));
-        let width = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let is_form = rows.iter().all(|row| matches!(row.as_slice(), [(true, _), (false, _)]));
-        for row in rows {
-            let mut cells: Vec<&str> = row.iter().map(|(_, cell)| cell.as_str()).collect();
-            cells.resize(width, "");
-            let label = cells[0].trim_end_matches(':');
-            let line = if is_form { format!("{label}: {}", cells[1]) } else { format!("| {} |", cells.join(" | ")) };
-            self.output.push_str(&format!("{line}\n"));
-        }
-        self.output.push('\n');
     }
 }
 
@@ -237,6 +212,12 @@ mod tests {
         ];
         let found: Vec<(&str, &str)> = found.iter().map(|(kind, text)| (*kind, text.as_str())).collect();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_table_of_two_columns_is_not_a_form() {
+        let found = markdown("| Name | Role |\n|-|-|\n| Inez | Owner |\n");
+        assert_eq!(found, [("Table", "| Name | Role |\n| --- | --- |\n| Inez | Owner |".to_owned())]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
-//! The work of jobs: reads documents, splits them into chunks, extracts values, and writes reports.
+//! The work of jobs: reads documents, extracts values, and writes reports.
 
-mod chunk;
 mod document;
 mod extract;
 mod facts;
@@ -16,8 +15,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-pub(crate) use chunk::parse_result;
-pub(crate) use document::Document;
+pub(crate) use document::{Block, Document, Kind};
 pub(crate) use extract::extract;
 pub(crate) use facts::Source;
 pub(crate) use write::{Written, write};
@@ -73,6 +71,9 @@ fn file_type(file_name: &str, mime_type: &str) -> Result<&'static str, String> {
 }
 
 #[cfg(test)]
+pub(crate) use html::read_markdown;
+
+#[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -102,13 +103,12 @@ mod tests {
     }
 
     fn assert_in_page(document: &Document) {
-        let result = parse_result(document, &serde_json::Value::Null);
-        for block in result["blocks"].as_array().unwrap() {
-            let bbox = |key: &str| block["bbox"][key].as_f64().unwrap();
+        for (page, block) in document.blocks() {
+            let block = block.rect.json(page);
+            let bbox = |key: &str| block[key].as_f64().unwrap();
             assert!(bbox("left") >= 0.0 && bbox("left") + bbox("width") <= 1.0, "{block}");
             assert!(bbox("top") >= 0.0 && bbox("top") + bbox("height") <= 1.0, "{block}");
             assert!(bbox("width") > 0.0 && bbox("height") > 0.0, "{block}");
-            let page = block["bbox"]["page"].as_u64().unwrap() as usize;
             assert!((1..=document.pages.len()).contains(&page), "{block}");
         }
     }

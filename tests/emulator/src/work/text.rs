@@ -31,8 +31,11 @@ pub(super) fn read(text: &str, is_markup: bool) -> Document {
     for part in text.split('\u{c}') {
         let (mut page, mut row, mut header) = (Vec::new(), 0, None);
         for line in part.lines() {
-            let height =
-                if is_figure(line) { FIGURE_ROWS } else { line.chars().count().div_ceil(COLUMNS).clamp(1, ROWS) };
+            let height = if line.starts_with("![") {
+                FIGURE_ROWS
+            } else {
+                line.chars().count().div_ceil(COLUMNS).clamp(1, ROWS)
+            };
             if row + height > ROWS {
                 document.pages.push(blocks(&page, is_markup, &mut has_title));
                 // A table continues with its header.
@@ -49,10 +52,6 @@ pub(super) fn read(text: &str, is_markup: bool) -> Document {
     document
 }
 
-fn is_figure(line: &str) -> bool {
-    line.starts_with("![")
-}
-
 fn blocks(lines: &[(usize, usize, &str)], is_markup: bool, has_title: &mut bool) -> Vec<Block> {
     let mut blocks = Vec::new();
     for group in lines.split(|(.., line)| line.trim().is_empty()) {
@@ -60,7 +59,7 @@ fn blocks(lines: &[(usize, usize, &str)], is_markup: bool, has_title: &mut bool)
             group.iter().map(|(_, height, line)| line.chars().count() / height).max().unwrap_or(0).max(COLUMNS);
         let parts: Vec<Vec<Cell>> = group.iter().map(|line| parts(line, longest, is_markup)).collect();
         let (first, rest) = (group.first().map_or("", |(.., line)| *line), parts.get(1..).unwrap_or_default());
-        if is_markup && is_figure(first) {
+        if is_markup && first.starts_with("![") {
             let Cell { text, rect } = lines::merge(&parts[0]);
             blocks.push(Block { kind: Kind::Figure, text: text.trim_matches(['!', '[', ']']).to_owned(), rect });
         } else if is_markup && first.starts_with("# ") || !is_markup && is_heading(&parts) {
@@ -68,7 +67,9 @@ fn blocks(lines: &[(usize, usize, &str)], is_markup: bool, has_title: &mut bool)
             let kind = if *has_title { Kind::SectionHeader } else { Kind::Title };
             blocks.push(Block { kind, text: text.trim_start_matches("# ").to_owned(), rect });
             lines::push(&mut blocks, rest.get(usize::from(!is_markup)..).unwrap_or_default());
-        } else if let Some(rows) = table(&parts).filter(|_| !is_markup || first.starts_with('|')) {
+        } else if let Some(rows) =
+            table(&parts, first.starts_with('|')).filter(|_| !is_markup || first.starts_with('|'))
+        {
             blocks.push(Block::table(rows));
         } else {
             lines::push(&mut blocks, &parts);
@@ -83,7 +84,7 @@ fn is_rule(line: &[Cell]) -> bool {
     line.iter().all(|part| part.text.chars().all(|c| "=-~_*".contains(c)) && part.text.len() > 2)
 }
 
-/// Whether the first line is underlined, or stands alone and is short.
+/// Whether the first line is short, and underlined or alone.
 fn is_heading(lines: &[Vec<Cell>]) -> bool {
     let Some([line]) = lines.first().map(Vec::as_slice) else { return false };
     let text = &line.text;
@@ -102,7 +103,8 @@ fn parts((row, height, line): &(usize, usize, &str), longest: usize, is_markup: 
         Cell { text: text.to_owned(), rect }
     };
     if line.starts_with('|') {
-        let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
+        let inner = line.strip_prefix('|').and_then(|line| line.trim_end().strip_suffix('|')).unwrap_or(line);
+        let cells: Vec<&str> = inner.split('|').map(str::trim).collect();
         let width = longest / cells.len();
         let end = |text: &str| text.chars().count().clamp(1, width.max(1));
         return cells.iter().enumerate().map(|(at, text)| cell(at * width, at * width + end(text), text)).collect();
@@ -127,32 +129,24 @@ fn parts((row, height, line): &(usize, usize, &str), longest: usize, is_markup: 
 }
 
 /// Lines that are aligned in columns, as rows of equal width. A line without a first cell continues the row above.
-fn table(lines: &[Vec<Cell>]) -> Option<Vec<Vec<Cell>>> {
+fn table(lines: &[Vec<Cell>], has_bars: bool) -> Option<Vec<Vec<Cell>>> {
     let lines: Vec<&Vec<Cell>> = lines.iter().filter(|line| !is_rule(line)).collect();
     let is_form = lines.iter().all(|line| line.len() < 2 || lines::pairs(line).is_some());
     let is_wide = lines.iter().any(|line| line.len() > MAX_CELLS);
     let count = lines.iter().filter(|line| line.len() > 1).count();
-    if is_form || is_wide || lines.len() < 2 || lines[0].len() < 2 || count * 2 < lines.len() {
+    if (is_form && !has_bars) || is_wide || lines.len() < 2 || lines[0].len() < 2 || count * 2 < lines.len() {
         return None;
     }
-    let overlaps = |a: &Rect, b: &Rect| a.left < b.right && a.right > b.left;
-    let mut columns: Vec<Rect> = Vec::new();
-    for part in lines.iter().copied().flatten() {
-        match columns.iter_mut().find(|column| overlaps(column, &part.rect)) {
-            Some(column) => *column = Rect::around([*column, part.rect]),
-            None => columns.push(part.rect),
-        }
-    }
-    columns.sort_by(|a, b| a.left.total_cmp(&b.left));
+    let width = lines.iter().map(|line| line.len()).max().unwrap_or(0);
     let mut rows: Vec<Vec<Cell>> = Vec::new();
-    for line in lines {
-        let mut row = vec![Cell::default(); columns.len()];
-        for part in line {
-            if let Some(at) = columns.iter().position(|column| overlaps(column, &part.rect)) {
-                row[at] = lines::merge(&[std::mem::take(&mut row[at]), part.clone()]);
-            }
+    for line in &lines {
+        let mut row = if has_bars { (*line).clone() } else { Vec::new() };
+        row.resize(if has_bars { width } else { lines[0].len() }, Cell::default());
+        for part in line.iter().filter(|_| !has_bars) {
+            let column = lines[0].iter().rposition(|title| title.rect.left < part.rect.left + 1e-6).unwrap_or(0);
+            row[column] = lines::merge(&[std::mem::take(&mut row[column]), part.clone()]);
         }
-        match rows.last_mut().filter(|_| row[0].text.is_empty()) {
+        match rows.last_mut().filter(|_| !has_bars && row[0].text.is_empty()) {
             Some(above) => {
                 above.iter_mut().zip(row).for_each(|(cell, more)| *cell = lines::merge(&[cell.clone(), more]))
             }
