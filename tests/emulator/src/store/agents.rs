@@ -138,10 +138,7 @@ impl Agent {
     fn add_output(&mut self, written: &Written, now: Moment, ids: &Ids) {
         self.add_message("assistant_message", &written.answer, ids.fresh(now));
         self.summary = Some(written.summary.clone());
-        let (title, text) = written.markdown.clone();
-        let (table_title, columns, rows) = &written.table;
-        let table = json!({ "columns": columns, "rows": rows });
-        for (kind, title, content) in [("markdown", title, json!(text)), ("table", table_title.clone(), table)] {
+        for (kind, title, content) in written.artifacts.clone() {
             self.artifacts.push(Artifact { id: ids.fresh(now), kind, title, content });
         }
     }

@@ -175,9 +175,10 @@ impl<'a> Search<'a> {
             .iter()
             .rev()
             .max_by_key(|(fact, _, columns)| (fit(columns), !wanted.names[0].is_disjoint(&fact.heading)));
-        if let Some((first, _, columns)) = best {
+        if let Some((_, first, columns)) = best {
             // A table that continues on the next page has the same header there.
-            let parts = tables.iter().filter(|(fact, ..)| fact.label == first.label);
+            let header = |rows: &[Vec<Cell>]| rows[0].iter().map(|cell| cell.text.clone()).collect::<Vec<_>>();
+            let parts = tables.iter().filter(|(_, rows, _)| header(rows) == header(first));
             let rows = parts.flat_map(|(fact, rows, _)| rows[1..].iter().map(move |row| (fact, row)));
             let row = |(fact, row): (&&Fact<'_>, &Vec<Cell>)| {
                 let value = |((name, schema), column): ((&String, &Value), &Option<usize>)| {

@@ -1,4 +1,4 @@
-//! The blocks of documents with their words and headings.
+//! The blocks of documents with their headings, and the words of both.
 
 use std::sync::Arc;
 
@@ -8,7 +8,6 @@ use super::words::{self, Words};
 /// A file version id, a file name and the document.
 pub(crate) type Source = (String, String, Arc<Document>);
 
-/// A block and what is known of it.
 #[derive(Debug)]
 pub(super) struct Fact<'a> {
     pub(super) source: &'a Source,
@@ -17,7 +16,7 @@ pub(super) struct Fact<'a> {
     /// The heading above the block.
     pub(super) title: &'a str,
     pub(super) heading: Words,
-    /// The words of the label, or of the header of a table.
+    /// The words of the label, if it has one.
     pub(super) label: Words,
 }
 
@@ -26,14 +25,8 @@ pub(super) fn facts(sources: &[Source]) -> Vec<Fact<'_>> {
     for source in sources {
         let mut title = "";
         for (page, block) in source.2.blocks() {
-            if block.is_heading() {
-                title = &block.text;
-            }
-            let label = match &block.kind {
-                Kind::KeyValue(label, _) => words::set(label),
-                Kind::Table(rows) => rows[0].iter().flat_map(|cell| words::set(&cell.text)).collect(),
-                _ => Words::new(),
-            };
+            title = if block.is_heading() { &block.text } else { title };
+            let label = if let Kind::KeyValue(label, _) = &block.kind { words::set(label) } else { Words::new() };
             facts.push(Fact { source, page, block, title, heading: words::set(title), label });
         }
     }

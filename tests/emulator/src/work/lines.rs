@@ -4,27 +4,27 @@ use super::document::{Block, Cell, Kind, Rect, join};
 
 /// Adds the lines of one paragraph or form. The parts of a line have wide gaps between them.
 pub(super) fn push(blocks: &mut Vec<Block>, lines: &[Vec<Cell>]) {
-    let first = blocks.len();
-    let mut is_open = false;
+    let mut first = blocks.len();
     for line in lines {
         if let Some(pairs) = pairs(line) {
             blocks.extend(pairs);
-            is_open = false;
+            first = blocks.len();
             continue;
         }
-        let line = merge(line);
-        let marker = marker_length(&line.text);
-        match blocks[first..].last_mut().filter(|_| is_open && marker.is_none()) {
+        let Cell { text, rect } = merge(line);
+        let marker = marker_length(&text);
+        // A number is kept, because other text refers to it.
+        let bullet = marker.filter(|_| !text.starts_with(|c: char| c.is_alphanumeric() || c == '('));
+        match blocks[first..].last_mut().filter(|_| marker.is_none()) {
             Some(block) => {
-                block.text = join([block.text.as_str(), &line.text]);
-                block.rect = Rect::around([block.rect, line.rect]);
+                block.text = join([block.text.as_str(), &text]);
+                block.rect = Rect::around([block.rect, rect]);
             }
             None => {
                 let kind = if marker.is_some() { Kind::ListItem } else { Kind::Text };
-                blocks.push(Block { kind, text: without_bullet(&line.text).to_owned(), rect: line.rect });
+                blocks.push(Block { kind, text: text[bullet.unwrap_or(0)..].to_owned(), rect });
             }
         }
-        is_open = true;
     }
 }
 
@@ -48,12 +48,6 @@ pub(super) fn marker_length(text: &str) -> Option<usize> {
     (!rest.trim().is_empty() && (is_counter || is_bullet)).then_some(marker.len() + 1)
 }
 
-/// The text of a list item without a bullet. A number is kept, because other text refers to it.
-fn without_bullet(text: &str) -> &str {
-    let length = marker_length(text).filter(|_| !text.starts_with(|c: char| c.is_alphanumeric() || c == '('));
-    text.get(length.unwrap_or(0)..).unwrap_or(text)
-}
-
 /// Splits `Label: value`. Prose is not split.
 pub(super) fn label_and_value(text: &str) -> Option<(&str, &str)> {
     let (label, value) = text.split_once(": ")?;
@@ -64,10 +58,8 @@ pub(super) fn label_and_value(text: &str) -> Option<(&str, &str)> {
 /// Whether a text is short and not a sentence.
 fn is_label(text: &str) -> bool {
     let is_sentence = [". ", "! ", "? ", ", ", "; "].iter().any(|mark| text.contains(mark)) && !text.contains("No. ");
-    text.starts_with(char::is_alphabetic)
-        && text.chars().count() <= 48
-        && text.split_whitespace().count() <= 6
-        && !is_sentence
+    let is_short = text.chars().count() <= 48 && text.split_whitespace().count() <= 6;
+    text.starts_with(char::is_alphabetic) && is_short && !is_sentence
 }
 
 /// The labels and values of a line, if it consists of nothing else. `Site area     4,200 sq ft` needs no colon.

@@ -1,14 +1,14 @@
 //! The work of an agent: a report that quotes its files.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::document::{Cell, Kind};
 use super::facts::{Fact, Source, facts};
 use super::values;
 use super::words::{self, Words};
 
-/// The values, and the quotes, of all files in the report.
-const MAX_LINES: usize = 12;
+/// The number of blocks in the report.
+const MAX_BLOCKS: usize = 24;
 const MAX_ROWS: usize = 500;
 
 /// The output of an agent for one prompt.
@@ -17,10 +17,8 @@ pub(crate) struct Written {
     /// The message to the user.
     pub(crate) answer: String,
     pub(crate) summary: String,
-    /// The title and the text of the Markdown artifact.
-    pub(crate) markdown: (String, String),
-    /// The title, the columns and the rows of the table artifact.
-    pub(crate) table: (String, Vec<String>, Vec<Vec<Value>>),
+    /// The type, title and content of each artifact.
+    pub(crate) artifacts: [(&'static str, String, Value); 2],
 }
 
 pub(crate) fn write(prompt: &str, sources: &[Source]) -> Written {
@@ -28,9 +26,14 @@ pub(crate) fn write(prompt: &str, sources: &[Source]) -> Written {
     let names: Vec<&str> = sources.iter().map(|(_, name, _)| name.as_str()).collect();
     let names = if names.is_empty() { "no files".to_owned() } else { names.join(", ") };
     let topic = words::set(prompt);
+    // The blocks with most words of the prompt, in the order of the files.
+    let mut blocks: Vec<&Fact<'_>> = facts.iter().filter(|fact| !fact.block.is_heading()).collect();
+    blocks.sort_by_key(|fact| std::cmp::Reverse(relevance(fact, &topic)));
+    blocks.truncate(MAX_BLOCKS);
+    let is_shown = |fact: &&Fact<'_>| blocks.iter().any(|shown| std::ptr::eq(*shown, *fact));
     let mut report = format!("# Report on {names}\n\nRequest: {}\n", prompt.trim());
     let mut heading = "";
-    for fact in relevant(&facts, &topic) {
+    for fact in facts.iter().filter(is_shown) {
         if std::mem::replace(&mut heading, fact.title) != fact.title {
             report.push_str(&format!("\n### {heading}\n"));
         }
@@ -43,12 +46,10 @@ pub(crate) fn write(prompt: &str, sources: &[Source]) -> Written {
     }
     let quotes: Vec<&str> = report.lines().filter(|line| line.starts_with(['-', '>'])).take(3).collect();
     let summary = format!("Read {names} for \"{}\".", prompt.trim());
-    Written {
-        answer: format!("{summary}\n{}\nThe report has the rest.", quotes.join("\n")),
-        summary,
-        table: table(&facts, &topic),
-        markdown: (format!("Report on {names}"), report),
-    }
+    let answer = format!("{summary}\n{}\nThe report has the rest.", quotes.join("\n"));
+    let (title, table) = table(&facts, &topic);
+    let artifacts = [("markdown", format!("Report on {names}"), report.into()), ("table", title, table)];
+    Written { answer, summary, artifacts }
 }
 
 /// The number of words of the prompt in a block and its heading.
@@ -56,28 +57,8 @@ fn relevance(fact: &Fact<'_>, topic: &Words) -> usize {
     words::set(&fact.block.text).union(&fact.heading).filter(|word| topic.contains(*word)).count()
 }
 
-/// The tables, and the values and texts with most words of the prompt, in the order of the files.
-fn relevant<'f, 'a>(facts: &'f [Fact<'a>], topic: &Words) -> Vec<&'f Fact<'a>> {
-    let (mut values, mut quotes) = (MAX_LINES, MAX_LINES);
-    let mut order: Vec<usize> = (0..facts.len()).collect();
-    order.sort_by_key(|index| std::cmp::Reverse(relevance(&facts[*index], topic)));
-    order.retain(|index| {
-        let left = match &facts[*index].block.kind {
-            Kind::Table(_) => return true,
-            Kind::KeyValue(..) => &mut values,
-            Kind::Text | Kind::ListItem => &mut quotes,
-            _ => return false,
-        };
-        let is_shown = *left > 0;
-        *left -= usize::from(is_shown);
-        is_shown
-    });
-    order.sort_unstable();
-    order.into_iter().map(|index| &facts[index]).collect()
-}
-
 /// The table with most words of the prompt, or the values if there is no table.
-fn table(facts: &[Fact<'_>], topic: &Words) -> (String, Vec<String>, Vec<Vec<Value>>) {
+fn table(facts: &[Fact<'_>], topic: &Words) -> (String, Value) {
     let tables = facts.iter().filter(|fact| matches!(fact.block.kind, Kind::Table(_)));
     let best = tables.rev().max_by_key(|fact| relevance(fact, topic));
     if let Some((fact, Kind::Table(rows))) = best.map(|fact| (fact, &fact.block.kind)) {
@@ -85,16 +66,16 @@ fn table(facts: &[Fact<'_>], topic: &Words) -> (String, Vec<String>, Vec<Vec<Val
             let is_number = cell.text.chars().all(|c| c.is_ascii_digit() || ".,-".contains(c));
             values::number(&cell.text).filter(|_| is_number).unwrap_or_else(|| cell.text.as_str().into())
         };
-        let columns = rows[0].iter().map(|cell| cell.text.clone()).collect();
+        let columns: Vec<&str> = rows[0].iter().map(|cell| cell.text.as_str()).collect();
         let rows = rows[1..].iter().take(MAX_ROWS).map(|row| row.iter().map(value).collect());
-        return (fact.title.to_owned(), columns, rows.collect());
+        return (fact.title.to_owned(), json!({ "columns": columns, "rows": rows.collect::<Vec<Value>>() }));
     }
     let row = |fact: &Fact<'_>| match &fact.block.kind {
-        Kind::KeyValue(label, value) => Some(vec![label.as_str().into(), value.text.as_str().into(), fact.page.into()]),
+        Kind::KeyValue(label, value) => Some(json!([label, value.text, fact.page])),
         _ => None,
     };
-    let rows = facts.iter().filter_map(row).take(MAX_ROWS).collect();
-    ("Values".to_owned(), ["Label", "Value", "Page"].map(str::to_owned).to_vec(), rows)
+    let rows: Vec<Value> = facts.iter().filter_map(row).take(MAX_ROWS).collect();
+    ("Values".to_owned(), json!({ "columns": ["Label", "Value", "Page"], "rows": rows }))
 }
 
 #[cfg(test)]
@@ -131,11 +112,15 @@ All floors have sprinklers. The riser stands in stair A. Painters bring their ow
         texts.iter().map(read).collect()
     }
 
+    fn report(prompt: &str, files: &[(&str, &str)]) -> String {
+        write(prompt, &documents(files)).artifacts[0].2.as_str().unwrap().to_owned()
+    }
+
     #[test]
     fn the_report_has_values_and_quotes_with_their_pages() {
-        let (title, report) = write("Summarize the permit.", &documents(&[("permit.md", PERMIT)])).markdown;
-        assert_eq!(title, "Report on permit.md");
+        let report = report("Summarize the permit.", &[("permit.md", PERMIT)]);
         for line in [
+            "# Report on permit.md",
             "- **Valuation**: USD 4,250,000 (permit.md, page 1)",
             "### Fire protection",
             "> All floors have sprinklers. The riser stands in stair A. Painters bring their own ladders. (permit.md, page 1)",
@@ -148,36 +133,33 @@ All floors have sprinklers. The riser stands in stair A. Painters bring their ow
 
     #[test]
     fn the_text_about_the_prompt_is_quoted() {
-        let permit = format!("{PERMIT}\n{}", "Another paragraph.\n\n".repeat(20));
-        let last = format!("{permit}## Asbestos\n\nNone was found.\n");
-        let report = write("Is there asbestos?", &documents(&[("last.md", &last)])).markdown.1;
+        let last = format!("{PERMIT}\n{}## Asbestos\n\nNone was found.\n", "Another paragraph.\n\n".repeat(40));
+        let report = report("Is there asbestos?", &[("last.md", &last)]);
         assert!(report.contains("### Asbestos\n\n> None was found. (last.md, page "), "{report}");
-        assert!(report.matches('>').count() <= MAX_LINES, "{report}");
+        assert!(report.matches('>').count() <= MAX_BLOCKS, "{report}");
     }
 
     #[test]
     fn the_table_is_the_one_that_the_prompt_is_about() {
-        let documents =
-            documents(&[("permit.md", PERMIT), ("sets.md", "# Sets\n\n| Set | Lock |\n|-|-|\n| 1 | Panic bar |\n")]);
-        let doors = vec![vec![Value::from("D1"), Value::from(36)], vec![Value::from("D2"), Value::from(42)]];
-        assert_eq!(
-            write("List the doors", &documents).table,
-            ("Doors".into(), vec!["Door".into(), "Width".into()], doors)
-        );
-        assert_eq!(write("List the sets", &documents).table.2, [vec![Value::from(1), Value::from("Panic bar")]]);
+        let sets = "# Sets\n\n| Set | Lock |\n|-|-|\n| 1 | Panic bar |\n";
+        let documents = documents(&[("permit.md", PERMIT), ("sets.md", sets)]);
+        let table = |prompt: &str| write(prompt, &documents).artifacts[1].clone();
+        let doors = json!({ "columns": ["Door", "Width"], "rows": [["D1", 36], ["D2", 42]] });
+        assert_eq!(table("List the doors"), ("table", "Doors".to_owned(), doors));
+        assert_eq!(table("List the sets").2["rows"], json!([[1, "Panic bar"]]));
     }
 
     #[test]
     fn without_a_table_the_values_are_one() {
-        let (title, columns, rows) = write("List the values", &documents(&[("offer.md", OFFER)])).table;
-        assert_eq!((title.as_str(), columns.len()), ("Values", 3));
-        assert_eq!(rows[1], [Value::from("Valuation"), Value::from("USD 3,900,000"), Value::from(1)]);
+        let [_, (kind, title, table)] = write("List the values", &documents(&[("offer.md", OFFER)])).artifacts;
+        assert_eq!((kind, title.as_str()), ("table", "Values"));
+        assert_eq!(table["rows"][1], json!(["Valuation", "USD 3,900,000", 1]));
     }
 
     #[test]
     fn without_files_the_agent_says_so() {
         let written = write("Anything new?", &[]);
         assert_eq!(written.summary, "Read no files for \"Anything new?\".");
-        assert!(written.table.2.is_empty() && written.markdown.1.contains("no files"));
+        assert_eq!(written.artifacts[1].2["rows"], json!([]));
     }
 }
