@@ -21,7 +21,7 @@ pub(super) fn readable_version(call: &Call, id: &str) -> Result<Version, Failure
         }
         library.version(id).cloned().ok_or_else(|| Failure::not_found("File version"))?
     };
-    if work::supports(&version.name, &version.mime_type) {
+    if work::file_type(&version.name, &version.mime_type).is_ok() {
         return Ok(version);
     }
     // This must not be mistaken for a limitation of the real service.

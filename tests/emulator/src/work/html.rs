@@ -81,7 +81,7 @@ impl Reader {
         match tag.name.as_slice() {
             b"table" => self.tables += 1,
             b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" => self.marker = "# ".to_owned(),
-            b"ol" => self.lists.push(Some(attribute(b"start").and_then(|start| start.parse().ok()).unwrap_or(1))),
+            b"ol" => self.lists.push(attribute(b"start").map_or(Some(1), |start| start.parse().ok())),
             b"ul" => self.lists.push(None),
             b"li" => {
                 self.marker = "- ".to_owned();

@@ -49,12 +49,8 @@ pub(crate) fn read(path: &Path, file_name: &str, mime_type: &str) -> Result<Docu
     if has_text { Ok(document) } else { Err(Unreadable::Empty) }
 }
 
-pub(crate) fn supports(file_name: &str, mime_type: &str) -> bool {
-    file_type(file_name, mime_type).is_ok()
-}
-
 /// `txt`, `md`, `html` or `pdf`. The error is the name of another type.
-fn file_type(file_name: &str, mime_type: &str) -> Result<&'static str, String> {
+pub(crate) fn file_type(file_name: &str, mime_type: &str) -> Result<&'static str, String> {
     let extension = file_name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
     let mime = mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match (extension.as_deref(), mime.as_str()) {

@@ -24,9 +24,6 @@ const COLUMN_GAP: f32 = 1.1;
 const WORD_GAP: f32 = 0.15;
 
 pub(super) fn read(bytes: Vec<u8>) -> Result<Document, Unreadable> {
-    if !bytes[..bytes.len().min(1024)].windows(5).any(|window| window == b"%PDF-") {
-        return Err(Unreadable::Corrupt("this is not a PDF".into()));
-    }
     let pdf = match pdfboss_core::Document::load(bytes) {
         Ok(pdf) if !pdf.is_locked() => pdf,
         Ok(_) | Err(Error::Encrypted) => return Err(Unreadable::Corrupt("the PDF needs a password".into())),

@@ -7,7 +7,6 @@ use super::lines;
 /// A page has this many rows of this many characters.
 const ROWS: usize = 54;
 const COLUMNS: usize = 90;
-const FIGURE_ROWS: usize = 8;
 const MARGIN: f64 = 0.08;
 const MAX_PAGES: usize = 2_000;
 /// Lines with more columns are not a table.
@@ -31,11 +30,7 @@ pub(super) fn read(text: &str, is_markup: bool) -> Document {
     for part in text.split('\u{c}') {
         let (mut page, mut row, mut header) = (Vec::new(), 0, None);
         for line in part.lines() {
-            let height = if line.starts_with("![") {
-                FIGURE_ROWS
-            } else {
-                line.chars().count().div_ceil(COLUMNS).clamp(1, ROWS)
-            };
+            let height = if line.starts_with("![") { 8 } else { line.chars().count().div_ceil(COLUMNS).clamp(1, ROWS) };
             if row + height > ROWS {
                 document.pages.push(blocks(&page, is_markup, &mut has_title));
                 // A table continues with its header.
@@ -53,23 +48,21 @@ pub(super) fn read(text: &str, is_markup: bool) -> Document {
 }
 
 fn blocks(lines: &[(usize, usize, &str)], is_markup: bool, has_title: &mut bool) -> Vec<Block> {
+    let is_rule =
+        |line: &str| line.len() > 2 && line.chars().all(|c| "=-~_*|+ ".contains(c)) && !line.trim().is_empty();
+    let lines: Vec<_> = lines.iter().filter(|(.., line)| !is_rule(line)).collect();
     let mut blocks = Vec::new();
     for group in lines.split(|(.., line)| line.trim().is_empty()) {
-        let longest =
-            group.iter().map(|(_, height, line)| line.chars().count() / height).max().unwrap_or(0).max(COLUMNS);
+        let longest = group.iter().map(|(_, height, line)| line.chars().count() / height).fold(COLUMNS, usize::max);
         let parts: Vec<Vec<Cell>> = group.iter().map(|line| parts(line, longest, is_markup)).collect();
-        let (first, rest) = (group.first().map_or("", |(.., line)| *line), parts.get(1..).unwrap_or_default());
-        if is_markup && first.starts_with("![") {
-            let Cell { text, rect } = lines::merge(&parts[0]);
-            blocks.push(Block { kind: Kind::Figure, text: text.trim_matches(['!', '[', ']']).to_owned(), rect });
-        } else if is_markup && first.starts_with("# ") || !is_markup && is_heading(&parts) {
+        let first = group.first().map_or("", |(.., line)| *line);
+        let is_heading = if is_markup { first.starts_with("# ") } else { is_heading(&parts) };
+        if is_heading || (is_markup && first.starts_with("![")) {
             let Cell { text, rect } = lines::merge(&parts[0]);
             let kind = if *has_title { Kind::SectionHeader } else { Kind::Title };
-            blocks.push(Block { kind, text: text.trim_start_matches("# ").to_owned(), rect });
-            lines::push(&mut blocks, rest.get(usize::from(!is_markup)..).unwrap_or_default());
-        } else if let Some(rows) =
-            table(&parts, first.starts_with('|')).filter(|_| !is_markup || first.starts_with('|'))
-        {
+            let kind = if is_heading { kind } else { Kind::Figure };
+            blocks.push(Block { kind, text: text.trim_matches(['!', '[', ']', '#', ' ']).to_owned(), rect });
+        } else if let Some(rows) = table(&parts, first.starts_with('|')) {
             blocks.push(Block::table(rows));
         } else {
             lines::push(&mut blocks, &parts);
@@ -80,18 +73,13 @@ fn blocks(lines: &[(usize, usize, &str)], is_markup: bool, has_title: &mut bool)
     blocks
 }
 
-fn is_rule(line: &[Cell]) -> bool {
-    line.iter().all(|part| part.text.chars().all(|c| "=-~_*".contains(c)) && part.text.len() > 2)
-}
-
-/// Whether the first line is short, and underlined or alone.
+/// Whether this is a single short line.
 fn is_heading(lines: &[Vec<Cell>]) -> bool {
-    let Some([line]) = lines.first().map(Vec::as_slice) else { return false };
-    let text = &line.text;
+    let [line] = lines else { return false };
+    let [Cell { text, .. }] = line.as_slice() else { return false };
     let is_short = text.split_whitespace().count() <= 8 && text.chars().any(char::is_alphabetic);
     let is_sentence = text.contains([',', ':']) || text.ends_with(['.', ';', '!', '?']);
-    let is_item = lines::marker_length(text).is_some() || text.starts_with(char::is_lowercase);
-    lines.get(1).is_none_or(|second| is_rule(second)) && is_short && !is_sentence && !is_item
+    is_short && !is_sentence && lines::marker_length(text).is_none() && !text.starts_with(char::is_lowercase)
 }
 
 /// The parts of a line that bars or wide gaps separate.
@@ -130,7 +118,6 @@ fn parts((row, height, line): &(usize, usize, &str), longest: usize, is_markup: 
 
 /// Lines that are aligned in columns, as rows of equal width. A line without a first cell continues the row above.
 fn table(lines: &[Vec<Cell>], has_bars: bool) -> Option<Vec<Vec<Cell>>> {
-    let lines: Vec<&Vec<Cell>> = lines.iter().filter(|line| !is_rule(line)).collect();
     let is_form = lines.iter().all(|line| line.len() < 2 || lines::pairs(line).is_some());
     let is_wide = lines.iter().any(|line| line.len() > MAX_CELLS);
     let count = lines.iter().filter(|line| line.len() > 1).count();
@@ -139,8 +126,8 @@ fn table(lines: &[Vec<Cell>], has_bars: bool) -> Option<Vec<Vec<Cell>>> {
     }
     let width = lines.iter().map(|line| line.len()).max().unwrap_or(0);
     let mut rows: Vec<Vec<Cell>> = Vec::new();
-    for line in &lines {
-        let mut row = if has_bars { (*line).clone() } else { Vec::new() };
+    for line in lines {
+        let mut row = if has_bars { line.clone() } else { Vec::new() };
         row.resize(if has_bars { width } else { lines[0].len() }, Cell::default());
         for part in line.iter().filter(|_| !has_bars) {
             let column = lines[0].iter().rposition(|title| title.rect.left < part.rect.left + 1e-6).unwrap_or(0);
