@@ -101,28 +101,22 @@ impl<'a> Search<'a> {
         for (name, schema) in properties {
             let schema = self.resolve(schema);
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            let wanted = Wanted::new(name, schema, parent);
-            let (value, citations) = match kind(schema) {
-                "object" => {
-                    let is_general = |word: &String| is_one_of(word, CONTAINERS) || self.titles.contains(word);
-                    let own = wanted.names[0].iter().filter(|word| !is_general(word));
-                    let parent = parent.iter().chain(own).cloned().collect();
-                    (Value::Object(self.object(schema, &parent, &path, depth + 1)), Vec::new())
+            let (wanted, kind) = (Wanted::new(name, schema, parent), kind(schema));
+            if kind == "object" {
+                let is_general = |word: &String| is_one_of(word, CONTAINERS) || self.titles.contains(word);
+                let own = wanted.names[0].iter().filter(|word| !is_general(word));
+                let inner = self.object(schema, &parent.iter().chain(own).cloned().collect(), &path, depth + 1);
+                if !inner.is_empty() {
+                    result.insert(name.clone(), Value::Object(inner));
                 }
-                "array" => {
-                    let (values, citations) = self.array(&wanted, schema).into_iter().unzip();
-                    (Value::Array(values), citations)
-                }
-                kind => match self.single(&wanted, schema, kind) {
-                    Some((value, citation)) => (value, vec![citation]),
-                    None => continue,
-                },
-            };
-            if !citations.is_empty() {
-                self.citations.insert(path, Value::Array(citations));
+                continue;
             }
-            if value != json!({}) && value != json!([]) {
-                result.insert(name.clone(), value);
+            let single = || self.single(&wanted, schema, kind).into_iter().collect();
+            let found: Vec<Found> = if kind == "array" { self.array(&wanted, schema) } else { single() };
+            let (mut values, citations): (Vec<Value>, Vec<Value>) = found.into_iter().unzip();
+            if !values.is_empty() {
+                self.citations.insert(path, citations.into());
+                result.insert(name.clone(), if kind == "array" { values.into() } else { values.remove(0) });
             }
         }
         result
@@ -225,12 +219,10 @@ fn columns(wanted: &Wanted, properties: &Map<String, Value>, header: &[Cell]) ->
 
 /// The type that a schema states or implies.
 fn kind(schema: &Value) -> &str {
-    let stated = match &schema["type"] {
-        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null"),
-        kind => kind.as_str(),
-    };
-    let implied = if schema["items"].is_object() { "array" } else { "string" };
-    stated.unwrap_or(if schema["properties"].is_object() { "object" } else { implied })
+    let stated = schema["type"].as_array().map_or(std::slice::from_ref(&schema["type"]), Vec::as_slice);
+    let implied = ["properties", "items"].iter().position(|key| schema[key].is_object());
+    let stated = stated.iter().filter_map(Value::as_str).find(|kind| *kind != "null");
+    stated.unwrap_or_else(|| implied.map_or("string", |index| ["object", "array"][index]))
 }
 
 #[cfg(test)]

@@ -7,12 +7,9 @@ use super::document::{Document, join};
 use super::lines::label_and_value;
 use super::text;
 
-/// Reads Markdown without the metadata between two lines of `---` at its start.
 pub(crate) fn read_markdown(text: &str) -> Document {
-    let metadata = text.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n"));
-    let text = metadata.filter(|(head, _)| !head.starts_with('\n')).map_or(text, |(_, rest)| rest);
     let mut html = String::new();
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
+    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
     pulldown_cmark::html::push_html(&mut html, Parser::new_ext(text, options));
     read(&html)
 }
