@@ -6,7 +6,7 @@ use super::document::{Cell, Kind, Rect};
 use super::facts::{Fact, Source, facts};
 use super::lines::marker_length;
 use super::values::typed;
-use super::words::{self, Words};
+use crate::words::{self, Words};
 
 const MAX_DEPTH: usize = 8;
 /// The properties of all schemas together. A recursive schema would have no end.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::document::{Block, Document, Kind};
-use super::words::{self, Words};
+use crate::words::{self, Words};
 
 /// A file version id, a file name and the document.
 pub(crate) type Source = (String, String, Arc<Document>);

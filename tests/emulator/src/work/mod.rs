@@ -8,7 +8,6 @@ mod lines;
 mod pdf;
 mod text;
 mod values;
-mod words;
 mod write;
 
 use std::fs::File;

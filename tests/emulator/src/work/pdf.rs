@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pdfboss_core::Error;
 use pdfboss_output::{self as output, BBox, Line, PageLayout, document_layout_with_rulings};
-use pdfboss_text::{FontCache, ReadingOrder, Ruling, TextSpan};
+use pdfboss_text::{FontCache, PlacedImage, ReadingOrder, Ruling, TextSpan};
 
 use super::Unreadable;
 use super::document::{Block, Cell, Document, Kind, Rect, join};
@@ -16,7 +16,7 @@ const MAX_PAGES: usize = 2_000;
 const MAX_TIME: Duration = Duration::from_secs(20);
 /// Smaller pictures are ornaments, larger ones are scans of the page.
 const FIGURE_AREA: std::ops::Range<f64> = 0.004..0.9;
-const MAX_IMAGES: usize = 1_000;
+const MAX_FIGURES: usize = 50;
 /// More text on one page is not read.
 const MAX_SPANS: usize = 20_000;
 /// A gap between two spans that is wider, in font sizes, separates columns or words.
@@ -30,13 +30,9 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Document, Unreadable> {
         Err(error) => return Err(Unreadable::Corrupt(format!("the PDF cannot be read: {error}"))),
     };
     let (fonts, deadline) = (FontCache::default(), Instant::now() + MAX_TIME);
-    let mut sheets = Vec::new();
-    for index in 0..pdf.flattened_page_count().min(MAX_PAGES) {
-        if Instant::now() > deadline {
-            break;
-        }
-        sheets.extend(pdf.page(index).ok().map(|page| Sheet::read(&pdf, page, &fonts)));
-    }
+    let pages = (0..pdf.flattened_page_count().min(MAX_PAGES)).take_while(|_| Instant::now() < deadline);
+    let pages = pages.filter_map(|index| pdf.page(index).ok());
+    let sheets: Vec<Sheet> = pages.map(|page| Sheet::read(&pdf, page, &fonts)).collect();
     if sheets.is_empty() {
         return Err(Unreadable::Corrupt("the PDF has no pages".into()));
     }
@@ -81,12 +77,9 @@ impl Sheet {
         spans.truncate(MAX_SPANS);
         let images = pdfboss_text::placed_images(pdf, &page).unwrap_or_default();
         let mut sheet = Sheet { page, spans, rulings, figures: Vec::new() };
-        for bbox in images.iter().take(MAX_IMAGES).map(|image| image.bbox) {
-            let rect = sheet.rect(bbox.x0, bbox.y0, bbox.x1, bbox.y1);
-            if FIGURE_AREA.contains(&rect.area()) && !sheet.figures.contains(&rect) {
-                sheet.figures.push(rect);
-            }
-        }
+        let rect = |image: &PlacedImage| sheet.rect(image.bbox.x0, image.bbox.y0, image.bbox.x1, image.bbox.y1);
+        sheet.figures =
+            images.iter().map(rect).filter(|rect| FIGURE_AREA.contains(&rect.area())).take(MAX_FIGURES).collect();
         sheet
     }
 

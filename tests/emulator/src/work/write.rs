@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::document::{Cell, Kind};
 use super::facts::{Fact, Source, facts};
 use super::values;
-use super::words::{self, Words};
+use crate::words::{self, Words};
 
 /// The number of blocks in the report.
 const MAX_BLOCKS: usize = 24;

@@ -1,8 +1,8 @@
-//! Words as the extraction compares them: without case, plural, fillers and differences between synonyms.
+//! Words as searches compare them: without case, plural, fillers and differences between synonyms.
 
 use std::collections::BTreeSet;
 
-pub(super) type Words = BTreeSet<String>;
+pub(crate) type Words = BTreeSet<String>;
 
 /// Words that do not tell one label from another.
 const FILLERS: &str = " a an the of in on at by for to and or with from as is are was be it its this that which who what if any all \
@@ -57,12 +57,12 @@ fn stem(word: &str) -> String {
 }
 
 /// The words of a text without fillers.
-pub(super) fn set(text: &str) -> Words {
+pub(crate) fn set(text: &str) -> Words {
     split(text).iter().filter(|word| !is_filler(word)).map(|word| canonical(word)).collect()
 }
 
 /// The first words of a text up to a filler: `Valuation` of "The valuation of the work".
-pub(super) fn first_phrase(text: &str) -> Words {
+pub(crate) fn first_phrase(text: &str) -> Words {
     let words = split(text).into_iter().skip_while(|word| is_filler(word));
     words.take_while(|word| !is_filler(word)).map(|word| canonical(&word)).collect()
 }
