@@ -348,8 +348,8 @@ fn site_plan() -> Vec<u8> {
     let is_black = |x: usize, y: usize| {
         let sheet = on_edge(x, y, 0, 0, COLUMNS - 1, ROWS - 1);
         let parcel = on_edge(x, y, 40, 16, 280, 112) && (x + y) % 8 < 6;
-        let building = on_edge(x, y, 70, 34, 210, 94)
-            || ((70..=210).contains(&x) && (34..=94).contains(&y) && (x + y).is_multiple_of(12));
+        let building =
+            on_edge(x, y, 70, 34, 210, 94) || ((70..=210).contains(&x) && (34..=94).contains(&y) && (x + y) % 12 < 1);
         let stairs = (on_edge(x, y, 80, 44, 100, 64) || on_edge(x, y, 180, 64, 200, 84)) && y % 4 < 2;
         let road = (y == 124 || y == 125 || y == 148 || y == 149) || ((136..=137).contains(&y) && x % 24 < 14);
         let trees = [(240_usize, 40_usize), (256, 64), (240, 88)].iter().any(|(cx, cy)| {

@@ -130,7 +130,8 @@ pub(crate) fn join<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
         let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut end = text.chars().rev();
         let is_split = end.next() == Some('-') && end.next().is_some_and(char::is_alphabetic);
-        if !text.is_empty() && !line.is_empty() && !(is_split && line.starts_with(char::is_lowercase)) {
+        let is_joined = is_split && line.starts_with(char::is_lowercase);
+        if !(text.is_empty() || line.is_empty() || is_joined) {
             text.push(' ');
         }
         text.push_str(&line);
