@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
+#[allow(dead_code, reason = "the generator's own main is not needed here")]
+#[path = "emulator/examples/make_permit.rs"]
+mod make_permit;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,6 +20,11 @@ use nomic_client::{Error, ErrorKind, Nomic, extract, parse};
 use nomic_emulator::{Emulator, Fault, FaultKind, Limits};
 use serde::Deserialize;
 use serde_json::json;
+
+#[test]
+fn the_sample_permit_is_the_one_that_its_generator_writes() {
+    assert!(std::fs::read(permit_pdf()).unwrap() == make_permit::permit().0);
+}
 
 #[test]
 fn a_pdf_is_parsed_into_its_own_text_with_pages_and_boxes() {

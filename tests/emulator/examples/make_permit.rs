@@ -3,9 +3,7 @@
 //! All names in it are made up. The output is always the same.
 
 use std::error::Error;
-
-use lopdf::content::{Content, Operation};
-use lopdf::{Dictionary, Document, Object, Stream, StringFormat, dictionary};
+use std::fmt::Write as _;
 
 const WIDTH: f32 = 612.0;
 const HEIGHT: f32 = 792.0;
@@ -114,52 +112,51 @@ const SIGNATURES: [(&str, &str); 3] = [
     ("Accepted by", "Marisol Quayle, Applicant"),
 ];
 
-/// The sample: the bytes of the file, and every line of text on each of its pages.
-pub(crate) fn permit() -> Result<(Vec<u8>, Vec<Vec<String>>), lopdf::Error> {
+/// The sample: the bytes of the file, and the lines of text on each of its pages.
+pub(crate) fn permit() -> (Vec<u8>, Vec<Vec<String>>) {
     let pages = [form(), description(), conditions()];
-    let mut pdf = Document::with_version("1.5");
-    let parent = pdf.new_object_id();
-    let regular = pdf.add_object(font("Helvetica", &REGULAR));
-    let bold = pdf.add_object(font("Helvetica-Bold", &BOLD));
-    let plan = pdf.add_object(site_plan());
-    let resources = pdf.add_object(dictionary! {
-        "Font" => dictionary! { "F1" => regular, "F2" => bold },
-        "XObject" => dictionary! { "Plan" => plan },
-    });
-    let mut kids: Vec<Object> = Vec::new();
-    let mut lines = Vec::new();
-    for page in pages {
-        let content = Content { operations: page.operations }.encode()?;
-        let content = pdf.add_object(Stream::new(Dictionary::new(), content));
-        let page_id = pdf.add_object(dictionary! { "Type" => "Page", "Parent" => parent, "Contents" => content });
-        kids.push(page_id.into());
+    let (mut kids, mut contents, mut lines) = (String::new(), Vec::new(), Vec::new());
+    for (index, page) in pages.into_iter().enumerate() {
+        let (id, content_id) = (7 + 2 * index, 8 + 2 * index);
+        let _ = write!(kids, "{id} 0 R ");
+        contents.push(format!("<</Type/Page/Parent 2 0 R/Contents {content_id} 0 R>>").into_bytes());
+        contents.push(stream("", &page.operations));
         lines.push(page.lines);
     }
-    let count = kids.len() as i64;
-    pdf.set_object(
-        parent,
-        dictionary! {
-            "Type" => "Pages",
-            "Kids" => kids,
-            "Count" => count,
-            "Resources" => resources,
-            "MediaBox" => vec![0.into(), 0.into(), WIDTH.into(), HEIGHT.into()],
-        },
-    );
-    let catalog = pdf.add_object(dictionary! {
-        "Type" => "Catalog",
-        "Pages" => parent,
-        "Lang" => Object::string_literal("en-US"),
-    });
-    let information = pdf.add_object(dictionary! {
-        "Title" => Object::string_literal("Building Permit PH-2026-0417"),
-        "Author" => Object::string_literal("City of Port Halcyon (invented)"),
-    });
-    pdf.trailer.set("Root", catalog);
-    pdf.trailer.set("Info", information);
-    let mut bytes = Vec::new();
-    pdf.save_to(&mut bytes)?;
-    Ok((bytes, lines))
+    let resources = "/Resources<</Font<</F1 3 0 R/F2 4 0 R>>/XObject<</Plan 5 0 R>>>>";
+    let mut objects = vec![
+        b"<</Type/Catalog/Pages 2 0 R/Lang(en-US)>>".to_vec(),
+        format!("<</Type/Pages/Kids[{kids}]/Count 3{resources}/MediaBox[0 0 {WIDTH} {HEIGHT}]>>").into_bytes(),
+        font("Helvetica", &REGULAR),
+        font("Helvetica-Bold", &BOLD),
+        site_plan(),
+        b"<</Title(Building Permit PH-2026-0417)/Author(City of Port Halcyon \\(invented\\))>>".to_vec(),
+    ];
+    objects.append(&mut contents);
+    (pdf(&objects), lines)
+}
+
+/// A PDF with these objects. The first is the catalog, the sixth has the title.
+fn pdf(objects: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = b"%PDF-1.5\n%\xBB\xAD\xC0\xDE\n".to_vec();
+    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
+    for (index, object) in objects.iter().enumerate() {
+        let _ = writeln!(table, "{:010} 00000 n ", bytes.len());
+        bytes.extend(format!("{} 0 obj\n", index + 1).bytes());
+        bytes.extend(object);
+        bytes.extend(b"\nendobj\n");
+    }
+    let trailer = format!("trailer\n<</Size {}/Root 1 0 R/Info 6 0 R>>\n", objects.len() + 1);
+    let end = format!("{table}{trailer}startxref\n{}\n%%EOF\n", bytes.len());
+    bytes.extend(end.bytes());
+    bytes
+}
+
+fn stream(entries: &str, content: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("<<{entries}/Length {}>>\nstream\n", content.len()).into_bytes();
+    bytes.extend(content);
+    bytes.extend(b"\nendstream");
+    bytes
 }
 
 fn form() -> Page {
@@ -242,9 +239,9 @@ fn conditions() -> Page {
     page
 }
 
-/// A page while it is drawn, and the text on it line by line.
+/// A page and the lines of text on it.
 struct Page {
-    operations: Vec<Operation>,
+    operations: Vec<u8>,
     lines: Vec<String>,
 }
 
@@ -258,26 +255,23 @@ impl Page {
         page
     }
 
-    fn draw(&mut self, operator: &str, operands: Vec<Object>) {
-        self.operations.push(Operation::new(operator, operands));
-    }
-
-    fn colour(&mut self, operator: &str, colour: [f32; 3]) {
-        self.draw(operator, colour.map(Object::from).to_vec());
+    fn draw(&mut self, operator: &str, numbers: &[f32]) {
+        let numbers: String = numbers.iter().map(|number| format!("{number} ")).collect();
+        self.operations.extend(format!("{numbers}{operator}\n").bytes());
     }
 
     fn rectangle(&mut self, x: f32, y: f32, width: f32, height: f32, colour: [f32; 3]) {
-        self.colour("rg", colour);
-        self.draw("re", vec![x.into(), y.into(), width.into(), height.into()]);
-        self.draw("f", vec![]);
+        self.draw("rg", &colour);
+        self.draw("re", &[x, y, width, height]);
+        self.draw("f", &[]);
     }
 
     fn rule(&mut self, from: f32, to: f32, y: f32, width: f32) {
-        self.colour("RG", GREY);
-        self.draw("w", vec![width.into()]);
-        self.draw("m", vec![from.into(), y.into()]);
-        self.draw("l", vec![to.into(), y.into()]);
-        self.draw("S", vec![]);
+        self.draw("RG", &GREY);
+        self.draw("w", &[width]);
+        self.draw("m", &[from, y]);
+        self.draw("l", &[to, y]);
+        self.draw("S", &[]);
     }
 
     fn heading(&mut self, y: f32, text: &str) {
@@ -286,22 +280,30 @@ impl Page {
 
     fn text(&mut self, x: f32, y: f32, size: f32, bold: bool, colour: [f32; 3], text: &str) {
         self.lines.push(text.to_owned());
+        self.draw("rg", &colour);
+        self.draw("BT", &[]);
+        self.operations.extend(if bold { b"/F2 " } else { b"/F1 " });
+        self.draw("Tf", &[size]);
+        self.draw("Td", &[x, y]);
+        self.operations.push(b'(');
         // Latin 1 and the font's own encoding agree on every character that is used here.
-        let bytes = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
-        self.colour("rg", colour);
-        self.draw("BT", vec![]);
-        self.draw("Tf", vec![Object::from(if bold { "F2" } else { "F1" }), size.into()]);
-        self.draw("Td", vec![x.into(), y.into()]);
-        self.draw("Tj", vec![Object::String(bytes, StringFormat::Literal)]);
-        self.draw("ET", vec![]);
+        for byte in text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')) {
+            if b"()\\".contains(&byte) {
+                self.operations.push(b'\\');
+            }
+            self.operations.push(byte);
+        }
+        self.operations.push(b')');
+        self.draw("Tj", &[]);
+        self.draw("ET", &[]);
     }
 
     fn picture(&mut self, name: &str, x: f32, y: f32, width: f32, height: f32) {
-        self.draw("q", vec![]);
-        let place = [width, 0.0, 0.0, height, x, y];
-        self.draw("cm", place.map(Object::from).to_vec());
-        self.draw("Do", vec![name.into()]);
-        self.draw("Q", vec![]);
+        self.draw("q", &[]);
+        self.draw("cm", &[width, 0.0, 0.0, height, x, y]);
+        self.operations.extend(format!("/{name} ").bytes());
+        self.draw("Do", &[]);
+        self.draw("Q", &[]);
     }
 }
 
@@ -327,23 +329,16 @@ fn wrap(text: &str, width: f32, size: f32) -> Vec<String> {
     lines
 }
 
-fn font(name: &str, widths: &[i64; 95]) -> Dictionary {
+fn font(name: &str, widths: &[i64; 95]) -> Vec<u8> {
     // Beyond ASCII every letter that is used here is as wide as an e.
-    let beyond = (127..=255).map(|_| 556);
-    let widths: Vec<Object> = widths.iter().copied().chain(beyond).map(Object::from).collect();
-    dictionary! {
-        "Type" => "Font",
-        "Subtype" => "Type1",
-        "BaseFont" => name,
-        "Encoding" => "WinAnsiEncoding",
-        "FirstChar" => 32,
-        "LastChar" => 255,
-        "Widths" => widths,
-    }
+    let widths = widths.iter().copied().chain((127..=255).map(|_| 556));
+    let widths: String = widths.map(|width| format!("{width} ")).collect();
+    let encoding = "/Encoding/WinAnsiEncoding/FirstChar 32/LastChar 255";
+    format!("<</Type/Font/Subtype/Type1/BaseFont/{name}{encoding}/Widths[{widths}]>>").into_bytes()
 }
 
 /// The plan as a picture of black and white dots.
-fn site_plan() -> Stream {
+fn site_plan() -> Vec<u8> {
     const COLUMNS: usize = 320;
     const ROWS: usize = 160;
     let on_edge = |x: usize, y: usize, left: usize, top: usize, right: usize, bottom: usize| {
@@ -353,8 +348,8 @@ fn site_plan() -> Stream {
     let is_black = |x: usize, y: usize| {
         let sheet = on_edge(x, y, 0, 0, COLUMNS - 1, ROWS - 1);
         let parcel = on_edge(x, y, 40, 16, 280, 112) && (x + y) % 8 < 6;
-        let building = on_edge(x, y, 70, 34, 210, 94)
-            || ((70..=210).contains(&x) && (34..=94).contains(&y) && (x + y).is_multiple_of(12));
+        let building =
+            on_edge(x, y, 70, 34, 210, 94) || ((70..=210).contains(&x) && (34..=94).contains(&y) && (x + y) % 12 < 1);
         let stairs = (on_edge(x, y, 80, 44, 100, 64) || on_edge(x, y, 180, 64, 200, 84)) && y % 4 < 2;
         let road = (y == 124 || y == 125 || y == 148 || y == 149) || ((136..=137).contains(&y) && x % 24 < 14);
         let trees = [(240_usize, 40_usize), (256, 64), (240, 88)].iter().any(|(cx, cy)| {
@@ -370,19 +365,12 @@ fn site_plan() -> Stream {
             bits.push((0..8).map(bit).sum());
         }
     }
-    let dictionary = dictionary! {
-        "Type" => "XObject",
-        "Subtype" => "Image",
-        "Width" => COLUMNS as i64,
-        "Height" => ROWS as i64,
-        "ColorSpace" => "DeviceGray",
-        "BitsPerComponent" => 1,
-    };
-    Stream::new(dictionary, bits)
+    let size = format!("/Width {COLUMNS}/Height {ROWS}");
+    stream(&format!("/Type/XObject/Subtype/Image{size}/ColorSpace/DeviceGray/BitsPerComponent 1"), &bits)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).ok_or("say where to write the PDF")?;
-    std::fs::write(path, permit()?.0)?;
+    std::fs::write(path, permit().0)?;
     Ok(())
 }

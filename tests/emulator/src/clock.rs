@@ -24,117 +24,37 @@ impl Clock {
 
 /// Formats a time as RFC 3339 in UTC with milliseconds, such as `2026-04-05T12:00:00.000Z`.
 pub(crate) fn rfc3339(moment: Moment) -> String {
-    let (year, month, day) = date(moment.as_secs() / 86_400);
-    let (hour, minute, second) = time_of_day(moment.as_secs());
-    let millis = moment.subsec_millis();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    humantime::format_rfc3339_millis(UNIX_EPOCH + moment).to_string()
 }
 
 /// Formats a time as an HTTP date, such as `Sun, 05 Apr 2026 12:00:00 GMT`.
 pub(crate) fn http_date(moment: Moment) -> String {
-    // 1 January 1970 was a Thursday.
-    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let days = moment.as_secs() / 86_400;
-    let (year, month, day) = date(days);
-    let (hour, minute, second) = time_of_day(moment.as_secs());
-    let weekday = WEEKDAYS[(days % 7) as usize];
-    let month = MONTHS[month as usize - 1];
-    format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
+    httpdate::fmt_http_date(UNIX_EPOCH + moment)
 }
 
 /// Parses an RFC 3339 time. A time before 1970 becomes the epoch.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<Moment> {
-    let bytes = text.as_bytes();
-    let number = |from: usize, to: usize| -> Option<i64> {
-        let digits = bytes.get(from..to)?;
-        digits.iter().try_fold(0, |sum, byte| match byte {
-            b'0'..=b'9' => Some(sum * 10 + i64::from(byte - b'0')),
-            _ => None,
-        })
+    let text = text.replacen([' ', 't'], "T", 1).replace('z', "Z");
+    let (local, offset) = text.split_at_checked(text.len().checked_sub(if text.ends_with('Z') { 1 } else { 6 })?)?;
+    let number = |from: usize, limit: u64| {
+        let digits = offset.get(from..from + 2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        digits?.parse::<u64>().ok().filter(|number| *number < limit)
     };
-    let one_of = |at: usize, allowed: &[u8]| bytes.get(at).filter(|byte| allowed.contains(byte));
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    one_of(4, b"-").and(one_of(7, b"-"))?;
-    one_of(10, b"Tt ")?;
-    one_of(13, b":").and(one_of(16, b":"))?;
-    // 60 is a leap second.
-    let in_range = (1..=12).contains(&month)
-        && (1..=days_in_month(year, month)).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    if !in_range {
-        return None;
-    }
-    let mut at = 19;
-    let mut nanos = 0;
-    if one_of(at, b".").is_some() {
-        let digits = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_digit());
-        let count = digits.count();
-        if count == 0 {
-            return None;
-        }
-        let kept = count.min(9);
-        nanos = number(at + 1, at + 1 + kept)? * 10_i64.pow(9 - kept as u32);
-        at += 1 + count;
-    }
-    let offset = match bytes.get(at)? {
-        b'Z' | b'z' if bytes.len() == at + 1 => 0,
-        sign @ (b'+' | b'-') if bytes.len() == at + 6 => {
-            one_of(at + 3, b":")?;
-            let (hours, minutes) = (number(at + 1, at + 3)?, number(at + 4, at + 6)?);
-            if hours > 23 || minutes > 59 {
-                return None;
-            }
-            let seconds = hours * 3600 + minutes * 60;
-            if *sign == b'-' { -seconds } else { seconds }
-        }
+    let seconds = match offset.as_bytes() {
+        b"Z" => 0,
+        [b'+' | b'-', _, _, b':', ..] => number(1, 24)? * 3600 + number(4, 60)? * 60,
         _ => return None,
     };
-    let seconds = days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
-    Some(match u64::try_from(seconds) {
-        Ok(seconds) => Duration::new(seconds, nanos as u32),
-        Err(_) => Duration::ZERO,
-    })
-}
-
-fn time_of_day(seconds: u64) -> (u64, u64, u64) {
-    (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        _ => 31,
+    if local.ends_with('.') {
+        return None;
     }
-}
-
-/// The days since 1 January 1970. The year starts in March here, so that the leap day is its last day.
-fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let month_from_march = (month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let leap_days = shifted.div_euclid(4) - shifted.div_euclid(100) + shifted.div_euclid(400);
-    // There are 719,468 days from 1 March of year 0 to the epoch.
-    shifted * 365 + leap_days + day_of_year - 719_468
-}
-
-/// The year, month and day of a number of days since the epoch.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
+    // humantime parses no year before 1970. The leap year 1972 has every day.
+    let is_old = local.starts_with(|c: char| c.is_ascii_digit()) && local < "1970";
+    let local = if is_old { format!("1972{}", local.get(4..)?) } else { local.to_owned() };
+    let time = humantime::parse_rfc3339(&format!("{local}Z")).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    let difference = Duration::from_secs(seconds);
+    let moment = if offset.starts_with('-') { time + difference } else { time.saturating_sub(difference) };
+    Some(if is_old { Duration::ZERO } else { moment })
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod store;
 mod upload;
 mod validate;
 mod variation;
+mod words;
 mod work;
 
 pub use api_version::ApiVersion;

@@ -59,7 +59,7 @@ pub(crate) fn launch(call: &Call) -> Result<ApiResponse, Failure> {
     let (files, versions) = gather_files(call, &file_ids(&body))?;
     let prompt = prompt.or_else(|| workflow.map(|workflow| workflow.prompt.to_owned())).unwrap_or_default();
 
-    let outcome = start_work(call, prompt.clone(), versions, Vec::new());
+    let outcome = start_work(call, prompt.clone(), versions);
     let id = call.world.fresh_id();
     let mut agent = Agent {
         id: id.clone(),
@@ -169,14 +169,14 @@ fn gather_files(call: &Call, ids: &[&str]) -> Result<(Files, Vec<Version>), Fail
 }
 
 /// Starts the work of an agent in the background. Files that cannot be parsed are ignored.
-fn start_work(call: &Call, prompt: String, versions: Vec<Version>, earlier: Vec<(&'static str, String)>) -> Outcome {
+fn start_work(call: &Call, prompt: String, versions: Vec<Version>) -> Outcome {
     let outcome = Promise::new();
     if call.overrides.job_fault == JobFault::None {
         let outcome = Arc::clone(&outcome);
         call.world.workers.run(move || {
             let read = |version: Version| Some((version.id.clone(), version.name.clone(), version.document().ok()?));
             let documents: Vec<_> = versions.into_iter().filter_map(read).collect();
-            outcome.set(catch_panic(|| Arc::new(work::write(&prompt, &documents, &earlier))));
+            outcome.set(catch_panic(|| Arc::new(work::write(&prompt, &documents))));
         });
     }
     outcome
@@ -254,12 +254,11 @@ pub(crate) fn follow_up(call: &Call) -> Result<ApiResponse, Failure> {
         if agent.is_running() {
             return Err(Failure::conflict("Agent is still running"));
         }
-        let earlier = agent.messages.iter().map(|message| (message.kind, message.text.clone())).collect();
         agent.state = State::Running(Run {
             started: call.job_start(),
             awaits_tool: false,
             job_fault: call.overrides.job_fault.clone(),
-            outcome: start_work(call, prompt.clone(), versions, earlier),
+            outcome: start_work(call, prompt.clone(), versions),
         });
         agent.add_message("user_message", &prompt, message);
         agent.updated = call.now;

@@ -1,12 +1,11 @@
 //! Building codes: searching a small library of sections, written for the emulator.
 
-use std::collections::HashSet;
-
 use serde_json::{Value, json};
 
 use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
 use crate::validate::{self, Shape, list, object, optional, required};
+use crate::words::{self, Words};
 
 static BODY: Shape = object(&[
     required("query", Shape::Text),
@@ -73,21 +72,21 @@ pub(crate) fn search(call: &Call) -> Result<ApiResponse, Failure> {
     let text = |name: &str| body[name].as_str().unwrap_or_default();
     let jurisdiction = JURISDICTIONS.iter().find(|(slug, ..)| slug.eq_ignore_ascii_case(text("jurisdiction")));
     let jurisdiction = jurisdiction.ok_or_else(|| Failure::unprocessable("Unknown jurisdiction"))?;
-    let discipline = words(text("codeType"));
-    let query = words(text("query"));
-    let keywords: HashSet<String> =
-        body["keywords"].as_array().into_iter().flatten().filter_map(Value::as_str).flat_map(words).collect();
+    let discipline = words::set(text("codeType"));
+    let query = words::set(text("query"));
+    let keywords: Words =
+        body["keywords"].as_array().into_iter().flatten().filter_map(Value::as_str).flat_map(words::set).collect();
     let mut scored: Vec<(usize, usize)> = SECTIONS
         .iter()
         .enumerate()
         .filter(|(_, section)| {
             let code = &CODES[section.code];
-            let known = words(&format!("{} {} {}", code.discipline, code.name, code.short));
+            let known = words::set(&format!("{} {} {}", code.discipline, code.name, code.short));
             known.intersection(&discipline).next().is_some()
                 && body["year"].as_i64().is_none_or(|year| year == code.year)
         })
         .map(|(index, section)| {
-            let held = words(section.text);
+            let held = words::set(section.text);
             // Keywords count twice.
             (held.intersection(&query).count() + 2 * held.intersection(&keywords).count(), index)
         })
@@ -98,20 +97,6 @@ pub(crate) fn search(call: &Call) -> Result<ApiResponse, Failure> {
     let limit = body["limit"].as_u64().unwrap_or(10) as usize;
     let results = scored.iter().take(limit).map(|(_, index)| render(*index, jurisdiction));
     Ok(ApiResponse::ok(json!({ "results": results.collect::<Vec<_>>() })))
-}
-
-/// The words of a text in lower case and singular, without stop words.
-fn words(text: &str) -> HashSet<String> {
-    const STOP_WORDS: [&str; 13] = ["a", "an", "and", "are", "at", "by", "for", "in", "is", "of", "on", "the", "to"];
-    let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '.');
-    let words = words.map(|word| word.trim_matches('.').to_lowercase());
-    words
-        .filter(|word| !word.is_empty() && !STOP_WORDS.contains(&word.as_str()))
-        .map(|word| match word.strip_suffix('s') {
-            Some(stem) if stem.len() > 3 => stem.to_owned(),
-            _ => word,
-        })
-        .collect()
 }
 
 fn render(index: usize, (slug, jurisdiction, effective): &(&str, &str, &str)) -> Value {
@@ -138,15 +123,4 @@ fn render(index: usize, (slug, jurisdiction, effective): &(&str, &str, &str)) ->
         "content": [{ "citationId": format!("{citation}/1"), "text": section.text }],
         "file": file,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_lose_their_plural_and_their_case() {
-        let expected = ["sprinkler", "903.2.1", "bus", "door"].map(str::to_owned);
-        assert_eq!(words("The Sprinklers of 903.2.1. a bus, doors"), HashSet::from(expected));
-    }
 }

@@ -29,8 +29,8 @@ pub(crate) fn submit(call: &Call) -> Result<ApiResponse, Failure> {
     let schema = body["schema"].take();
     let citations = body["enableCitations"] == Value::Bool(true);
     Ok(tasks::submit(call, "extract.submitted", "get_extract", versions, move |sources| {
-        let extraction = work::extract(sources, &schema, citations);
-        Finished { result: Arc::new(extraction.result), citations: extraction.citations.map(Arc::new) }
+        let (result, positions) = work::extract(sources, &schema);
+        Finished { result: Arc::new(result), citations: citations.then(|| Arc::new(positions)) }
     }))
 }
 

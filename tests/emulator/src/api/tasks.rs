@@ -10,10 +10,7 @@ use crate::state::lock;
 use crate::store::audit_log::Entity;
 use crate::store::library::{Version, describe_error};
 use crate::store::tasks::{Finished, JobFault, Promise, Task, TaskStatus, catch_panic};
-use crate::work::{self, Document};
-
-/// The id and name of a file version, and its document.
-pub(super) type Source = (String, String, Arc<Document>);
+use crate::work::{self, Source};
 
 /// The uploaded file version with this id, if its type is supported.
 pub(super) fn readable_version(call: &Call, id: &str) -> Result<Version, Failure> {
@@ -24,7 +21,7 @@ pub(super) fn readable_version(call: &Call, id: &str) -> Result<Version, Failure
         }
         library.version(id).cloned().ok_or_else(|| Failure::not_found("File version"))?
     };
-    if work::supports(&version.name, &version.mime_type) {
+    if work::file_type(&version.name, &version.mime_type).is_ok() {
         return Ok(version);
     }
     // This must not be mistaken for a limitation of the real service.

@@ -138,18 +138,9 @@ impl Agent {
     fn add_output(&mut self, written: &Written, now: Moment, ids: &Ids) {
         self.add_message("assistant_message", &written.answer, ids.fresh(now));
         self.summary = Some(written.summary.clone());
-        self.artifacts.push(Artifact {
-            id: ids.fresh(now),
-            kind: "markdown",
-            title: written.markdown_title.clone(),
-            content: json!(written.markdown),
-        });
-        self.artifacts.push(Artifact {
-            id: ids.fresh(now),
-            kind: "table",
-            title: written.table_title.clone(),
-            content: json!({ "columns": written.columns, "rows": written.rows }),
-        });
+        for (kind, title, content) in written.artifacts.clone() {
+            self.artifacts.push(Artifact { id: ids.fresh(now), kind, title, content });
+        }
     }
 
     pub(crate) fn json(&self, now: Moment, job_time: Duration) -> Value {

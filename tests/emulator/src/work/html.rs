@@ -1,294 +1,136 @@
-//! HTML, read for what a reader sees of it.
+//! HTML, as the text that a reader sees, and Markdown as HTML.
 
 use html5gum::{DefaultEmitter, EndTag, HtmlString, StartTag, Token, Tokenizer};
+use pulldown_cmark::{Options, Parser};
 
 use super::document::{Document, join};
-use super::flow::{self, Piece};
+use super::lines::label_and_value;
+use super::text;
 
-pub(super) fn read(text: &str) -> Document {
+pub(crate) fn read_markdown(text: &str) -> Document {
+    let mut html = String::new();
+    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
+    pulldown_cmark::html::push_html(&mut html, Parser::new_ext(text, options));
+    read(&html)
+}
+
+pub(super) fn read(html: &str) -> Document {
     let mut emitter = DefaultEmitter::<()>::default();
-    // Else the text of scripts and styles would be taken for markup.
+    // Otherwise the text of scripts and styles is read as markup.
     emitter.naively_switch_states(true);
     let mut reader = Reader::default();
-    for token in Tokenizer::new_with_emitter(text, emitter).flatten() {
+    for token in Tokenizer::new_with_emitter(html, emitter).flatten() {
         match token {
-            Token::StartTag(tag) => reader.start(&tag),
-            Token::EndTag(tag) => reader.end(&tag),
-            Token::String(text) => reader.text(&String::from_utf8_lossy(&text.value)),
+            Token::StartTag(tag) if is_hidden(&tag.name) => reader.hidden += usize::from(!tag.self_closing),
+            Token::EndTag(tag) if is_hidden(&tag.name) => reader.hidden = reader.hidden.saturating_sub(1),
+            _ if reader.hidden > 0 => {}
+            Token::StartTag(tag) if !is_inline(&tag.name) => reader.start(&tag),
+            Token::EndTag(tag) if !is_inline(&tag.name) => reader.end(&tag),
+            Token::String(text) => reader.text(&String::from_utf8_lossy(&text)),
             _ => {}
         }
     }
     reader.finish();
-    reader.finish_table();
-    flow::set(reader.pieces)
+    text::read(&reader.output, true)
 }
 
 #[derive(Default)]
 struct Reader {
-    pieces: Vec<Piece>,
+    /// The blocks, each with an empty line after it.
+    output: String,
+    /// The text since the last block, and what to write before it.
     text: String,
-    /// How many elements are open whose text nobody sees.
+    marker: String,
+    /// The number of open elements without visible text.
     hidden: usize,
-    /// Line breaks are kept.
-    verbatim: usize,
-    heading: bool,
-    /// One entry per list that is open: the next number, or none for bullets.
+    /// The next number of each open list, or `None` for bullets.
     lists: Vec<Option<u64>>,
-    item: Option<String>,
-    part: Part,
-    term: Option<String>,
-    /// How many tables are open; those within another are read as text of its cell.
+    /// The number of open tables. A table in a cell is read as text.
     tables: usize,
-    rows: Vec<Row>,
-}
-
-/// Which part of a list of terms the text belongs to, if any.
-#[derive(Clone, Copy, Default)]
-enum Part {
-    #[default]
-    None,
-    Term,
-    Definition,
-}
-
-#[derive(Default)]
-struct Row {
-    cells: Vec<String>,
-    /// How many of them are marked as headers.
-    headers: usize,
 }
 
 fn is_hidden(name: &[u8]) -> bool {
     matches!(name, b"script" | b"style" | b"title" | b"template" | b"noscript" | b"svg" | b"select" | b"iframe")
 }
 
-/// Elements that stand on lines of their own.
-fn is_block(name: &[u8]) -> bool {
-    matches!(
-        name,
-        b"address"
-            | b"article"
-            | b"aside"
-            | b"blockquote"
-            | b"body"
-            | b"caption"
-            | b"dd"
-            | b"div"
-            | b"dl"
-            | b"dt"
-            | b"fieldset"
-            | b"figcaption"
-            | b"figure"
-            | b"footer"
-            | b"form"
-            | b"header"
-            | b"hr"
-            | b"legend"
-            | b"li"
-            | b"main"
-            | b"nav"
-            | b"ol"
-            | b"p"
-            | b"pre"
-            | b"section"
-            | b"summary"
-            | b"ul"
-    )
-}
-
-fn is_heading(name: &[u8]) -> bool {
-    matches!(name, b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6")
-}
-
-fn attribute(tag: &StartTag<()>, name: &str) -> Option<String> {
-    let value = tag.attributes.get(&HtmlString(name.as_bytes().to_vec()))?;
-    Some(String::from_utf8_lossy(&value.value).into_owned())
+fn is_inline(name: &[u8]) -> bool {
+    let names = " a abbr b big cite code del em font i ins kbd label mark q s small span strong sub sup ";
+    names.contains(&format!(" {} ", String::from_utf8_lossy(name)))
 }
 
 impl Reader {
     fn text(&mut self, text: &str) {
-        if self.hidden > 0 {
-            return;
-        }
-        if self.verbatim > 0 {
-            self.text.push_str(text);
-            return;
-        }
-        for c in text.chars() {
-            self.text.push(if c.is_whitespace() { ' ' } else { c });
-        }
+        // In a table, a line is a row and a bar starts a cell.
+        let text = if self.tables > 0 { text.replace('\n', " ").replace('|', "│") } else { text.to_owned() };
+        self.text.push_str(&text);
     }
 
     fn start(&mut self, tag: &StartTag<()>) {
-        let name: &[u8] = &tag.name;
-        if is_hidden(name) {
-            self.hidden += usize::from(!tag.self_closing);
-            return;
+        let attribute = |name: &[u8]| tag.attributes.get(&HtmlString(name.to_vec()));
+        let attribute = |name| attribute(name).map(|value| String::from_utf8_lossy(value).into_owned());
+        match (tag.name.as_slice(), self.tables) {
+            (b"br", 0) => self.text.push('\n'),
+            (b"tr", 1) => self.text.push('\n'),
+            (b"td" | b"th", 1) => self.text.push('|'),
+            (_, 0) => self.finish(),
+            _ => self.text.push(' '),
         }
-        if self.hidden > 0 {
-            return;
-        }
-        match name {
-            b"br" => self.text.push('\n'),
-            b"table" => {
-                if self.tables == 0 {
-                    self.finish();
-                }
-                self.tables += 1;
-            }
-            b"tr" if self.tables == 1 => {
-                self.finish_cell();
-                self.rows.push(Row::default());
-            }
-            b"td" | b"th" if self.tables == 1 => {
-                self.finish_cell();
-                if self.rows.is_empty() {
-                    self.rows.push(Row::default());
-                }
-                if let Some(row) = self.rows.last_mut() {
-                    row.cells.push(String::new());
-                    row.headers += usize::from(name == b"th");
+        match tag.name.as_slice() {
+            b"table" => self.tables += 1,
+            b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" => self.marker = "# ".to_owned(),
+            b"ol" => self.lists.push(attribute(b"start").map_or(Some(1), |start| start.parse().ok())),
+            b"ul" => self.lists.push(None),
+            b"li" => {
+                self.marker = "- ".to_owned();
+                if let Some(Some(number)) = self.lists.last_mut() {
+                    self.marker = format!("{number}. ");
+                    *number = number.saturating_add(1);
                 }
             }
-            b"img" => {
-                let text = attribute(tag, "alt").unwrap_or_default();
-                if self.tables > 0 {
-                    self.text(&text);
-                } else {
-                    self.finish();
-                    self.pieces.push(Piece::Figure(join(text.lines())));
-                }
-            }
-            _ if self.tables > 0 => self.text.push(' '),
-            _ if is_heading(name) => {
-                self.finish();
-                self.heading = true;
-            }
-            _ if is_block(name) => {
-                self.finish();
-                match name {
-                    b"ol" => self.lists.push(attribute(tag, "start").and_then(|start| start.parse().ok()).or(Some(1))),
-                    b"ul" => self.lists.push(None),
-                    b"li" => {
-                        self.item = Some(match self.lists.last_mut() {
-                            Some(Some(number)) => {
-                                let marker = format!("{number}. ");
-                                *number = number.saturating_add(1);
-                                marker
-                            }
-                            _ => String::new(),
-                        });
-                    }
-                    b"pre" => self.verbatim += 1,
-                    b"dt" => self.part = Part::Term,
-                    b"dd" => self.part = Part::Definition,
-                    _ => {}
-                }
-            }
+            b"dt" => self.marker = "\n".to_owned(),
+            b"img" => self.output.push_str(&format!("![{}]\n\n", join(attribute(b"alt").iter().map(String::as_str)))),
             _ => {}
         }
     }
 
     fn end(&mut self, tag: &EndTag<()>) {
-        let name: &[u8] = &tag.name;
-        if is_hidden(name) {
-            self.hidden = self.hidden.saturating_sub(1);
-            return;
+        if tag.name.as_slice() == b"table" {
+            self.tables = self.tables.saturating_sub(1);
         }
-        if self.hidden > 0 {
-            return;
+        if self.tables == 0 {
+            self.finish();
+        } else {
+            self.text.push(' ');
         }
-        match name {
-            b"table" => {
-                self.tables = self.tables.saturating_sub(1);
-                if self.tables == 0 {
-                    self.finish_table();
-                }
-            }
-            b"td" | b"th" | b"tr" if self.tables == 1 => self.finish_cell(),
-            _ if self.tables > 0 => self.text.push(' '),
-            b"dt" | b"dd" => {
-                self.finish();
-                self.part = Part::None;
-            }
-            b"ol" | b"ul" => {
-                self.finish();
-                self.lists.pop();
-            }
-            b"pre" => {
-                self.finish();
-                self.verbatim = self.verbatim.saturating_sub(1);
-            }
-            _ if is_heading(name) || is_block(name) => self.finish(),
-            _ => {}
+        if matches!(tag.name.as_slice(), b"ol" | b"ul") {
+            self.lists.pop();
         }
     }
 
-    /// Ends the block whose text was gathered.
+    /// Writes the text as a block, or as a table if it has rows.
     fn finish(&mut self) {
         let text = std::mem::take(&mut self.text);
-        if self.tables > 0 {
-            self.text = text;
+        let lines: Vec<String> = text.lines().map(|line| join([line])).filter(|line| !line.is_empty()).collect();
+        if lines.is_empty() {
             return;
         }
-        if text.trim().is_empty() {
-            return;
-        }
-        let text: Vec<String> = text.lines().map(|line| join(line.split_whitespace())).collect();
-        let text = text.join("\n");
-        match (std::mem::take(&mut self.part), self.term.take()) {
-            (Part::Term, _) => {
-                self.term = Some(join(text.lines()));
-                return;
-            }
-            (Part::Definition, Some(term)) => {
-                let label = term.trim_end().trim_end_matches(':').to_owned();
-                self.pieces.push(Piece::Pair(label, join(text.lines())));
-                return;
-            }
-            // A term that is not defined is text like any other.
-            (_, Some(term)) => self.pieces.push(Piece::Text(term)),
-            (_, None) => {}
-        }
-        if std::mem::take(&mut self.heading) {
-            self.pieces.push(Piece::Heading(join(text.lines())));
-        } else {
-            self.pieces.extend(flow::pieces(self.item.take().as_deref(), &text));
-        }
-    }
-
-    fn finish_cell(&mut self) {
-        let text = join(std::mem::take(&mut self.text).split_whitespace());
-        if let Some(cell) = self.rows.last_mut().and_then(|row| row.cells.last_mut()) {
-            if cell.is_empty() {
-                *cell = text;
-            }
-        } else if !text.is_empty() {
-            // Text of the table before its first row is its caption.
-            self.pieces.push(Piece::Text(text));
-        }
-    }
-
-    fn finish_table(&mut self) {
-        self.finish_cell();
-        let mut rows: Vec<Row> = std::mem::take(&mut self.rows);
-        rows.retain(|row| row.cells.iter().any(|cell| !cell.is_empty()));
-        let form = rows.iter().all(|row| row.cells.len() == 2 && row.headers == 1);
-        if form {
-            for row in rows {
-                if let [label, value] = row.cells.as_slice() {
-                    self.pieces.push(Piece::Pair(label.trim_end_matches(':').to_owned(), value.clone()));
+        let width = lines.iter().map(|line| line.matches('|').count()).max().unwrap_or(0);
+        let is_form = lines.iter().all(|line| label_and_value(line).is_some());
+        let text = join(lines.iter().map(String::as_str));
+        match std::mem::take(&mut self.marker).as_str() {
+            // The definition of this term follows.
+            "\n" => self.marker = format!("{}: ", text.trim_end_matches(':')),
+            "" if width > 0 => {
+                for line in lines {
+                    let missing = width - line.matches('|').count();
+                    let end = if missing < width { "|".repeat(missing + 1) } else { "\n".to_owned() };
+                    self.output.push_str(&format!("{line}{end}\n"));
                 }
+                self.output.push('\n');
             }
-            return;
+            "" | "- " if is_form => self.output.push_str(&format!("{}\n\n", lines.join("\n"))),
+            marker => self.output.push_str(&format!("{marker}{text}\n\n")),
         }
-        let width = rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
-        let mut rows = rows.into_iter().map(|mut row| {
-            row.cells.resize(width, String::new());
-            row.cells
-        });
-        let Some(columns) = rows.next() else { return };
-        self.pieces.push(Piece::Table(columns, rows.collect()));
     }
 }
 
@@ -297,7 +139,11 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> Vec<(&'static str, String)> {
-        read(text).blocks().map(|(_, block)| (block.type_name(), block.content())).collect()
+        read(text).blocks().map(|(_, block)| (block.type_name(), block.text.clone())).collect()
+    }
+
+    fn markdown(text: &str) -> Vec<(&'static str, String)> {
+        read_markdown(text).blocks().map(|(_, block)| (block.type_name(), block.text.clone())).collect()
     }
 
     #[test]
@@ -342,5 +188,47 @@ mod tests {
         for word in ["one", "two", "three", "four", "five", "six"] {
             assert!(all.contains(word), "{all}");
         }
+    }
+
+    #[test]
+    fn markdown_becomes_typed_blocks() {
+        let found = markdown(
+            "---\ntitle: hidden\n---\n# The *title*\n\nPermit number: **PH-1**\nOwner: Inez\n\n## Part `A`\n\nA [link](x) and\nmore.\n\n3. three\n4. four\n\n- dash\n\n| A | B |\n|---|---|\n| 1 | x<br>y |\n\n![The plan](p.png)\n",
+        );
+        let expected = [
+            ("Title", "The title"),
+            ("Key Value", "Permit number: PH-1"),
+            ("Key Value", "Owner: Inez"),
+            ("Section Header", "Part A"),
+            ("Text", "A link and more."),
+            ("List Item", "3. three"),
+            ("List Item", "4. four"),
+            ("List Item", "dash"),
+            ("Table", "| A | B |\n| --- | --- |\n| 1 | x y |"),
+            ("Figure", "The plan"),
+        ];
+        let found: Vec<(&str, &str)> = found.iter().map(|(kind, text)| (*kind, text.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_table_of_two_columns_is_not_a_form() {
+        let found = markdown("| Name | Role |\n|-|-|\n| Inez | Owner |\n");
+        assert_eq!(found, [("Table", "| Name | Role |\n| --- | --- |\n| Inez | Owner |".to_owned())]);
+    }
+
+    #[test]
+    fn a_rule_at_the_top_is_not_metadata() {
+        assert_eq!(
+            markdown("---\n\nText.\n\n---\n\nMore."),
+            [("Text", "Text.".to_owned()), ("Text", "More.".to_owned())]
+        );
+    }
+
+    #[test]
+    fn nested_lists_keep_their_items_apart() {
+        let found = markdown("1. one\n   - inner\n2. two\n\n   with a paragraph\n");
+        let texts: Vec<&str> = found.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts, ["1. one", "inner", "2. two", "with a paragraph"]);
     }
 }

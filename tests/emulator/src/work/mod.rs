@@ -1,122 +1,77 @@
-//! The work behind the API: reading documents, cutting them into chunks, finding values, writing about them.
+//! The work of jobs: reads documents, extracts values, and writes reports.
 
-mod chunk;
 mod document;
 mod extract;
 mod facts;
-mod flow;
 mod html;
-mod layout;
-#[cfg(test)]
-#[allow(dead_code, reason = "the generator's own main is not needed here")]
-#[path = "../../examples/make_permit.rs"]
-mod make_permit;
-mod markdown;
+mod lines;
 mod pdf;
 mod text;
 mod values;
-mod words;
 mod write;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-pub(crate) use chunk::parse_result;
-pub(crate) use document::Document;
+pub(crate) use document::{Block, Document, Kind};
 pub(crate) use extract::extract;
+pub(crate) use facts::Source;
 pub(crate) use write::{Written, write};
 
-/// Larger files are refused: a stand-in has no business holding them in memory.
+/// Larger files are not read.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Why a file could not be read.
+/// Why a file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unreadable {
-    /// Neither its name nor its MIME type is one of those that can be read; the type.
     UnsupportedType(String),
-    /// It is not what it says it is; what is wrong.
     Corrupt(String),
-    /// There is no text in it.
+    /// The file has no text.
     Empty,
 }
 
-/// Reads a stored file; its name decides how, or else its MIME type.
+/// Reads a stored file of the type of its name, or else of its MIME type.
 pub(crate) fn read(path: &Path, file_name: &str, mime_type: &str) -> Result<Document, Unreadable> {
-    let format =
-        Format::of(file_name, mime_type).ok_or_else(|| Unreadable::UnsupportedType(type_of(file_name, mime_type)))?;
-    let bytes = load(path)?;
-    let document = match format {
-        Format::Text => text::read(&text::decode(&bytes)?),
-        Format::Markdown => markdown::read(&text::decode(&bytes)?),
-        Format::Html => html::read(&text::decode(&bytes)?),
-        Format::Pdf => pdf::read(&bytes)?,
-    };
-    if document.has_text() { Ok(document) } else { Err(Unreadable::Empty) }
-}
-
-/// Whether files of this name and MIME type can be read at all.
-pub(crate) fn supports(file_name: &str, mime_type: &str) -> bool {
-    Format::of(file_name, mime_type).is_some()
-}
-
-fn load(path: &Path) -> Result<Vec<u8>, Unreadable> {
-    let file =
-        File::open(path).map_err(|error| Unreadable::Corrupt(format!("cannot open the stored file: {error}")))?;
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Unreadable::Corrupt(format!("cannot read the stored file: {error}")))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Unreadable::Corrupt(format!("more than {} MiB of document", MAX_BYTES >> 20)));
-    }
-    Ok(bytes)
+    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+    let document = match (read, file_type(file_name, mime_type)) {
+        (_, Err(name)) => return Err(Unreadable::UnsupportedType(name)),
+        (Err(error), _) => return Err(Unreadable::Corrupt(format!("cannot read the stored file: {error}"))),
+        _ if bytes.len() as u64 > MAX_BYTES => return Err(Unreadable::Corrupt("the file exceeds 64 MiB".to_owned())),
+        (_, Ok("pdf")) => pdf::read(bytes)?,
+        (_, Ok("md")) => html::read_markdown(&text::decode(&bytes)?),
+        (_, Ok("html")) => html::read(&text::decode(&bytes)?),
+        _ => text::read(&text::decode(&bytes)?, false),
+    };
+    let has_text = document.blocks().any(|(_, block)| block.text.contains(char::is_alphanumeric));
+    if has_text { Ok(document) } else { Err(Unreadable::Empty) }
 }
 
-/// What to call a type that cannot be read.
-fn type_of(file_name: &str, mime_type: &str) -> String {
-    match mime_type {
-        "" => extension(file_name).unwrap_or_else(|| "unknown".to_owned()),
-        _ => mime_type.to_owned(),
-    }
-}
-
-fn extension(file_name: &str) -> Option<String> {
-    file_name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase())
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Text,
-    Markdown,
-    Html,
-    Pdf,
-}
-
-impl Format {
-    fn of(file_name: &str, mime_type: &str) -> Option<Format> {
-        let essence = mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        match extension(file_name).as_deref() {
-            Some("txt" | "text") => Some(Format::Text),
-            Some("md" | "markdown") => Some(Format::Markdown),
-            Some("html" | "htm" | "xhtml") => Some(Format::Html),
-            Some("pdf") => Some(Format::Pdf),
-            _ => match essence.as_str() {
-                "text/plain" => Some(Format::Text),
-                "text/markdown" | "text/x-markdown" => Some(Format::Markdown),
-                "text/html" | "application/xhtml+xml" => Some(Format::Html),
-                "application/pdf" | "application/x-pdf" => Some(Format::Pdf),
-                _ => None,
-            },
-        }
+/// `txt`, `md`, `html` or `pdf`. The error is the name of another type.
+pub(crate) fn file_type(file_name: &str, mime_type: &str) -> Result<&'static str, String> {
+    let extension = file_name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    let mime = mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match (extension.as_deref(), mime.as_str()) {
+        (Some("txt" | "text"), _) => Ok("txt"),
+        (Some("md" | "markdown"), _) => Ok("md"),
+        (Some("html" | "htm" | "xhtml"), _) => Ok("html"),
+        (Some("pdf"), _) | (_, "application/pdf" | "application/x-pdf") => Ok("pdf"),
+        (_, "text/plain") => Ok("txt"),
+        (_, "text/markdown" | "text/x-markdown") => Ok("md"),
+        (_, "text/html" | "application/xhtml+xml") => Ok("html"),
+        (_, "") => Err(extension.unwrap_or_else(|| "unknown".to_owned())),
+        _ => Err(mime_type.to_owned()),
     }
 }
+
+#[cfg(test)]
+pub(crate) use html::read_markdown;
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::document::join;
     use super::*;
 
     /// A file that is removed again.
@@ -142,100 +97,22 @@ mod tests {
         read(&Stored::new(bytes).0, name, mime_type)
     }
 
-    fn sample() -> &'static Path {
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/data/permit.pdf"))
-    }
-
     fn assert_in_page(document: &Document) {
-        let result = parse_result(document, &serde_json::Value::Null);
-        for block in result["blocks"].as_array().unwrap() {
-            let bbox = |key: &str| block["bbox"][key].as_f64().unwrap();
+        for (page, block) in document.blocks() {
+            let block = block.rect.json(page);
+            let bbox = |key: &str| block[key].as_f64().unwrap();
             assert!(bbox("left") >= 0.0 && bbox("left") + bbox("width") <= 1.0, "{block}");
             assert!(bbox("top") >= 0.0 && bbox("top") + bbox("height") <= 1.0, "{block}");
             assert!(bbox("width") > 0.0 && bbox("height") > 0.0, "{block}");
-            let page = block["bbox"]["page"].as_u64().unwrap() as usize;
             assert!((1..=document.pages.len()).contains(&page), "{block}");
         }
-    }
-
-    #[test]
-    fn the_sample_permit_gives_every_line_that_its_generator_wrote() {
-        let document = read(sample(), "permit.pdf", "application/pdf").unwrap();
-        let (_, lines) = make_permit::permit().unwrap();
-        assert_eq!(document.pages.len(), lines.len());
-        for (page, lines) in document.pages.iter().zip(lines) {
-            let text: Vec<String> = page.blocks.iter().map(document::Block::content).collect();
-            let text = join(text.join(" ").split_whitespace());
-            for line in lines {
-                assert!(text.contains(&line), "{line:?} is not in {text:?}");
-            }
-        }
-        assert_in_page(&document);
-    }
-
-    #[test]
-    fn the_sample_permit_is_the_one_that_the_generator_writes() {
-        let (bytes, _) = make_permit::permit().unwrap();
-        assert_eq!(bytes, make_permit::permit().unwrap().0);
-        assert_eq!(read_bytes(&bytes, "permit.pdf", ""), read(sample(), "permit.pdf", ""));
-    }
-
-    #[test]
-    fn the_blocks_of_the_sample_permit_have_their_types() {
-        let document = read(sample(), "permit.pdf", "").unwrap();
-        let of_type = |name: &str| -> Vec<String> {
-            document.blocks().filter(|(_, block)| block.type_name() == name).map(|(_, block)| block.content()).collect()
-        };
-        assert_eq!(of_type("Title"), ["Building Permit Application"]);
-        let headings = [
-            "Permit",
-            "Applicant",
-            "Site",
-            "Building",
-            "Contractor and fees",
-            "Description of work",
-            "Door schedule",
-            "Site plan",
-            "Conditions of approval",
-            "Signatures",
-        ];
-        assert_eq!(of_type("Section Header"), headings);
-        assert_eq!(of_type("Key Value").len(), 27);
-        assert_eq!(of_type("List Item").len(), 6);
-        assert_eq!(of_type("Figure").len(), 1);
-        let table = of_type("Table").concat();
-        assert_eq!(table.lines().count(), 8);
-        assert!(table.contains("\n| D104 | Café kitchen | 42 | 84 | 45 min | Set 2 |\n"), "{table}");
-    }
-
-    #[test]
-    fn values_of_the_sample_permit_are_extracted_and_what_it_lacks_is_absent() {
-        let document = std::sync::Arc::new(read(sample(), "permit.pdf", "").unwrap());
-        let schema = serde_json::json!({ "properties": {
-            "permitNumber": { "type": "string" },
-            "valuation": { "type": "number", "description": "Valuation of the work in US dollars" },
-            "storeys": { "type": "integer" },
-            "sprinklered": { "type": "boolean" },
-            "basement": { "type": "boolean" },
-            "contractor": { "type": "object", "properties": { "license": { "type": "string" } } },
-            "expiryDate": { "type": "string", "format": "date", "description": "Date on which the permit expires" },
-        } });
-        let found = extract(&[("v1".into(), "permit.pdf".into(), document)], &schema, true);
-        let expected = serde_json::json!({
-            "permitNumber": "PH-2026-0417", "valuation": 4_250_000, "storeys": 4, "sprinklered": true, "basement": false,
-            "contractor": { "license": "TC-90218" },
-        });
-        assert_eq!(found.result, expected);
-        let storeys = &found.citations.unwrap()["storeys"][0]["bbox"];
-        let width = storeys["width"].as_f64().unwrap();
-        assert!(width > 0.005 && width < 0.02, "one digit is cited, not its row: {storeys}");
     }
 
     #[test]
     fn the_name_decides_before_the_mime_type() {
         let markdown = b"# Harbor\n\nText.";
         let title =
-            |name: &str, mime: &str| read_bytes(markdown, name, mime).map(|found| found.pages[0].blocks[0].type_name());
+            |name: &str, mime: &str| read_bytes(markdown, name, mime).map(|found| found.pages[0][0].type_name());
         assert_eq!(title("a.MD", "text/plain"), Ok("Title"));
         assert_eq!(title("a.bin", "text/markdown; charset=utf-8"), Ok("Title"));
         assert_eq!(

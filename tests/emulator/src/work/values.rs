@@ -1,202 +1,92 @@
-//! Reads the text of a value as the type that a schema asks for; none where it is not of that type.
+//! Converts the text of a value to the type of a schema.
 
 use serde_json::{Number, Value};
 
-/// The text as the schema's type; the schema is one of a single value.
+/// The text as a value of this type, or `None` if it does not have this type.
 pub(super) fn typed(text: &str, schema: &Value, kind: &str) -> Option<Value> {
     let text = text.trim();
-    if text.is_empty() {
-        return None;
-    }
     if let Some(allowed) = schema["enum"].as_array() {
         return choice(text, allowed);
     }
-    match kind {
-        "number" => number(text),
-        "integer" => number(text).filter(|number| number.is_i64() || number.is_u64()),
-        "boolean" => boolean(text).map(Value::from),
-        "string" => match schema["format"].as_str() {
-            Some("date") => date(text).map(Value::from),
-            Some("email") => text.split_whitespace().find(|word| word.contains('@')).map(Value::from),
-            _ => Some(Value::from(text)),
-        },
+    match (kind, schema["format"].as_str()) {
+        _ if text.is_empty() => None,
+        ("number", _) => number(text),
+        ("integer", _) => number(text).filter(|number| !number.is_f64()),
+        ("boolean", _) => boolean(text).map(Value::from),
+        ("string", Some("date")) => date(text).map(Value::from),
+        ("string", Some("email")) => text.split_whitespace().find(|word| word.contains('@')).map(Value::from),
+        ("string", _) => Some(Value::from(text)),
         _ => None,
     }
 }
 
-/// The one allowed value that the text names.
+/// The allowed value with the same words.
 fn choice(text: &str, allowed: &[Value]) -> Option<Value> {
-    let plain = |text: &str| -> Vec<String> {
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        words.map(str::to_lowercase).collect()
+    let words = |text: &str| text.to_lowercase().replace(|c: char| !c.is_alphanumeric(), " ");
+    let is_same = |value: &&Value| {
+        value.as_str().is_some_and(|value| words(value).split_whitespace().eq(words(text).split_whitespace()))
     };
-    let given = plain(text);
-    let words = |value: &Value| plain(value.as_str().map_or_else(|| value.to_string(), str::to_owned).as_str());
-    if let Some(same) = allowed.iter().find(|value| !value.is_null() && words(value) == given) {
-        return Some(same.clone());
-    }
-    let mut within = allowed.iter().filter(|value| {
-        let wanted = words(value);
-        !wanted.is_empty() && given.windows(wanted.len()).any(|window| window == wanted)
-    });
-    // "not approved" names "approved" only as what it is not.
-    let denied = given.iter().any(|word| word == "not" || word == "no");
-    match (within.next(), within.next()) {
-        (Some(only), None) if !denied => Some(only.clone()),
-        _ => None,
-    }
+    allowed.iter().find(is_same).cloned()
 }
 
 fn boolean(text: &str) -> Option<bool> {
-    let lower = text.to_lowercase();
-    let first = lower.split(|c: char| c.is_whitespace() || ",;(".contains(c)).next()?;
-    match first.trim_end_matches('.') {
+    let first = text.split(|c: char| c.is_whitespace() || ",;(.".contains(c)).next()?.to_lowercase();
+    match first.as_str() {
         "yes" | "y" | "true" | "required" | "provided" | "x" | "☑" | "☒" | "✓" | "✔" | "[x]" => Some(true),
         "no" | "n" | "none" | "false" | "not" | "without" | "☐" | "[" | "[]" => Some(false),
         _ => None,
     }
 }
 
-/// The first number that stands on its own, with what multiplies it.
+/// The first number that is a word of its own, with or without a unit.
 pub(super) fn number(text: &str) -> Option<Value> {
     if date(text).is_some() {
         return None;
     }
-    let chars: Vec<char> = text.chars().collect();
-    let mut at = 0;
-    while at < chars.len() {
-        if !chars[at].is_ascii_digit() {
-            at += 1;
-            continue;
-        }
-        let start = at;
-        while at < chars.len() && in_number(&chars, at) {
-            at += 1;
-        }
-        let token: String = chars[start..at].iter().collect();
-        let before = start.checked_sub(1).map(|at| chars[at]);
-        let before_that = start.checked_sub(2).map(|at| chars[at]);
-        let negative = matches!(before, Some('-' | '−')) && before_that.is_none_or(|c| c.is_whitespace() || c == '$');
-        let joined_before = match before {
-            Some('-' | '−' | '–' | '/' | '.') => !negative,
-            Some(c) => c.is_alphanumeric() || c == '_',
-            None => false,
-        };
-        let rest: String = chars[at..].iter().collect();
-        let mut after = rest.chars();
-        let joined_after = match (after.next(), after.next()) {
-            (Some('-' | '–' | '/' | ':' | '.' | '_'), Some(next)) => next.is_alphanumeric(),
-            _ => false,
-        };
-        if joined_before || joined_after {
-            while at < chars.len() && !chars[at].is_whitespace() {
-                at += 1;
-            }
-            continue;
-        }
-        let value = plain(&token)? * multiplier(&rest);
-        return json_number(if negative { -value } else { value });
-    }
-    spelled(text)
+    let value = text.split_whitespace().find_map(|word| {
+        let word = word.trim_start_matches(['$', '€', '£', '(', '+']).trim_end_matches(['.', ',', ';', ')']);
+        let digits = word.trim_end_matches(|c: char| !c.is_ascii_digit());
+        plain(digits).filter(|_| word[digits.len()..].chars().all(|c| c.is_alphabetic() || "%°\"'²³".contains(c)))
+    })?;
+    let is_whole = value.fract() == 0.0 && value.abs() < 9e15;
+    if is_whole { Some(Value::from(value as i64)) } else { Number::from_f64(value).map(Value::Number) }
 }
 
-fn in_number(chars: &[char], at: usize) -> bool {
-    let digit = |at: usize| chars.get(at).is_some_and(char::is_ascii_digit);
-    digit(at) || (matches!(chars[at], ',' | '.' | '\'' | '’') && at > 0 && digit(at - 1) && digit(at + 1))
+/// Digits, with commas or apostrophes between thousands and a decimal point.
+fn plain(text: &str) -> Option<f64> {
+    let text = text.replace(['\'', '’'], ",");
+    let whole = text.split('.').next().unwrap_or_default();
+    let is_grouped = whole.split(',').skip(1).all(|group| group.len() == 3);
+    let is_number = text.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit());
+    text.replace(',', "").parse().ok().filter(|_| is_grouped && is_number)
 }
 
-/// Digits with separators: of three groups or more, or with three digits after it, a comma separates thousands.
-fn plain(token: &str) -> Option<f64> {
-    let token: String = token.chars().filter(|c| !matches!(c, '\'' | '’')).collect();
-    let commas = token.matches(',').count();
-    let dots = token.matches('.').count();
-    let thousands = |mark: char| token.split(mark).skip(1).all(|group| group.len() == 3);
-    let comma_last = token.rfind(',') > token.rfind('.');
-    let text = match (commas, dots) {
-        (0, 0 | 1) => token,
-        (0, _) if thousands('.') => token.replace('.', ""),
-        (_, 0) if thousands(',') => token.replace(',', ""),
-        (1, 0) => token.replace(',', "."),
-        (_, 1) if !comma_last => token.replace(',', ""),
-        (1, _) if comma_last => token.replace('.', "").replace(',', "."),
-        _ => return None,
+/// A date as `YYYY-MM-DD`. `03/04/2026` is not one, because it can mean two days.
+fn date(text: &str) -> Option<String> {
+    let number = |text: &str, max: usize| text.parse::<usize>().ok().filter(|number| (1..=max).contains(number));
+    let year = |text: &str| number(text, 2999).filter(|_| text.len() == 4);
+    let day = |text: &str| number(text.trim_end_matches(char::is_alphabetic), 31);
+    let month = |text: &str| {
+        let text = text.to_lowercase();
+        let mut months =
+            "january february march april may june july august september october november december".split(' ');
+        months.position(|month| text.len() > 2 && month.starts_with(&text)).map(|index| index + 1)
     };
-    text.parse().ok()
-}
-
-fn multiplier(rest: &str) -> f64 {
-    let glued = rest.chars().take_while(|c| c.is_alphabetic()).collect::<String>();
-    let word = if glued.is_empty() { rest.split_whitespace().next().unwrap_or_default() } else { &glued };
-    match (word.to_lowercase().trim_end_matches('.'), glued.is_empty()) {
-        ("thousand", _) | ("k", false) => 1e3,
-        ("million" | "mio" | "mn", _) => 1e6,
-        ("billion" | "bn", _) => 1e9,
-        _ => 1.0,
-    }
-}
-
-fn spelled(text: &str) -> Option<Value> {
-    const WORDS: [&str; 13] =
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
-    let first = text.split(|c: char| !c.is_alphabetic()).next()?.to_lowercase();
-    WORDS.iter().position(|word| *word == first).map(Value::from)
-}
-
-fn json_number(value: f64) -> Option<Value> {
-    if value.fract() == 0.0 && value.abs() < 9e15 {
-        return Some(Value::from(value as i64));
-    }
-    Number::from_f64(value).map(Value::Number)
-}
-
-/// A date as `YYYY-MM-DD`; one that is written with numbers only must have its year first,
-/// because nobody can tell whether 03/04 is in March or in April.
-pub(super) fn date(text: &str) -> Option<String> {
-    const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    const FULL: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || ",.T".contains(c)).filter(|word| !word.is_empty()).collect();
-    let month = |word: &str| {
-        let word = word.to_lowercase();
-        let full = FULL.iter().position(|name| *name == word);
-        full.or_else(|| MONTHS.iter().position(|name| *name == word || (word == "sept" && *name == "sep")))
-            .map(|at| at + 1)
-    };
-    let day = |word: &str| {
-        let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let ending = &word[digits.len()..];
-        let fits = matches!(ending, "" | "st" | "nd" | "rd" | "th") && digits.len() <= 2;
-        digits.parse::<usize>().ok().filter(|day| fits && (1..=31).contains(day))
-    };
-    let year = |word: &str| word.parse::<usize>().ok().filter(|year| word.len() == 4 && (1000..=2999).contains(year));
-    let write = |year: usize, month: usize, day: usize| format!("{year:04}-{month:02}-{day:02}");
-    for word in &words {
+    let iso = words.iter().find_map(|word| {
         let parts: Vec<&str> = word.split(['-', '/']).collect();
-        if let [first, second, third] = parts[..] {
-            let number = |text: &str, most: usize| text.parse::<usize>().ok().filter(|n| (1..=most).contains(n));
-            if let (Some(year), Some(month), Some(day)) = (year(first), number(second, 12), number(third, 31)) {
-                return Some(write(year, month, day));
-            }
-        }
-    }
-    words.windows(3).find_map(|window| {
-        let read = |d: &str, m: &str, y: &str| Some(write(year(y)?, month(m)?, day(d)?));
-        let [a, b, c] = window else { return None };
-        read(a, b, c).or_else(|| read(b, a, c))
-    })
+        let [y, m, d] = parts[..] else { return None };
+        Some((year(y)?, number(m, 12)?, number(d, 31)?))
+    });
+    let (year, month, day) = iso.or_else(|| {
+        words.windows(3).find_map(|window| {
+            let [a, b, c] = window else { return None };
+            let (month, day) = month(b).zip(day(a)).or_else(|| month(a).zip(day(b)))?;
+            Some((year(c)?, month, day))
+        })
+    })?;
+    Some(format!("{year:04}-{month:02}-{day:02}"))
 }
 
 #[cfg(test)]
@@ -209,14 +99,10 @@ mod tests {
     fn numbers_are_read_with_their_separators_and_units() {
         let cases = [
             ("USD 4,250,000", json!(4_250_000)),
-            ("$4.2 million", json!(4_200_000)),
             ("38,650 sq ft", json!(38_650)),
             ("-5 °C", json!(-5)),
-            ("12,5 %", json!(12.5)),
-            ("1.250.000,75 EUR", json!(1_250_000.75)),
             ("1'200", json!(1200)),
-            ("40k", json!(40_000)),
-            ("three", json!(3)),
+            ("1,450.5 kN", json!(1450.5)),
             ("about 52 ft", json!(52)),
             ("4 (four)", json!(4)),
         ];
@@ -276,7 +162,6 @@ mod tests {
     fn a_choice_is_one_of_those_allowed_or_none() {
         let schema = json!({ "enum": ["new_construction", "alteration", "approved"] });
         assert_eq!(typed("New Construction", &schema, "string"), Some(json!("new_construction")));
-        assert_eq!(typed("Alteration of a house", &schema, "string"), Some(json!("alteration")));
         assert_eq!(typed("Not approved", &schema, "string"), None);
         assert_eq!(typed("Demolition", &schema, "string"), None);
     }
