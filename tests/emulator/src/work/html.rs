@@ -212,6 +212,12 @@ mod tests {
     }
 
     #[test]
+    fn brackets_in_a_heading_and_in_an_alternative_text_are_kept() {
+        let found = markdown("# [Draft] Plan!\n\n![A [new] plan](p.png)\n");
+        assert_eq!(found, [("Title", "[Draft] Plan!".to_owned()), ("Figure", "A [new] plan".to_owned())]);
+    }
+
+    #[test]
     fn a_table_of_two_columns_is_not_a_form() {
         let found = markdown("| Name | Role |\n|-|-|\n| Inez | Owner |\n");
         assert_eq!(found, [("Table", "| Name | Role |\n| --- | --- |\n| Inez | Owner |".to_owned())]);

@@ -61,7 +61,9 @@ fn blocks(lines: &[(usize, usize, &str)], is_markup: bool, has_title: &mut bool)
             let Cell { text, rect } = lines::merge(&parts[0]);
             let kind = if *has_title { Kind::SectionHeader } else { Kind::Title };
             let kind = if is_heading { kind } else { Kind::Figure };
-            blocks.push(Block { kind, text: text.trim_matches(['!', '[', ']', '#', ' ']).to_owned(), rect });
+            let figure = text.strip_prefix("![").and_then(|text| text.strip_suffix(']')).filter(|_| !is_heading);
+            let text = figure.unwrap_or(text.trim_start_matches("# ")).to_owned();
+            blocks.push(Block { kind, text, rect });
         } else if let Some(rows) = table(&parts, first.starts_with('|')) {
             blocks.push(Block::table(rows));
         } else {
