@@ -175,8 +175,8 @@ impl Form {
             match parse_part(part) {
                 Err(message) => self.add_issue("file", &message),
                 Ok(part) if part.name == "file" => match (part.file_names.as_slice(), part.content_type) {
-                    ([name], Some(content_type)) => file = Some((name.clone(), content_type)),
-                    ([_], None) => self.add_issue("file", "Expected a Content-Type"),
+                    // The default of RFC 7578.
+                    ([name], kind) => file = Some((name.clone(), kind.unwrap_or_else(|| "text/plain".to_owned()))),
                     (names, _) => {
                         let message = format!("Expected exactly one filename, received {}", names.len());
                         self.add_issue("file", &message);
@@ -290,6 +290,15 @@ fn parse_part(part: &FormPart) -> Result<Part, String> {
     while !rest.is_empty() {
         let parameter = rest.strip_prefix(';').and_then(|rest| rest.trim_start().split_once('='));
         let (key, value) = parameter.ok_or("Malformed Content-Disposition")?;
+        if key == "filename*" {
+            let (value, after) = value.split_at(value.find(';').unwrap_or(value.len()));
+            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"%!#$&+-.^_`|~".contains(&byte);
+            if !value.strip_prefix("UTF-8''").is_some_and(|name| name.bytes().all(is_token)) {
+                return Err("Malformed filename* in Content-Disposition".to_owned());
+            }
+            rest = after.trim_start();
+            continue;
+        }
         // Browsers escape a quote as %22, so the next quote ends the value.
         let quoted = value.strip_prefix('"').and_then(|value| value.split_once('"'));
         let (value, after) = quoted.ok_or("Unquoted value in Content-Disposition")?;
@@ -493,6 +502,8 @@ mod tests {
         let disposition = |value| parse_part(&head(&[("Content-Disposition", value)]));
         let part = disposition(r#"form-data; name="file"; filename="a%22b é;=.pdf""#).unwrap();
         assert_eq!(part.file_names, ["a%22b é;=.pdf"]);
+        let part = disposition(r#"form-data; name="file"; filename="a\b"; filename*=UTF-8''a%5Cb"#).unwrap();
+        assert_eq!(part.file_names, ["a\\b"]);
         for value in [
             "form-data",
             "attachment; name=\"file\"",
@@ -500,7 +511,7 @@ mod tests {
             "form-data; name=\"file",
             "form-data; name=\"file\" filename=\"a\"",
             "form-data; name=\"file\"; name=\"path\"",
-            "form-data; name=\"file\"; filename*=UTF-8''a",
+            "form-data; name=\"file\"; filename*=\"a\"",
         ] {
             assert!(disposition(value).is_err(), "{value}");
         }

@@ -63,11 +63,27 @@ pub(crate) const fn list(of: &'static Shape) -> Shape {
 
 /// Parses a body as JSON of this type.
 pub(crate) fn parse(body: &[u8], shape: &Shape) -> Result<Value, Failure> {
-    let value: Value =
+    let mut value: Value =
         serde_json::from_slice(body).map_err(|_| Failure::bad_request("Request body is not valid JSON"))?;
+    make_integers(&mut value);
     let mut issues = Vec::new();
     check(&value, shape, &mut Vec::new(), &mut issues);
     if issues.is_empty() { Ok(value) } else { Err(Failure::invalid(issues)) }
+}
+
+/// Replaces whole numbers such as `13.0`, which are integers in JSON Schema.
+fn make_integers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15);
+            if let Some(whole) = whole {
+                *number = (whole as i64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(make_integers),
+        Value::Object(fields) => fields.values_mut().for_each(make_integers),
+        _ => {}
+    }
 }
 
 fn check(value: &Value, shape: &Shape, path: &mut Vec<Value>, issues: &mut Vec<Issue>) {
@@ -201,6 +217,7 @@ mod tests {
                     r#"["options","inner",1,"language"] Expected one of en, latin, received 'fr'"#,
                 ],
             ),
+            (json!({ "id": id, "options": { "inner": [{ "limit": 10.0 }] } }), vec![]),
             (
                 json!({ "id": id, "options": { "inner": [{ "limit": 10.5 }] } }),
                 vec![r#"["options","inner",0,"limit"] Expected integer, received number"#],

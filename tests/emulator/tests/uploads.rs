@@ -127,7 +127,6 @@ fn an_invalid_form_is_refused_and_not_stored() {
         (extra_header, "Unexpected header 'X-Evil'"),
         (two_names, "Expected exactly one filename, received 2"),
         (no_name, "Expected exactly one filename, received 0"),
-        (file.replace("Content-Type: text/plain\r\n", ""), "Expected a Content-Type"),
         (file_part("a.txt", "", "x"), "Invalid Content-Type"),
         (file_part("a.txt", "text", "x"), "Invalid Content-Type"),
         (file_part("a.txt", "text/plain; charset", "x"), "Invalid Content-Type"),
