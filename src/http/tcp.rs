@@ -39,6 +39,7 @@ impl<In: Transport> Connector<In> for Tcp {
             stream,
             buffers: LazyBuffers::new(self.buffer, self.buffer),
             tls: self.tls,
+            early: Vec::new(),
             process: process::id(),
             failed: None,
             last_used: Instant::now(),
@@ -76,6 +77,9 @@ pub(super) struct TcpTransport {
     buffers: LazyBuffers,
     /// Whether TLS goes over it: pending bytes may then be no response.
     tls: bool,
+    /// What came while a request was being written. Only Windows needs it read at once: there a reset by the server
+    /// discards what it sent before.
+    early: Vec<u8>,
     /// The process that made it: one that was forked from it must not use it.
     process: u32,
     /// What ended a write midway: no other may follow. TLS hides the error, and would send the same record again.
@@ -99,9 +103,11 @@ impl TcpTransport {
     /// Checks, while a write is blocked, whether the server reads no more because it has responded or closed.
     fn listen(&self, limit: Limit) -> io::Result<()> {
         let stalled = limit.is_some_and(|(until, _)| Instant::now() >= until);
+        let mut head = [0; 4096];
+        let pending = if self.early.is_empty() { self.peek(&mut head)? } else { Some(&self.early[..]) };
         // Over TLS, pending bytes may be session tickets rather than a response: they count only if nothing else
         // explains the silence.
-        let responded = match self.peek(&mut [0; 4096])? {
+        let responded = match pending {
             Some(head) => stalled || !self.tls && has_response(head),
             None => false,
         };
@@ -125,6 +131,7 @@ impl TcpTransport {
         let until = Instant::now() + timeout;
         self.stream.set_nonblocking(true)?;
         let written = loop {
+            self.read_early();
             match self.stream.write(&self.buffers.output()[from..to]) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(2));
@@ -134,6 +141,13 @@ impl TcpTransport {
         };
         self.stream.set_nonblocking(false)?;
         written
+    }
+
+    /// Reads what has come, without waiting. Errors are left to the write.
+    #[cfg(windows)]
+    fn read_early(&mut self) {
+        let room = self.buffers.input_append_buf().len().saturating_sub(self.early.len());
+        let _ = (&self.stream).take(room as u64).read_to_end(&mut self.early);
     }
 
     /// Writes all of it, unless the server reads no more.
@@ -178,6 +192,14 @@ impl Transport for TcpTransport {
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
+        if !self.early.is_empty() {
+            let room = self.buffers.input_append_buf();
+            let count = room.len().min(self.early.len());
+            room[..count].copy_from_slice(&self.early[..count]);
+            self.early.drain(..count);
+            self.buffers.input_appended(count);
+            return Ok(count > 0);
+        }
         let limit = Exchange::current().limit(Instant::now(), Wait::Read);
         loop {
             tolerate_einval(self.stream.set_read_timeout(remaining(limit)?))?;
@@ -199,7 +221,7 @@ impl Transport for TcpTransport {
         let too_old = !exchange.read_only && self.last_used.elapsed() > MAX_IDLE_NON_IDEMPOTENT;
         let is_own = self.process == process::id();
         // Pending bytes belong to no response, or are the end of the stream.
-        is_own && !too_old && !exchange.write_closed && matches!(self.peek(&mut [0]), Ok(None))
+        is_own && !too_old && !exchange.write_closed && self.early.is_empty() && matches!(self.peek(&mut [0]), Ok(None))
     }
 }
 
@@ -263,8 +285,15 @@ mod tests {
         let (mut server, _) = listener.accept().unwrap();
         let buffers = LazyBuffers::new(16, 16);
         let last_used = Instant::now();
-        let mut transport =
-            TcpTransport { stream, buffers, tls: true, process: process::id(), failed: None, last_used };
+        let mut transport = TcpTransport {
+            stream,
+            buffers,
+            tls: true,
+            early: Vec::new(),
+            process: process::id(),
+            failed: None,
+            last_used,
+        };
         transport.buffers().output()[..2].copy_from_slice(b"ab");
         assert!(transport.is_open());
         transport.transmit_output(2, NextTimeout::default()).unwrap();
