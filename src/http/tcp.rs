@@ -11,6 +11,8 @@ use ureq::unversioned::transport::{
 };
 
 use super::dns::look_up;
+#[cfg(windows)]
+use super::early::EarlyReader;
 use super::exchange::{Exchange, LISTEN_EVERY, Limit, Wait, remaining};
 
 /// How long a connection may have been idle for a write to use it: the server may just be closing an older one, and a
@@ -39,7 +41,8 @@ impl<In: Transport> Connector<In> for Tcp {
             stream,
             buffers: LazyBuffers::new(self.buffer, self.buffer),
             tls: self.tls,
-            early: Vec::new(),
+            #[cfg(windows)]
+            early: EarlyReader::default(),
             process: process::id(),
             failed: None,
             last_used: Instant::now(),
@@ -77,9 +80,8 @@ pub(super) struct TcpTransport {
     buffers: LazyBuffers,
     /// Whether TLS goes over it: pending bytes may then be no response.
     tls: bool,
-    /// What came while a request was being written. Only Windows needs it read at once: there a reset by the server
-    /// discards what it sent before.
-    early: Vec<u8>,
+    #[cfg(windows)]
+    early: EarlyReader,
     /// The process that made it: one that was forked from it must not use it.
     process: u32,
     /// What ended a write midway: no other may follow. TLS hides the error, and would send the same record again.
@@ -101,12 +103,16 @@ impl TcpTransport {
     }
 
     /// Checks, while a write is blocked, whether the server reads no more because it has responded or closed.
-    fn listen(&self, limit: Limit) -> io::Result<()> {
+    fn listen(&mut self, limit: Limit) -> io::Result<()> {
         let stalled = limit.is_some_and(|(until, _)| Instant::now() >= until);
-        let mut head = [0; 4096];
-        let pending = if self.early.is_empty() { self.peek(&mut head)? } else { Some(&self.early[..]) };
         // Over TLS, pending bytes may be session tickets rather than a response: they count only if nothing else
         // explains the silence.
+        let mut head = [0; 4096];
+        let pending = self.peek(&mut head)?;
+        #[cfg(windows)]
+        let early = [self.early.bytes(), pending.unwrap_or_default()].concat();
+        #[cfg(windows)]
+        let pending = if early.is_empty() { pending } else { Some(&early[..]) };
         let responded = match pending {
             Some(head) => stalled || !self.tls && has_response(head),
             None => false,
@@ -131,7 +137,6 @@ impl TcpTransport {
         let until = Instant::now() + timeout;
         self.stream.set_nonblocking(true)?;
         let written = loop {
-            self.read_early();
             match self.stream.write(&self.buffers.output()[from..to]) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(2));
@@ -143,15 +148,12 @@ impl TcpTransport {
         written
     }
 
-    /// Reads what has come, without waiting. Errors are left to the write.
-    #[cfg(windows)]
-    fn read_early(&mut self) {
-        let room = self.buffers.input_append_buf().len().saturating_sub(self.early.len());
-        let _ = (&self.stream).take(room as u64).read_to_end(&mut self.early);
-    }
-
     /// Writes all of it, unless the server reads no more.
     fn write_all(&mut self, amount: usize) -> io::Result<()> {
+        #[cfg(windows)]
+        if Exchange::current().is_upload() {
+            self.early.start(&self.stream)?;
+        }
         let mut sent = 0;
         let mut limit = Exchange::current().limit(Instant::now(), Wait::Write);
         while sent < amount && !Exchange::current().write_closed {
@@ -192,15 +194,16 @@ impl Transport for TcpTransport {
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
-        if !self.early.is_empty() {
-            let room = self.buffers.input_append_buf();
-            let count = room.len().min(self.early.len());
-            room[..count].copy_from_slice(&self.early[..count]);
-            self.early.drain(..count);
-            self.buffers.input_appended(count);
-            return Ok(count > 0);
-        }
         let limit = Exchange::current().limit(Instant::now(), Wait::Read);
+        #[cfg(windows)]
+        {
+            let count = self.early.take(self.buffers.input_append_buf(), limit)?;
+            if count > 0 {
+                self.buffers.input_appended(count);
+                self.last_used = Instant::now();
+                return Ok(true);
+            }
+        }
         loop {
             tolerate_einval(self.stream.set_read_timeout(remaining(limit)?))?;
             match self.stream.read(self.buffers.input_append_buf()) {
@@ -221,7 +224,16 @@ impl Transport for TcpTransport {
         let too_old = !exchange.read_only && self.last_used.elapsed() > MAX_IDLE_NON_IDEMPOTENT;
         let is_own = self.process == process::id();
         // Pending bytes belong to no response, or are the end of the stream.
-        is_own && !too_old && !exchange.write_closed && self.early.is_empty() && matches!(self.peek(&mut [0]), Ok(None))
+        #[cfg(windows)]
+        let is_own = is_own && self.early.is_idle();
+        is_own && !too_old && !exchange.write_closed && matches!(self.peek(&mut [0]), Ok(None))
+    }
+}
+
+#[cfg(windows)]
+impl Drop for TcpTransport {
+    fn drop(&mut self) {
+        self.early.end(&self.stream);
     }
 }
 
@@ -289,7 +301,8 @@ mod tests {
             stream,
             buffers,
             tls: true,
-            early: Vec::new(),
+            #[cfg(windows)]
+            early: EarlyReader::default(),
             process: process::id(),
             failed: None,
             last_used,
