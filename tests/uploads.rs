@@ -110,7 +110,7 @@ fn a_file_that_another_program_has_locked_is_an_error_that_names_it() {
     std::fs::write(&path, "Level: 1").unwrap();
     let lock = OpenOptions::new().read(true).share_mode(0).open(&path).unwrap();
     let error = nomic(&emulator).upload_file(&path).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Document(_)) && error.effect() == Effect::None, "{error:?}");
+    assert!(matches!(error.kind(), ErrorKind::Document { .. }) && error.effect() == Effect::None, "{error:?}");
     let line = error.to_string();
     assert!(line.contains("locked.txt") && line.contains("(os error 32)") && !line.contains('\n'), "{line}");
     drop(lock);
