@@ -35,7 +35,7 @@ fn text_or_number<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error
 /// A text that is not a timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(not(windows), error("{0:?} is not an RFC 3339 timestamp like 2026-04-05T12:00:00Z"))]
-#[cfg_attr(windows, error("{0:?} is not an RFC 3339 timestamp of 1601 or later, like 2026-04-05T12:00:00Z"))]
+#[cfg_attr(windows, error("{0:?} is not an RFC 3339 timestamp like 2026-04-05T12:00:00Z, or is before 1601"))]
 pub struct InvalidTimestamp(String);
 
 impl Timestamp {

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
 use common::program::{program_on, run};
 use common::temp_dir::TempDir;
 use common::{builder, emulator, nomic};
