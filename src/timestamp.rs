@@ -34,7 +34,8 @@ fn text_or_number<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error
 
 /// A text that is not a timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an RFC 3339 timestamp like 2026-04-05T12:00:00Z")]
+#[cfg_attr(not(windows), error("{0:?} is not an RFC 3339 timestamp like 2026-04-05T12:00:00Z"))]
+#[cfg_attr(windows, error("{0:?} is not an RFC 3339 timestamp like 2026-04-05T12:00:00Z, or is before 1601"))]
 pub struct InvalidTimestamp(String);
 
 impl Timestamp {
@@ -43,11 +44,12 @@ impl Timestamp {
         &self.0
     }
 
-    /// The point in time, to the nanosecond. A leap second counts as the second after it.
+    /// The point in time, to the nanosecond (on Windows to 100 ns). A leap second counts as the second after it.
     ///
     /// # Errors
     ///
-    /// [`InvalidTimestamp`] if the text is not RFC 3339.
+    /// [`InvalidTimestamp`] if the text is not RFC 3339, or if `SystemTime` cannot hold it: on Windows it begins with the
+    /// year 1601.
     pub fn system_time(&self) -> Result<SystemTime, InvalidTimestamp> {
         rfc3339(&self.0).ok_or_else(|| InvalidTimestamp(self.0.chars().take(64).collect()))
     }
@@ -187,10 +189,19 @@ mod tests {
             ("2026-04-05T00:00:00-12:00", 1_775_390_400.0),
             ("2000-02-29T23:59:60Z", 951_868_800.0),
             ("1969-12-31T23:59:59.25Z", -0.75),
-            ("0000-01-01T00:00:00Z", -62_167_219_200.0),
+            ("1601-01-01T00:00:00Z", -11_644_473_600.0),
             ("9999-12-31T23:59:59Z", 253_402_300_799.0),
         ] {
             assert_eq!(seconds(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_before_1601_is_an_error_on_windows_and_never_another_time() {
+        for (text, expected) in
+            [("1600-12-31T23:59:59Z", -11_644_473_601.0), ("0000-01-01T00:00:00Z", -62_167_219_200.0)]
+        {
+            assert_eq!(seconds(text), (!cfg!(windows)).then_some(expected), "{text}");
         }
     }
 

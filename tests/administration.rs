@@ -5,6 +5,7 @@ mod common;
 
 use std::time::{Duration, SystemTime};
 
+#[cfg(target_os = "linux")]
 use common::program::{program_on, run};
 use common::{document, emulator, nomic};
 use nomic_client::audit_logs::Action;
@@ -155,10 +156,9 @@ fn the_audit_log_is_listed_newest_first_and_since_a_time() {
     }
     let filter = audit_logs::Filter::default().since("yesterday");
     let error = nomic.audit_logs_with(&filter).next().unwrap().unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "list_audit_logs: not sent: since: \"yesterday\" is not an RFC 3339 timestamp like 2026-04-05T12:00:00Z"
-    );
+    let words =
+        "list_audit_logs: not sent: since: \"yesterday\" is not an RFC 3339 timestamp like 2026-04-05T12:00:00Z";
+    assert!(error.to_string().starts_with(words), "{error}");
 }
 
 #[test]

@@ -182,7 +182,9 @@ fn the_environment_names_the_proxy_and_the_hosts_without_one() {
         let (printed, used) = projects(variables);
         assert!(printed.contains("cannot connect to nomic.invalid: unknown host") && !used, "{printed}");
     }
-    assert_eq!(projects(&[("http_proxy", &open), ("REQUEST_METHOD", "GET")]), ("done".to_owned(), true));
+    // On Windows it is the same variable in lower case.
+    let (_, used) = projects(&[("http_proxy", &open), ("REQUEST_METHOD", "GET")]);
+    assert_eq!(used, !cfg!(windows));
 }
 
 #[test]

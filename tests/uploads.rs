@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
 use common::program::{program_on, run};
 use common::temp_dir::TempDir;
 use common::{builder, emulator, nomic};
@@ -74,6 +75,60 @@ fn a_file_name_that_is_not_utf_8_is_refused_unless_the_upload_names_the_file() {
         assert_eq!(nomic.upload(upload).unwrap().name, "café.pdf");
         assert_eq!(emulator.uploads().pop().unwrap().name, "café.pdf");
     }
+}
+
+#[test]
+fn a_path_of_any_form_is_uploaded_under_its_file_name() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let folder = TempDir::new();
+    std::fs::create_dir(folder.join("sub")).unwrap();
+    let path = folder.join("floor plan.txt");
+    std::fs::write(&path, "Level: 1").unwrap();
+    let mut forms = vec![
+        path.clone(),
+        folder.join("sub").join("..").join("floor plan.txt"),
+        // On Windows it begins with `\\?\`.
+        path.canonicalize().unwrap(),
+    ];
+    if cfg!(windows) {
+        forms.push(path.to_str().unwrap().replace('\\', "/").into());
+    }
+    for form in forms {
+        nomic.upload_file(&form).unwrap();
+        assert_eq!(emulator.uploads().pop().unwrap().name, "floor plan.txt", "{}", form.display());
+    }
+}
+
+#[test]
+#[cfg(windows)]
+fn a_file_that_another_program_has_locked_is_an_error_that_names_it() {
+    use std::os::windows::fs::OpenOptionsExt;
+
+    let emulator = emulator();
+    let folder = TempDir::new();
+    let path = folder.join("locked.txt");
+    std::fs::write(&path, "Level: 1").unwrap();
+    let lock = OpenOptions::new().read(true).share_mode(0).open(&path).unwrap();
+    let error = nomic(&emulator).upload_file(&path).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Document { .. }) && error.effect() == Effect::None, "{error:?}");
+    let line = error.to_string();
+    assert!(line.contains("locked.txt") && line.contains("(os error 32)") && !line.contains('\n'), "{line}");
+    drop(lock);
+    nomic(&emulator).upload_file(&path).unwrap();
+}
+
+#[test]
+fn a_file_that_is_deleted_while_it_is_sent_arrives_whole() {
+    let emulator = emulator();
+    let document = Zeros::new("deleted.bin", 16 * MIB);
+    let path = document.path.clone();
+    let upload = Upload::from_path(&path).progress(move |_, _| {
+        let _ = std::fs::remove_file(&path);
+    });
+    nomic(&emulator).upload(upload).unwrap();
+    assert!(!document.path.exists());
+    assert_eq!(emulator.uploads().pop().unwrap().size, 16 * MIB);
 }
 
 #[test]

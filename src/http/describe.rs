@@ -70,9 +70,13 @@ fn describe_io(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "unknown host: check the domain, and that there is a network".to_owned(),
         ErrorKind::ConnectionRefused => "connection refused: nothing is listening there".to_owned(),
-        ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
+        // Windows also calls it aborted.
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => "the connection was reset".to_owned(),
         ErrorKind::UnexpectedEof => "the connection was closed early".to_owned(),
-        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "network unreachable".to_owned(),
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown => {
+            "network unreachable".to_owned()
+        }
+        ErrorKind::TimedOut => "the connection timed out".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -102,6 +106,27 @@ mod tests {
             assert!(!described(status).1, "{status}");
         }
         assert!(!describe_proxy("proxy server did not respond").1);
+    }
+
+    #[test]
+    fn a_failed_connection_has_the_same_words_on_every_system() {
+        let refused = "connection refused: nothing is listening there";
+        let (unreachable, reset) = ("network unreachable", "the connection was reset");
+        // The codes of Winsock, and those of Linux.
+        for (windows, linux, words) in [
+            (10_061, 111, refused),
+            (10_050, 100, unreachable),
+            (10_051, 101, unreachable),
+            (10_065, 113, unreachable),
+            (10_053, 103, reset),
+            (10_054, 104, reset),
+            (10_060, 110, "the connection timed out"),
+        ] {
+            let code = if cfg!(windows) { windows } else { linux };
+            if cfg!(any(windows, target_os = "linux")) {
+                assert_eq!(describe_io(&io::Error::from_raw_os_error(code)), words, "{code}");
+            }
+        }
     }
 
     #[test]

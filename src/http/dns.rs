@@ -42,16 +42,38 @@ pub(super) fn look_up(uri: &Uri, limit: Limit) -> io::Result<Vec<SocketAddr>> {
     })?;
     match receiver.recv_timeout(remaining(limit)?.unwrap_or(Duration::MAX)) {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(ErrorKind::NotFound.into()),
-        // What the system says of an unknown host has no kind of its own; what it says of this machine has a number.
-        Ok(Err(error)) if error.raw_os_error().is_none() => Err(io::Error::new(ErrorKind::NotFound, error)),
+        Ok(Err(error)) if is_unknown_host(&error) => Err(io::Error::new(ErrorKind::NotFound, error)),
         Ok(found) => found,
         Err(_) => Err(remaining(limit).err().unwrap_or_else(|| ErrorKind::TimedOut.into())),
+    }
+}
+
+/// Whether a lookup failed for the host, rather than for this machine (which may be out of file descriptors, say).
+/// The standard library gives neither a kind of its own.
+fn is_unknown_host(error: &io::Error) -> bool {
+    match error.raw_os_error() {
+        // WSAHOST_NOT_FOUND, WSATRY_AGAIN, WSANO_RECOVERY and WSANO_DATA.
+        Some(code) => cfg!(windows) && (11_001..=11_004).contains(&code),
+        // Elsewhere, an error of `getaddrinfo` has no number.
+        None => true,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failed_lookup_is_an_unknown_host_unless_this_machine_is_to_blame() {
+        let unresolved = "no-such-organization.invalid:80".to_socket_addrs().unwrap_err();
+        assert!(is_unknown_host(&unresolved), "{unresolved:?}");
+        // Too many open files.
+        let machine = io::Error::from_raw_os_error(if cfg!(windows) { 10_024 } else { 24 });
+        assert!(!is_unknown_host(&machine), "{machine:?}");
+        for code in 11_001..=11_004 {
+            assert_eq!(is_unknown_host(&io::Error::from_raw_os_error(code)), cfg!(windows), "{code}");
+        }
+    }
 
     #[test]
     fn an_address_needs_no_lookup_and_a_port_has_a_default() {

@@ -51,6 +51,8 @@ pub(super) struct Exchange {
     pub(super) connecting: bool,
     /// When the connection must have been made.
     connect_until: Option<Instant>,
+    /// The request has a body that may be large: an upload.
+    pub(super) streams_body: bool,
     /// A byte of the request was handed to a connection.
     pub(super) handed_over: bool,
     /// The server reads no more of the request: the rest of it is dropped, its response awaited.
@@ -74,6 +76,7 @@ impl Exchange {
         read_only: true,
         connecting: false,
         connect_until: None,
+        streams_body: false,
         handed_over: false,
         write_closed: false,
         write_stalled: false,
@@ -103,6 +106,12 @@ impl Exchange {
     pub(super) fn connect(&mut self, now: Instant) {
         self.connecting = true;
         self.connect_until = now.checked_add(self.timeouts.connect);
+    }
+
+    /// Whether what is written belongs to an upload, rather than to the handshake before it.
+    #[cfg(windows)]
+    pub(super) fn is_upload(&self) -> bool {
+        self.streams_body && !self.connecting
     }
 
     /// Notes that a part of the request was sent: its last part may be what the server was waiting for.

@@ -3,6 +3,8 @@
 mod connector;
 mod describe;
 mod dns;
+#[cfg(windows)]
+mod early;
 mod encoding;
 mod exchange;
 mod proxy;
@@ -217,7 +219,10 @@ impl HttpClient {
             RequestBody::None if matches!(request.method, "POST" | "PUT" | "PATCH") => (None, &[][..], None, 0),
             RequestBody::None => return self.agent.run(head.body(())?),
             RequestBody::Bytes { media_type, bytes } => (Some(media_type), bytes, None, bytes.len() as u64),
-            RequestBody::Reader { media_type, reader, length } => (Some(media_type), &[][..], Some(reader), length),
+            RequestBody::Reader { media_type, reader, length } => {
+                Exchange::update(|exchange| exchange.streams_body = true);
+                (Some(media_type), &[][..], Some(reader), length)
+            }
         };
         let head = match media_type {
             Some(media_type) => head.header("content-type", media_type),

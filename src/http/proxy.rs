@@ -92,7 +92,8 @@ fn from_env(base: &Uri) -> Result<Option<Proxy>, String> {
     if exceptions.is_some_and(|list| is_excepted(&list.to_string_lossy(), base.host().unwrap_or_default(), port)) {
         return Ok(None);
     }
-    // In a CGI program, `HTTP_PROXY` is what the client of the web server sent as the header `Proxy`.
+    // In a CGI program, `HTTP_PROXY` is what the client of the web server sent as the header `Proxy`. Windows does not
+    // tell `http_proxy` from it.
     let is_cgi = env::var_os("REQUEST_METHOD").is_some();
     let mut first_error = Ok(None);
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"] {

@@ -11,6 +11,8 @@ use ureq::unversioned::transport::{
 };
 
 use super::dns::look_up;
+#[cfg(windows)]
+use super::early::EarlyReader;
 use super::exchange::{Exchange, LISTEN_EVERY, Limit, Wait, remaining};
 
 /// How long a connection may have been idle for a write to use it: the server may just be closing an older one, and a
@@ -39,6 +41,8 @@ impl<In: Transport> Connector<In> for Tcp {
             stream,
             buffers: LazyBuffers::new(self.buffer, self.buffer),
             tls: self.tls,
+            #[cfg(windows)]
+            early: EarlyReader::default(),
             process: process::id(),
             failed: None,
             last_used: Instant::now(),
@@ -76,6 +80,8 @@ pub(super) struct TcpTransport {
     buffers: LazyBuffers,
     /// Whether TLS goes over it: pending bytes may then be no response.
     tls: bool,
+    #[cfg(windows)]
+    early: EarlyReader,
     /// The process that made it: one that was forked from it must not use it.
     process: u32,
     /// What ended a write midway: no other may follow. TLS hides the error, and would send the same record again.
@@ -97,11 +103,17 @@ impl TcpTransport {
     }
 
     /// Checks, while a write is blocked, whether the server reads no more because it has responded or closed.
-    fn listen(&self, limit: Limit) -> io::Result<()> {
+    fn listen(&mut self, limit: Limit) -> io::Result<()> {
         let stalled = limit.is_some_and(|(until, _)| Instant::now() >= until);
         // Over TLS, pending bytes may be session tickets rather than a response: they count only if nothing else
         // explains the silence.
-        let responded = match self.peek(&mut [0; 4096])? {
+        let mut head = [0; 4096];
+        let pending = self.peek(&mut head)?;
+        #[cfg(windows)]
+        let early = [self.early.bytes(), pending.unwrap_or_default()].concat();
+        #[cfg(windows)]
+        let pending = if early.is_empty() { pending } else { Some(&early[..]) };
+        let responded = match pending {
             Some(head) => stalled || !self.tls && has_response(head),
             None => false,
         };
@@ -138,6 +150,10 @@ impl TcpTransport {
 
     /// Writes all of it, unless the server reads no more.
     fn write_all(&mut self, amount: usize) -> io::Result<()> {
+        #[cfg(windows)]
+        if Exchange::current().is_upload() {
+            self.early.start(&self.stream)?;
+        }
         let mut sent = 0;
         let mut limit = Exchange::current().limit(Instant::now(), Wait::Write);
         while sent < amount && !Exchange::current().write_closed {
@@ -179,6 +195,15 @@ impl Transport for TcpTransport {
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
         let limit = Exchange::current().limit(Instant::now(), Wait::Read);
+        #[cfg(windows)]
+        {
+            let count = self.early.take(self.buffers.input_append_buf(), limit)?;
+            if count > 0 {
+                self.buffers.input_appended(count);
+                self.last_used = Instant::now();
+                return Ok(true);
+            }
+        }
         loop {
             tolerate_einval(self.stream.set_read_timeout(remaining(limit)?))?;
             match self.stream.read(self.buffers.input_append_buf()) {
@@ -199,7 +224,16 @@ impl Transport for TcpTransport {
         let too_old = !exchange.read_only && self.last_used.elapsed() > MAX_IDLE_NON_IDEMPOTENT;
         let is_own = self.process == process::id();
         // Pending bytes belong to no response, or are the end of the stream.
+        #[cfg(windows)]
+        let is_own = is_own && self.early.is_idle();
         is_own && !too_old && !exchange.write_closed && matches!(self.peek(&mut [0]), Ok(None))
+    }
+}
+
+#[cfg(windows)]
+impl Drop for TcpTransport {
+    fn drop(&mut self) {
+        self.early.end(&self.stream);
     }
 }
 
@@ -263,8 +297,16 @@ mod tests {
         let (mut server, _) = listener.accept().unwrap();
         let buffers = LazyBuffers::new(16, 16);
         let last_used = Instant::now();
-        let mut transport =
-            TcpTransport { stream, buffers, tls: true, process: process::id(), failed: None, last_used };
+        let mut transport = TcpTransport {
+            stream,
+            buffers,
+            tls: true,
+            #[cfg(windows)]
+            early: EarlyReader::default(),
+            process: process::id(),
+            failed: None,
+            last_used,
+        };
         transport.buffers().output()[..2].copy_from_slice(b"ab");
         assert!(transport.is_open());
         transport.transmit_output(2, NextTimeout::default()).unwrap();

@@ -199,7 +199,8 @@ impl Builder {
     /// this machine.
     ///
     /// The first variable that is set counts, in upper or lower case; a SOCKS proxy is skipped if another variable names
-    /// an `http` or `https` one. `HTTP_PROXY` in upper case is ignored where `REQUEST_METHOD` is set, as in a CGI program.
+    /// an `http` or `https` one. `HTTP_PROXY` in upper case (on Windows in either case) is ignored where `REQUEST_METHOD` is
+    /// set, as in a CGI program.
     /// `NO_PROXY` lists domains (`nomic.ai` covers `acme.nomic.ai`), addresses and networks (`10.0.0.0/8`), each with a port
     /// or without, or is `*`.
     pub fn proxy_from_env(mut self) -> Self {

@@ -37,7 +37,8 @@ impl RawServer {
         Self::new(move |mut stream| {
             let _ = stream.read(&mut [0; 4096]);
             let _ = stream.write_all(&bytes);
-            let _ = stream.read(&mut [0]);
+            // Unread bytes would reset the connection: on Windows the response would be lost.
+            let _ = stream.read(&mut [0; 4096]);
         })
     }
 
