@@ -489,7 +489,8 @@ impl Error {
     }
 
     /// The job of a wait that ended without a result, or the job that was started if the response to a submit cannot be
-    /// decoded. If [`is_timeout`](Self::is_timeout) is true, the job may still be running: store it, and wait for it again later.
+    /// decoded. If [`is_timeout`](Self::is_timeout) is true, the job may still be running: store it, and wait for it again
+    /// later.
     pub fn job(&self) -> Option<&JobRef> {
         self.0.job.as_ref()
     }

@@ -97,7 +97,6 @@ fn from_env(base: &Uri) -> Result<Option<Proxy>, String> {
     let is_cgi = env::var_os("REQUEST_METHOD").is_some();
     let mut first_error = Ok(None);
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"] {
-        // On Windows, names of variables have no letter case.
         if is_cgi && (name == "HTTP_PROXY" || cfg!(windows) && name == "http_proxy") {
             continue;
         }
