@@ -5,6 +5,7 @@ use nomic_client::{Builder, Error, Nomic, Request};
 
 use crate::finding::Finding;
 use crate::likely_paths::LIKELY_PATHS;
+use crate::operation_path::with_paths;
 
 /// A check of one instance.
 pub(crate) struct Check {
@@ -17,8 +18,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn new(builder: Builder, paths: Vec<(String, String)>) -> nomic_client::Result<Self> {
-        let add = |builder: Builder, (operation, path): &(String, String)| builder.operation_path(operation, path);
-        let builder = paths.iter().fold(builder, add);
+        let builder = with_paths(builder, &paths);
         Ok(Self { nomic: builder.clone().build()?, builder, paths, findings: Vec::new() })
     }
 

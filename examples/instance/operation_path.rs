@@ -1,6 +1,6 @@
 //! The option `--path OPERATION=PATH`.
 
-use nomic_client::{ErrorKind, Nomic};
+use nomic_client::{Builder, ErrorKind, Nomic};
 
 /// Parses an operation and its path, which a client accepts.
 pub(crate) fn operation_path(text: &str) -> Result<(String, String), String> {
@@ -11,4 +11,9 @@ pub(crate) fn operation_path(text: &str) -> Result<(String, String), String> {
         Err(ErrorKind::Config(reason)) => Err(reason.clone()),
         Err(kind) => Err(kind.to_string()),
     }
+}
+
+/// The builder with these operations at these paths.
+pub(crate) fn with_paths(builder: Builder, paths: &[(String, String)]) -> Builder {
+    paths.iter().fold(builder, |builder, (operation, path)| builder.operation_path(operation, path))
 }

@@ -93,9 +93,10 @@ impl Session {
     /// How to wait for a job that is left running.
     fn resume_hint<J: SubmittedJob>(&self, job: &J) -> String {
         let label = job.label();
+        let hint = self.wait_hint(&label, J::KIND, job.id());
         match self.emulator {
-            Some(_) => format!("{label} ends with the emulator"),
-            None => format!("{label} is still running on the server; {}", self.wait_hint(&label, J::KIND, job.id())),
+            Some(_) => hint,
+            None => format!("{label} is still running on the server; {hint}"),
         }
     }
 

@@ -10,6 +10,7 @@ use nomic_client::{Builder, Effect, Error, FileVersionId, Nomic};
 use nomic_emulator::Emulator;
 
 use crate::failure::Failure;
+use crate::operation_path::with_paths;
 use crate::output::Output;
 use crate::terminal::{Stage, note};
 
@@ -26,9 +27,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(json: bool, demo: bool, paths: Vec<(String, String)>) -> Result<Self, Failure> {
-        let build = |builder: Builder| {
-            paths.iter().fold(builder, |builder, (operation, path)| builder.operation_path(operation, path)).build()
-        };
+        let build = |builder: Builder| with_paths(builder, &paths).build();
         let output = Output { json, responded: Cell::new(false) };
         let document_names = RefCell::default();
         if !demo {

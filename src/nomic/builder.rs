@@ -200,9 +200,8 @@ impl Builder {
     ///
     /// The first variable that is set counts, in upper or lower case; a SOCKS proxy is skipped if another variable names
     /// an `http` or `https` one. `HTTP_PROXY` in upper case (on Windows in either case) is ignored where `REQUEST_METHOD` is
-    /// set, as in a CGI program.
-    /// `NO_PROXY` lists domains (`nomic.ai` covers `acme.nomic.ai`), addresses and networks (`10.0.0.0/8`), each with a port
-    /// or without, or is `*`.
+    /// set, as in a CGI program. `NO_PROXY` lists domains (`nomic.ai` covers `acme.nomic.ai`), addresses and networks
+    /// (`10.0.0.0/8`), each with a port or without, or is `*`.
     pub fn proxy_from_env(mut self) -> Self {
         self.http.proxy = ProxyChoice::Environment;
         self
@@ -245,8 +244,9 @@ impl Builder {
     /// looks for the right path, and prints the line to add.
     ///
     /// The path begins with `/`, is relative to the base URL, and has the placeholders of the operation's own path, each as a
-    /// whole segment. It is written without percent-encoding. If called again for the same operation, the last path is used. A
-    /// [`Request`](crate::Request) keeps the path that it is given.
+    /// whole segment. It is sent as it is written, so other characters than those of a URL have to be percent-encoded. If
+    /// called again for the same operation, the last path is used. A [`Request`](crate::Request) keeps the path that it is
+    /// given.
     ///
     /// ```
     /// let nomic = nomic_client::Nomic::builder("acme", "npk_example").operation_path("get_parse", "/tasks/{taskId}").build()?;

@@ -182,7 +182,8 @@ impl<T> Poll<T> {
 /// Something that runs on the server and can be waited for: a parse job, an extract job or an agent.
 ///
 /// A job is plain data: store it, and any process can wait for it later. A job with a status that this version does not
-/// know counts as running until it has an error or a result. The trait is sealed: it cannot be implemented outside this crate.
+/// know counts as running until it has an error or a result. The trait is sealed: it cannot be implemented outside this
+/// crate.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a job",
     note = "wait for a `ParseJob`, an `ExtractJob`, an `Agent`, an `AgentId` or a `JobRef`"

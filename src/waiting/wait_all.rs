@@ -72,8 +72,8 @@ impl Nomic {
 /// each job once.
 ///
 /// A job without a result is yielded with the error that [`Nomic::wait`] would return. If
-/// [`is_timeout`](Error::is_timeout) is true, the job may still be running: [`push`](Self::push) it to wait for it again. If your
-/// program has to stop, store the [`pending`](Self::pending) jobs.
+/// [`is_timeout`](Error::is_timeout) is true, the job may still be running: [`push`](Self::push) it to wait for it again. If
+/// your program has to stop, store the [`pending`](Self::pending) jobs.
 #[must_use = "nothing is sent until it is iterated"]
 pub struct WaitAll<J: Job> {
     nomic: Nomic,
