@@ -201,6 +201,35 @@ mod tests {
     }
 
     #[test]
+    fn a_document_above_4_gib_is_sent_and_counted_in_full() {
+        /// Fills whatever it is given.
+        struct Endless;
+        impl Read for Endless {
+            fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+                Ok(piece.len())
+            }
+        }
+        const LENGTH: u64 = (4 << 30) + 5;
+        let form = Form::new("B", &[], "file", "x", "text/plain");
+        let (mut sent, mut told) = (0, 0);
+        let mut document = Endless.take(LENGTH);
+        let mut progress = |bytes| {
+            told = bytes;
+            ControlFlow::Continue(())
+        };
+        let mut reader = form.reader(&mut document, LENGTH, &mut progress);
+        let mut piece = vec![0; 64 << 20];
+        loop {
+            match reader.read(&mut piece).unwrap() {
+                0 => break,
+                count => sent += count as u64,
+            }
+        }
+        drop(reader);
+        assert_eq!((sent, told), (form.length(LENGTH), LENGTH));
+    }
+
+    #[test]
     fn an_interrupted_read_is_retried() {
         struct Interrupted(bool);
         impl Read for Interrupted {
