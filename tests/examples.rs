@@ -16,7 +16,7 @@ use common::nomic;
 use common::program::{ProgramOutput, cargo, example, example_on, run};
 use common::temp_dir::TempDir;
 use nomic_client::audit_logs::{Action, Filter};
-use nomic_client::{Request, api_keys, operations, users};
+use nomic_client::{Request, operations};
 use nomic_emulator::{ApiVersion, Emulator, Fault, FaultKind, Limits};
 use serde_json::Value;
 
@@ -58,8 +58,9 @@ fn a_closed_pipe_ends_an_example_quietly() {
     // Everything is done before the first line is printed.
     assert_eq!(emulator.accepted("disable_user"), 1);
     let nomic = nomic(&emulator);
-    let bob = nomic.users_with(&users::Filter::default().email("bob@example.com")).next().unwrap().unwrap();
-    let active = api_keys::Filter::default().user_id(bob.id);
+    let bob =
+        nomic.users_with(&nomic_client::users::Filter::default().email("bob@example.com")).next().unwrap().unwrap();
+    let active = nomic_client::api_keys::Filter::default().user_id(bob.id);
     assert_eq!(nomic.api_keys_with(&active).count(), 0);
     assert!(has_result(&results, 0));
 }
