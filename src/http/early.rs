@@ -16,7 +16,7 @@ const PIECE: usize = 16 << 10;
 /// How many pieces are read ahead.
 const AHEAD: usize = 4;
 /// Time for the helper thread to get from its start into the read.
-const START: Duration = Duration::from_millis(1);
+const START: Duration = Duration::from_millis(5);
 
 /// Reads on a helper thread, from the beginning of an upload until the first bytes after its end.
 #[derive(Debug, Default)]
