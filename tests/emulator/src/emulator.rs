@@ -338,7 +338,7 @@ impl Emulator {
     ///
     /// # Panics
     ///
-    /// If no [operation](crate::operations) has this name. The message lists similar names.
+    /// If no [operation](crate::operations) has this name. The message lists all names.
     #[must_use]
     #[track_caller]
     pub fn accepted(&self, operation: &str) -> u64 {
@@ -350,7 +350,7 @@ impl Emulator {
     ///
     /// # Panics
     ///
-    /// If no [operation](crate::operations) has this name. The message lists similar names.
+    /// If no [operation](crate::operations) has this name. The message lists all names.
     #[must_use]
     #[track_caller]
     pub fn received(&self, operation: &str) -> u64 {
@@ -363,7 +363,7 @@ impl Emulator {
     ///
     /// # Panics
     ///
-    /// If no [operation](crate::operations) has this name. The message lists similar names.
+    /// If no [operation](crate::operations) has this name. The message lists all names.
     #[must_use]
     #[track_caller]
     pub fn accepted_bodies(&self, operation: &str) -> Vec<Vec<u8>> {

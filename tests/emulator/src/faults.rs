@@ -230,7 +230,7 @@ impl Fault {
     ///
     /// # Panics
     ///
-    /// If no [operation](crate::operations) has this name. The message lists similar names.
+    /// If no [operation](crate::operations) has this name. The message lists all names.
     #[must_use]
     #[track_caller]
     pub fn on(operation: &str, kind: impl Into<FaultKind>) -> Fault {

@@ -21,9 +21,6 @@ pub(crate) struct PageRequest {
     repeat: u16,
 }
 
-/// The items of a page, each with its position in the list.
-pub(crate) type Items = Vec<(u64, Value)>;
-
 /// The maximum page size of a list without a documented maximum.
 const MAX_LIMIT: i64 = 1000;
 
@@ -66,8 +63,14 @@ impl PageRequest {
         self.after.map_or(0, |after| after as usize + 1)
     }
 
-    /// The response of a page. `items` has one item more than the page if there is a next page.
-    pub(crate) fn response(&self, call: &Call, mut items: Items, total: Option<u64>) -> ApiResponse {
+    /// The response of a page, from the items of this page and later ones, each with its position in the list.
+    pub(crate) fn response(
+        &self,
+        call: &Call,
+        items: impl Iterator<Item = (u64, Value)>,
+        total: Option<u64>,
+    ) -> ApiResponse {
+        let mut items: Vec<(u64, Value)> = items.take(self.limit + 1).collect();
         let more = items.len() > self.limit;
         items.truncate(self.limit);
         let mut next = match items.last() {

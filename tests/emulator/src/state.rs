@@ -17,7 +17,7 @@ use crate::limits::Limiter;
 use crate::operations::Routes;
 use crate::store::accounts::{Accounts, ApiKey};
 use crate::store::agents::Agents;
-use crate::store::audit_log::{AuditLog, Entity, Entry};
+use crate::store::audit_log::{AuditLog, Entry, entity};
 use crate::store::library::Library;
 use crate::store::tasks::{Schedule, Tasks};
 use crate::variation::Variations;
@@ -93,14 +93,14 @@ impl World {
         &self,
         user: usize,
         action: &'static str,
-        targets: Vec<Entity>,
+        targets: Vec<serde_json::Value>,
         user_agent: Option<String>,
         metadata: serde_json::Value,
     ) {
         let actor = {
             let accounts = lock(&self.accounts);
             let Some(user) = accounts.user(user) else { return };
-            Entity { id: user.id.clone(), kind: "user", name: Some(user.name.clone()) }
+            entity("user", &user.id, Some(&user.name))
         };
         let mut audit_log = lock(&self.audit_log);
         // The clock is read under the lock, so that entries are in chronological order.

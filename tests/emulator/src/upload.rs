@@ -14,7 +14,7 @@ use crate::failure::{Failure, Issue};
 use crate::http::{Body, Head};
 use crate::ids;
 use crate::state::{FormPart, ReceivedUpload, lock};
-use crate::store::audit_log::Entity;
+use crate::store::audit_log::entity;
 use crate::store::library::{self, PATH_RULE, Target};
 
 /// The maximum size of a file.
@@ -187,7 +187,7 @@ impl Form {
         };
         call.record(
             "file.uploaded",
-            vec![Entity { id: file.id.clone(), kind: "file", name: Some(file.name.clone()) }],
+            vec![entity("file", &file.id, Some(&file.name))],
             json!({ "size": upload.size, "fileVersionId": file.version }),
         );
         let response = ApiResponse::created(json!({

@@ -33,7 +33,3 @@ pub(crate) fn submit(call: &Call) -> Result<ApiResponse, Failure> {
         Finished { result: Arc::new(result), citations: citations.then(|| Arc::new(positions)) }
     }))
 }
-
-pub(crate) fn get(call: &Call) -> Result<ApiResponse, Failure> {
-    tasks::get(call)
-}

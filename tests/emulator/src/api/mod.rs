@@ -4,14 +4,13 @@ pub(crate) mod agents;
 pub(crate) mod analytics;
 pub(crate) mod api_keys;
 pub(crate) mod audit_logs;
+pub(crate) mod catalog;
 pub(crate) mod codes;
 pub(crate) mod extract;
 pub(crate) mod files;
 pub(crate) mod parse;
-pub(crate) mod projects;
-mod tasks;
+pub(crate) mod tasks;
 pub(crate) mod users;
-pub(crate) mod workflows;
 
 use std::sync::Arc;
 
@@ -21,7 +20,6 @@ use crate::clock::Moment;
 use crate::failure::Failure;
 use crate::operations::Operation;
 use crate::state::{World, lock};
-use crate::store::audit_log::Entity;
 use crate::store::tasks::JobFault;
 
 /// The handler of an operation.
@@ -86,7 +84,7 @@ impl Call<'_> {
     }
 
     /// Records in the audit log what the request did.
-    pub(crate) fn record(&self, action: &'static str, targets: Vec<Entity>, metadata: Value) {
+    pub(crate) fn record(&self, action: &'static str, targets: Vec<Value>, metadata: Value) {
         self.world.record(self.user, action, targets, self.user_agent.clone(), metadata);
     }
 

@@ -43,10 +43,6 @@ pub(crate) fn submit(call: &Call) -> Result<ApiResponse, Failure> {
     }))
 }
 
-pub(crate) fn get(call: &Call) -> Result<ApiResponse, Failure> {
-    tasks::get(call)
-}
-
 /// The `result` of a parse job with the request's `options`.
 fn parse_result(document: &Document, options: &Value) -> Value {
     let (mut heading, mut body) = (String::new(), String::new());

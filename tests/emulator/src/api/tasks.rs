@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
 use crate::state::lock;
-use crate::store::audit_log::Entity;
-use crate::store::library::{Version, describe_error};
+use crate::store::audit_log::entity;
+use crate::store::library::Version;
 use crate::store::tasks::{Finished, JobFault, Promise, Task, TaskStatus, catch_panic};
 use crate::work::{self, Source};
 
@@ -41,9 +41,8 @@ pub(super) fn submit(
 ) -> ApiResponse {
     let id = call.world.fresh_id();
     let outcome = Promise::new();
-    let entity =
-        |version: &Version| Entity { id: version.id.clone(), kind: "file_version", name: Some(version.name.clone()) };
-    call.record(action, versions.iter().map(entity).collect(), json!({ "taskId": id }));
+    let target = |version: &Version| entity("file_version", &version.id, Some(&version.name));
+    call.record(action, versions.iter().map(target).collect(), json!({ "taskId": id }));
     if call.overrides.job_fault == JobFault::None {
         let outcome = Arc::clone(&outcome);
         call.world.workers.run(move || {
@@ -62,7 +61,7 @@ pub(super) fn submit(
 }
 
 /// Returns the state of the job of the path.
-pub(super) fn get(call: &Call) -> Result<ApiResponse, Failure> {
+pub(crate) fn get(call: &Call) -> Result<ApiResponse, Failure> {
     let id = call.value(0);
     let task = lock(&call.world.tasks).get(id).cloned();
     let is_here = |task: &Task| call.world.routes.share_path(task.operation, call.operation.name);
@@ -87,9 +86,7 @@ pub(super) fn get(call: &Call) -> Result<ApiResponse, Failure> {
 }
 
 fn read_all(versions: &[Version]) -> Result<Vec<Source>, String> {
-    let read = |version: &Version| {
-        let document = version.document().map_err(|reason| describe_error(&version.name, &reason))?;
-        Ok((version.id.clone(), version.name.clone(), document))
-    };
+    let read =
+        |version: &Version| version.document().map(|document| (version.id.clone(), version.name.clone(), document));
     versions.iter().map(read).collect()
 }

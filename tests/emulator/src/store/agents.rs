@@ -11,34 +11,6 @@ use crate::ids::Ids;
 use crate::store::tasks::{JobFault, Promise};
 use crate::work::Written;
 
-/// A message of a conversation.
-#[derive(Debug, Clone)]
-pub(crate) struct Message {
-    pub(crate) id: String,
-    pub(crate) kind: &'static str,
-    pub(crate) text: String,
-}
-
-/// A document that an agent has made.
-#[derive(Debug, Clone)]
-pub(crate) struct Artifact {
-    pub(crate) id: String,
-    pub(crate) kind: &'static str,
-    pub(crate) title: String,
-    pub(crate) content: Value,
-}
-
-impl Artifact {
-    /// The artifact without its content, as in lists.
-    pub(crate) fn summary(&self) -> Value {
-        json!({ "id": self.id, "type": self.kind, "title": self.title })
-    }
-
-    pub(crate) fn full(&self) -> Value {
-        json!({ "id": self.id, "type": self.kind, "title": self.title, "content": self.content })
-    }
-}
-
 /// The work on the last prompt.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
@@ -67,8 +39,9 @@ pub(crate) struct Agent {
     pub(crate) files: Vec<(String, String)>,
     pub(crate) created: Moment,
     pub(crate) updated: Moment,
-    pub(crate) messages: Vec<Message>,
-    pub(crate) artifacts: Vec<Artifact>,
+    /// The messages and artifacts, as the API responds with them.
+    pub(crate) messages: Vec<Value>,
+    pub(crate) artifacts: Vec<Value>,
     pub(crate) summary: Option<String>,
     pub(crate) state: State,
 }
@@ -121,7 +94,11 @@ impl Agent {
         match outcome {
             Ok(written) => {
                 self.state = State::Ended("finished");
-                self.add_output(&written, end, ids);
+                self.add_message("assistant_message", &written.answer, ids.fresh(end));
+                self.summary = Some(written.summary.clone());
+                self.artifacts.extend(written.artifacts.iter().map(|(kind, title, content)| {
+                    json!({ "id": ids.fresh(end), "type": kind, "title": title, "content": content })
+                }));
             }
             Err(error) => {
                 self.state = State::Ended("failed");
@@ -131,16 +108,14 @@ impl Agent {
         }
     }
 
-    pub(crate) fn add_message(&mut self, kind: &'static str, text: &str, id: String) {
-        self.messages.push(Message { id, kind, text: text.to_owned() });
+    pub(crate) fn add_message(&mut self, kind: &str, text: &str, id: String) {
+        self.messages.push(json!({ "id": id, "type": kind, "text": text }));
     }
 
-    fn add_output(&mut self, written: &Written, now: Moment, ids: &Ids) {
-        self.add_message("assistant_message", &written.answer, ids.fresh(now));
-        self.summary = Some(written.summary.clone());
-        for (kind, title, content) in written.artifacts.clone() {
-            self.artifacts.push(Artifact { id: ids.fresh(now), kind, title, content });
-        }
+    /// The artifacts without their content, as in lists.
+    pub(crate) fn artifact_summaries(&self) -> Vec<Value> {
+        let artifacts = self.artifacts.iter();
+        artifacts.map(|one| json!({ "id": one["id"], "type": one["type"], "title": one["title"] })).collect()
     }
 
     pub(crate) fn json(&self, now: Moment, job_time: Duration) -> Value {
@@ -154,7 +129,7 @@ impl Agent {
             "status": status,
             "workflowId": self.workflow,
             "projectId": self.project,
-            "artifacts": self.artifacts.iter().map(Artifact::summary).collect::<Vec<_>>(),
+            "artifacts": self.artifact_summaries(),
             "files": files.collect::<Vec<_>>(),
             "summary": self.summary,
             "url": format!("https://nomic.example/agents/{}", self.id),

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use crate::http::percent_encode;
 use crate::seed;
 use crate::store::tasks::catch_panic;
-use crate::work::{self, Document, Unreadable};
+use crate::work::{self, Document};
 
 /// A file, with its latest version.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub(crate) struct Version {
     pub(crate) name: String,
     pub(crate) mime_type: String,
     pub(crate) stored: PathBuf,
-    document: Arc<OnceLock<Result<Arc<Document>, Unreadable>>>,
+    document: Arc<OnceLock<Result<Arc<Document>, String>>>,
 }
 
 #[derive(Debug)]
@@ -220,22 +220,13 @@ impl Library {
 
 impl Version {
     /// The document in this version. It is parsed once, which is slow: do not call this with a lock held.
-    pub(crate) fn document(&self) -> Result<Arc<Document>, Unreadable> {
+    pub(crate) fn document(&self) -> Result<Arc<Document>, String> {
         let read = || {
             // Malformed PDFs are known to make parsers panic.
-            catch_panic(|| work::read(&self.stored, &self.name, &self.mime_type))
-                .unwrap_or_else(|_| Err(Unreadable::Corrupt("the file is damaged".to_owned())))
-                .map(Arc::new)
+            let read = catch_panic(|| work::read(&self.stored, &self.name, &self.mime_type));
+            let document = read.unwrap_or_else(|_| Err("the file is damaged".to_owned()));
+            document.map(Arc::new).map_err(|reason| format!("Cannot read {}: {reason}", self.name))
         };
         self.document.get_or_init(read).clone()
-    }
-}
-
-/// The error message for a document that cannot be read.
-pub(crate) fn describe_error(name: &str, reason: &Unreadable) -> String {
-    match reason {
-        Unreadable::UnsupportedType(kind) => format!("Cannot read {name}: unsupported file type {kind}"),
-        Unreadable::Corrupt(what) => format!("Cannot read {name}: {what}"),
-        Unreadable::Empty => format!("Cannot read {name}: there is no text in it"),
     }
 }
