@@ -1,6 +1,28 @@
 //! The API's errors.
 
+use std::io;
+
 use serde_json::{Value, json};
+
+/// Why there is no result of a request.
+#[derive(Debug)]
+pub(crate) enum RequestError {
+    /// The socket failed or the body was incomplete, so that nobody waits for a response.
+    Socket(io::Error),
+    Failure(Failure),
+}
+
+impl From<io::Error> for RequestError {
+    fn from(error: io::Error) -> RequestError {
+        RequestError::Socket(error)
+    }
+}
+
+impl From<Failure> for RequestError {
+    fn from(failure: Failure) -> RequestError {
+        RequestError::Failure(failure)
+    }
+}
 
 /// A validation error.
 #[derive(Debug, Clone, PartialEq)]

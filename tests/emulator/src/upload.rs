@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::api::{ApiResponse, Call};
 use crate::clock::rfc3339;
-use crate::failure::{Failure, Issue};
+use crate::failure::{Failure, Issue, RequestError};
 use crate::http::{Body, Head};
 use crate::ids;
 use crate::state::{FormPart, ReceivedUpload, lock};
@@ -26,50 +26,32 @@ const MAX_VALUE: usize = 4096;
 /// The maximum size of the headers of a part.
 const MAX_PART_HEAD: usize = 16 * 1024;
 
-/// Receives an upload. An error means that the socket failed or the body was incomplete, and nothing was stored.
-pub(crate) fn receive(call: &Call, head: &Head, body: &mut Body) -> io::Result<Result<ApiResponse, Failure>> {
-    let Some(length) = head.content_length() else {
-        return Ok(Err(Failure::new(411, "bad_request", "Content-Length is required")));
-    };
+/// Receives an upload. After an error, nothing is stored.
+pub(crate) fn receive(call: &Call, head: &Head, body: &mut Body) -> Result<ApiResponse, RequestError> {
+    let length = head.content_length();
+    let length = length.ok_or_else(|| Failure::new(411, "bad_request", "Content-Length is required"))?;
     let kind = head.header("content-type").and_then(|kind| kind.parse::<Mime>().ok());
     let kind = kind.filter(|kind| kind.essence_str() == "multipart/form-data");
-    let Some(boundary) = kind.as_ref().and_then(|kind| kind.get_param("boundary")) else {
-        return Ok(Err(Failure::bad_request("Expected multipart/form-data with a boundary")));
-    };
+    let boundary = kind.as_ref().and_then(|kind| kind.get_param("boundary"));
+    let boundary = boundary.ok_or_else(|| Failure::bad_request("Expected multipart/form-data with a boundary"))?;
     if length > MAX_FILE + MAX_OVERHEAD {
-        return Ok(Err(too_large()));
+        return Err(too_large().into());
     }
     let path = call.world.new_upload_path();
-    let response = match Form::read(call, &mut FormReader::new(&mut *body, boundary.as_str()), &path) {
-        Ok(form) => {
-            // Whatever follows the last boundary is ignored, but must be received.
-            body.skip(u64::MAX)?;
-            form.store(call)
-        }
-        Err(FormError::Refused(failure)) => Err(failure),
-        Err(FormError::Socket(error)) => Err(error)?,
-    };
+    let form = Form::read(call, &mut FormReader::new(&mut *body, boundary.as_str()), &path);
+    let response = form.and_then(|form| {
+        // Whatever follows the last boundary is ignored, but must be received.
+        body.skip(u64::MAX)?;
+        Ok(form.store(call)?)
+    });
     if response.is_err() {
         let _ = std::fs::remove_file(&path);
     }
-    Ok(response)
+    response
 }
 
 fn too_large() -> Failure {
     Failure::new(413, "payload_too_large", format!("A file may have {MAX_FILE} bytes at most"))
-}
-
-/// Why a form could not be read.
-#[derive(Debug)]
-enum FormError {
-    Socket(io::Error),
-    Refused(Failure),
-}
-
-impl From<Failure> for FormError {
-    fn from(failure: Failure) -> FormError {
-        FormError::Refused(failure)
-    }
 }
 
 fn disk_error(error: io::Error) -> Failure {
@@ -85,7 +67,7 @@ struct Form {
 }
 
 impl Form {
-    fn read(call: &Call, reader: &mut FormReader<impl Read>, stored: &Path) -> Result<Form, FormError> {
+    fn read(call: &Call, reader: &mut FormReader<impl Read>, stored: &Path) -> Result<Form, RequestError> {
         let mut issues = Vec::new();
         let mut issue = |part: &str, message: &str| {
             issues.push(Issue { path: vec![part.into()], message: message.to_owned() });
@@ -222,7 +204,7 @@ impl<R: Read> FormReader<R> {
     }
 
     /// The headers of the next part, or why they are invalid. None after the last part.
-    fn next_part(&mut self) -> Result<Option<Result<FormPart, String>>, FormError> {
+    fn next_part(&mut self) -> Result<Option<Result<FormPart, String>>, RequestError> {
         if std::mem::take(&mut self.in_preamble) {
             self.content(|_| Ok(()))?;
         }
@@ -243,7 +225,7 @@ impl<R: Read> FormReader<R> {
     }
 
     /// Passes the content up to the next boundary to a function.
-    fn content(&mut self, mut read: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), FormError> {
+    fn content(&mut self, mut read: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), RequestError> {
         loop {
             let length = self.delimiter.needle().len();
             let found = self.delimiter.find(&self.pending);
@@ -260,11 +242,11 @@ impl<R: Read> FormReader<R> {
     }
 
     /// Receives more of the body.
-    fn receive(&mut self) -> Result<(), FormError> {
+    fn receive(&mut self) -> Result<(), RequestError> {
         const BLOCK: usize = 64 * 1024;
         let start = self.pending.len();
         self.pending.resize(start + BLOCK, 0);
-        let count = self.body.read(&mut self.pending[start..]).map_err(FormError::Socket)?;
+        let count = self.body.read(&mut self.pending[start..])?;
         self.pending.truncate(start + count);
         match count {
             0 => Err(Failure::bad_request("Malformed form-data: the last boundary is missing").into()),
