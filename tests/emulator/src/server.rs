@@ -364,7 +364,7 @@ fn check_limit(
     let mut limiter = lock(&world.limiter);
     // The clock is read under the lock, because the limiter's time must not run backwards.
     let Some(decision) = limiter.acquire(user, operation.tier, world.now()) else { return Ok(()) };
-    if decision.wait.is_some() || limiter.sends_headers_on_success() {
+    if decision.wait.is_some() || !limiter.limits.headers_on_429_only {
         headers.extend(limit_headers(&decision));
     }
     let Some(wait) = decision.wait else { return Ok(()) };
