@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
+use crate::faults::FaultKind;
 use crate::ids::mix;
 use crate::validate::{too_large, too_small};
 
@@ -77,11 +78,11 @@ impl PageRequest {
             Some((position, _)) if more => Some(encode_cursor(position + 1, 0, self.list)),
             _ => None,
         };
-        if call.overrides.empty_page {
+        if call.fault == Some(&FaultKind::EmptyPage) {
             items.clear();
             next = Some(encode_cursor(self.first() as u64, self.repeat.wrapping_add(1), self.list));
         }
-        if call.overrides.cursor_cycle {
+        if call.fault == Some(&FaultKind::CursorCycle) {
             next = call.earlier_cursor(self.list).or(next);
         }
         if let Some(next) = &next {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::api::{ApiResponse, Call, Handler, Overrides};
+use crate::api::{ApiResponse, Call, Handler};
 use crate::api_version::{self, ApiVersion};
 use crate::auth;
 use crate::clock::http_date;
@@ -19,7 +19,6 @@ use crate::http::{Body, Connection, Head, HeadError, Response};
 use crate::limits::{Decision, ceil_seconds};
 use crate::operations::{self, Found, Operation};
 use crate::state::{Request, World, lock};
-use crate::store::tasks::JobFault;
 use crate::upload;
 
 /// The header with which a request injects a fault into itself.
@@ -242,8 +241,8 @@ fn skips_execution(kind: &FaultKind) -> bool {
 /// The response to a request that a fault prevents from being executed.
 fn unexecuted(world: &World, head: &Head, operation: Option<&Operation>, fault: Option<&FaultKind>) -> Response {
     let api = |status: u16, code: Option<&str>, error: &str| {
-        let code = code.or_else(|| Failure::code_of(status)).map(str::to_owned);
-        let failure = Failure { status, code, error: error.to_owned(), issues: Vec::new() };
+        let mut failure = Failure::new(status, error);
+        failure.code = code.map(str::to_owned).or(failure.code);
         render(world, None, None, Err(failure))
     };
     match fault {
@@ -283,14 +282,14 @@ fn admit<'a>(
     head: &Head,
     found: Found,
     query: Vec<(String, String)>,
-    fault: Option<&FaultKind>,
+    fault: Option<&'a FaultKind>,
     headers: &mut Vec<(String, String)>,
 ) -> Result<Call<'a>, Failure> {
     let (operation, values) = match found {
         Found::Operation(operation, values) => (operation, values),
         Found::WrongMethod(methods) => {
             headers.push(("Allow".to_owned(), methods.join(", ")));
-            return Err(Failure::new(405, "method_not_allowed", "Method not allowed"));
+            return Err(Failure::new(405, "Method not allowed"));
         }
         Found::Nothing => return Err(Failure::not_found("Path")),
     };
@@ -308,7 +307,7 @@ fn admit<'a>(
         user,
         user_agent: head.header("user-agent").map(str::to_owned),
         now,
-        overrides: overrides(fault),
+        fault,
     })
 }
 
@@ -317,11 +316,11 @@ fn execute(mut call: Call, head: &Head, body: &mut Body, number: u64) -> Result<
         Handler::Upload => upload::receive(&call, head, body)?,
         Handler::Plain(handle) => {
             let bytes = body.read_whole(MAX_BODY)?;
-            let bytes = bytes.ok_or_else(|| Failure::new(413, "payload_too_large", "Request body too large"))?;
+            let bytes = bytes.ok_or_else(|| Failure::new(413, "Request body too large"))?;
             record_body(call.world, head, number, &bytes);
             if !bytes.is_empty() && !head.is_json() {
                 let error = "Expected Content-Type: application/json";
-                return Err(Failure::new(415, "unsupported_media_type", error).into());
+                return Err(Failure::new(415, error).into());
             }
             call.body = call.world.variations.original_body(bytes);
             // A large body takes time to arrive.
@@ -341,19 +340,6 @@ fn record_body(world: &World, head: &Head, number: u64, bytes: &[u8]) {
     }
 }
 
-fn overrides(fault: Option<&FaultKind>) -> Overrides {
-    let job_fault = match fault {
-        Some(FaultKind::JobNeverEnds) => JobFault::NeverEnds,
-        Some(FaultKind::JobFails(error)) => JobFault::Fails(error.clone()),
-        _ => JobFault::None,
-    };
-    Overrides {
-        job_fault,
-        empty_page: fault == Some(&FaultKind::EmptyPage),
-        cursor_cycle: fault == Some(&FaultKind::CursorCycle),
-    }
-}
-
 /// Asks the rate limiter, and adds its headers.
 fn check_limit(
     world: &World,
@@ -369,7 +355,7 @@ fn check_limit(
     }
     let Some(wait) = decision.wait else { return Ok(()) };
     headers.push(("Retry-After".to_owned(), limiter.retry_after(wait)));
-    Err(Failure::new(429, "rate_limited", "Rate limit exceeded"))
+    Err(Failure::new(429, "Rate limit exceeded"))
 }
 
 /// The rate-limit headers of a 429 that a fault causes: the limiter's own, but with nothing remaining.

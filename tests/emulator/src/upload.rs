@@ -29,7 +29,7 @@ const MAX_PART_HEAD: usize = 16 * 1024;
 /// Receives an upload. After an error, nothing is stored.
 pub(crate) fn receive(call: &Call, head: &Head, body: &mut Body) -> Result<ApiResponse, RequestError> {
     let length = head.content_length();
-    let length = length.ok_or_else(|| Failure::new(411, "bad_request", "Content-Length is required"))?;
+    let length = length.ok_or_else(|| Failure::new(411, "Content-Length is required"))?;
     let kind = head.header("content-type").and_then(|kind| kind.parse::<Mime>().ok());
     let kind = kind.filter(|kind| kind.essence_str() == "multipart/form-data");
     let boundary = kind.as_ref().and_then(|kind| kind.get_param("boundary"));
@@ -51,11 +51,11 @@ pub(crate) fn receive(call: &Call, head: &Head, body: &mut Body) -> Result<ApiRe
 }
 
 fn too_large() -> Failure {
-    Failure::new(413, "payload_too_large", format!("A file may have {MAX_FILE} bytes at most"))
+    Failure::new(413, format!("A file may have {MAX_FILE} bytes at most"))
 }
 
 fn disk_error(error: io::Error) -> Failure {
-    Failure::new(500, "internal_error", format!("Cannot store the file: {error}"))
+    Failure::new(500, format!("Cannot store the file: {error}"))
 }
 
 /// A valid form, with its file on disk.

@@ -67,26 +67,15 @@ pub(crate) struct Variations {
 /// The integer of the first id. No other number in a request is that large.
 const FIRST_ID: u64 = 7_000_000_000_000;
 
-/// Optional fields that no job needs, apart from those with names of several words.
-const OPTIONAL: [&str; 14] = [
-    "size",
-    "embed",
-    "bbox",
-    "summary",
-    "url",
-    "title",
-    "description",
-    "inputs",
-    "files",
-    "disabled",
-    "scopes",
-    "role",
-    "context",
-    "metadata",
-];
-
-/// Fields with names of several words that are required, or that a job needs.
-const NEEDED: [&str; 6] = ["fileVersionId", "taskId", "nextCursor", "keyPrefix", "occurredAt", "citationId"];
+/// Whether a field is neither required nor needed by a job. Of the names with several words, few are.
+fn is_optional(name: &str) -> bool {
+    match name {
+        "fileVersionId" | "taskId" | "nextCursor" | "keyPrefix" | "occurredAt" | "citationId" => false,
+        "size" | "embed" | "bbox" | "summary" | "url" | "title" | "description" | "inputs" | "files" => true,
+        "disabled" | "scopes" | "role" | "context" | "metadata" => true,
+        _ => is_camel_case(name),
+    }
+}
 
 impl Variations {
     pub(crate) fn new(on: Vec<Variation>) -> Variations {
@@ -117,7 +106,7 @@ impl Variations {
     }
 
     fn change_field(&self, name: &str, value: &mut Value) {
-        if self.has(Variation::Nulls) && (OPTIONAL.contains(&name) || is_camel_case(name) && !NEEDED.contains(&name)) {
+        if self.has(Variation::Nulls) && is_optional(name) {
             *value = Value::Null;
         }
         if self.has(Variation::WholeFloats) && (value.is_u64() || value.is_i64()) {

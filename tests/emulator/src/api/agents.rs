@@ -10,12 +10,12 @@ use crate::failure::{Failure, Issue};
 use crate::pages::PageRequest;
 use crate::seed::CATALOG;
 use crate::state::lock;
-use crate::store::agents::{Agent, Outcome, Run, State};
+use crate::store::agents::{Agent, Run, State};
 use crate::store::audit_log::entity;
 use crate::store::library::Version;
-use crate::store::tasks::{JobFault, Promise, catch_panic};
+use crate::store::tasks::Outcome;
 use crate::validate::{self, Shape, list as list_of, open_object, optional, required};
-use crate::work;
+use crate::work::{self, Written};
 
 static DIMENSION: &[validate::Field] = &[
     optional("width", Shape::Integer { minimum: 1, maximum: i64::MAX }),
@@ -44,7 +44,7 @@ pub(crate) fn launch(call: &Call) -> Result<ApiResponse, Failure> {
     let body = validate::parse(&call.body, &LAUNCH)?;
     let over_limit = lock(&call.world.accounts).user(call.user).is_some_and(analytics::is_over_limit);
     if over_limit {
-        return Err(Failure::new(429, "rate_limited", "Spend limit reached"));
+        return Err(Failure::new(429, "Spend limit reached"));
     }
     let prompt = prompt_of(&body)?;
     let workflow = known(&body["workflowId"], "workflows").ok_or_else(|| Failure::not_found("Workflow"))?;
@@ -65,12 +65,7 @@ pub(crate) fn launch(call: &Call) -> Result<ApiResponse, Failure> {
         messages: Vec::new(),
         artifacts: Vec::new(),
         summary: None,
-        state: State::Running(Run {
-            started: call.job_start(),
-            awaits_tool: workflow["awaitsTool"] == true,
-            job_fault: call.overrides.job_fault.clone(),
-            outcome,
-        }),
+        state: State::Running(Run { started: call.job_start(), awaits_tool: workflow["awaitsTool"] == true, outcome }),
     };
     agent.add_message("user_message", &prompt, call.world.fresh_id());
     let response = ApiResponse::created(json!({ "data": agent.json_with_status("waiting") }));
@@ -166,17 +161,12 @@ fn gather_files(call: &Call, ids: &[&str]) -> Result<(Files, Vec<Version>), Fail
 }
 
 /// Starts the work of an agent in the background. Files that cannot be parsed are ignored.
-fn start_work(call: &Call, prompt: String, versions: Vec<Version>) -> Outcome {
-    let outcome = Promise::new();
-    if call.overrides.job_fault == JobFault::None {
-        let outcome = Arc::clone(&outcome);
-        call.world.workers.run(move || {
-            let read = |version: Version| Some((version.id.clone(), version.name.clone(), version.document().ok()?));
-            let documents: Vec<_> = versions.into_iter().filter_map(read).collect();
-            outcome.set(catch_panic(|| Arc::new(work::write(&prompt, &documents))));
-        });
-    }
-    outcome
+fn start_work(call: &Call, prompt: String, versions: Vec<Version>) -> Outcome<Arc<Written>> {
+    call.start_work(move || {
+        let read = |version: Version| Some((version.id.clone(), version.name.clone(), version.document().ok()?));
+        let documents: Vec<_> = versions.into_iter().filter_map(read).collect();
+        Ok(Arc::new(work::write(&prompt, &documents)))
+    })
 }
 
 pub(crate) fn list(call: &Call) -> Result<ApiResponse, Failure> {
@@ -204,9 +194,7 @@ fn with_agent<T>(call: &Call, act: impl FnOnce(&mut Agent) -> Result<T, Failure>
     let due = {
         let mut agents = lock(&call.world.agents);
         match &agents.get_mut(call.value(0)).ok_or_else(missing)?.state {
-            State::Running(run) if run.job_fault == JobFault::None && call.now >= run.started + call.world.job_time => {
-                Some(Arc::clone(&run.outcome))
-            }
+            State::Running(run) if call.now >= run.started + call.world.job_time => run.outcome.clone(),
             _ => None,
         }
     };
@@ -243,12 +231,11 @@ pub(crate) fn follow_up(call: &Call) -> Result<ApiResponse, Failure> {
     let message = call.world.fresh_id();
     let body = with_agent(call, |agent| {
         if agent.is_running() {
-            return Err(Failure::conflict("Agent is still running"));
+            return Err(Failure::new(409, "Agent is still running"));
         }
         agent.state = State::Running(Run {
             started: call.job_start(),
             awaits_tool: false,
-            job_fault: call.overrides.job_fault.clone(),
             outcome: start_work(call, prompt.clone(), versions),
         });
         agent.add_message("user_message", &prompt, message);
@@ -262,7 +249,7 @@ pub(crate) fn follow_up(call: &Call) -> Result<ApiResponse, Failure> {
 pub(crate) fn stop(call: &Call) -> Result<ApiResponse, Failure> {
     let data = with_agent(call, |agent| {
         if !agent.is_running() {
-            return Err(Failure::conflict("Agent has already ended"));
+            return Err(Failure::new(409, "Agent has already ended"));
         }
         agent.state = State::Ended("stopped");
         agent.updated = call.now;

@@ -25,7 +25,7 @@ pub(crate) fn list(call: &Call) -> Result<ApiResponse, Failure> {
     let owner = call.query("userId").map(|id| accounts.find_user(id));
     let wanted =
         |key: &ApiKey| (with_revoked || key.revoked.is_none()) && owner.is_none_or(|owner| owner == Some(key.owner));
-    let keys = accounts.keys();
+    let keys = &accounts.keys;
     let items = keys.iter().enumerate().skip(page.first()).filter(|(_, key)| wanted(key));
     let items = items.map(|(index, key)| (index as u64, render(key, &accounts)));
     let total = keys.iter().filter(|key| wanted(key)).count();
@@ -38,7 +38,7 @@ pub(crate) fn revoke(call: &Call) -> Result<ApiResponse, Failure> {
         let index = accounts.find_key(call.value(0));
         let revoked = index.and_then(|index| {
             let revoked = accounts.revoke(index, call.now)?;
-            let key = accounts.keys().get(index)?;
+            let key = accounts.keys.get(index)?;
             Some((entity("api_key", &key.id, Some(&key.name)), revoked))
         });
         revoked.ok_or_else(|| Failure::not_found("API key"))?

@@ -30,7 +30,7 @@ pub(crate) fn search(call: &Call) -> Result<ApiResponse, Failure> {
     let is_known =
         |jurisdiction: &&Value| jurisdiction["slug"].as_str().is_some_and(|it| it.eq_ignore_ascii_case(slug));
     let jurisdiction = items(&LIBRARY["jurisdictions"]).find(is_known);
-    let jurisdiction = jurisdiction.ok_or_else(|| Failure::unprocessable("Unknown jurisdiction"))?;
+    let jurisdiction = jurisdiction.ok_or_else(|| Failure::new(422, "Unknown jurisdiction"))?;
     let discipline = words::set(text("codeType"));
     let query = words::set(text("query"));
     let keywords: Words = items(&body["keywords"]).filter_map(Value::as_str).flat_map(words::set).collect();

@@ -28,7 +28,7 @@ pub(super) fn page(
     let text = call.query("email").unwrap_or_default().to_lowercase();
     let wanted = |user: &User| text.is_empty() || user.email.to_lowercase().contains(&text);
     let accounts = lock(&call.world.accounts);
-    let users = accounts.users();
+    let users = &accounts.users;
     let items = users.iter().enumerate().skip(page.first()).filter(|(_, user)| wanted(user));
     let items = items.map(|(index, user)| (index as u64, render(user)));
     let total = users.iter().filter(|user| wanted(user)).count();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::clock::{self, Moment};
 use crate::ids::Ids;
-use crate::store::tasks::{JobFault, Promise};
+use crate::store::tasks::Outcome;
 use crate::work::Written;
 
 /// The work on the last prompt.
@@ -16,12 +16,8 @@ use crate::work::Written;
 pub(crate) struct Run {
     pub(crate) started: Moment,
     pub(crate) awaits_tool: bool,
-    pub(crate) job_fault: JobFault,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: Outcome<Arc<Written>>,
 }
-
-/// What an agent will write.
-pub(crate) type Outcome = Arc<Promise<Result<Arc<Written>, String>>>;
 
 #[derive(Debug, Clone)]
 pub(crate) enum State {
@@ -82,14 +78,7 @@ impl Agent {
         if now < end {
             return;
         }
-        let outcome = match &run.job_fault {
-            JobFault::NeverEnds => return,
-            JobFault::Fails(error) => Err(error.clone()),
-            JobFault::None => match run.outcome.get() {
-                None => return,
-                Some(outcome) => outcome,
-            },
-        };
+        let Some(outcome) = run.outcome.as_ref().and_then(|outcome| outcome.get()) else { return };
         self.updated = end;
         match outcome {
             Ok(written) => {
@@ -185,7 +174,7 @@ mod tests {
             (false, ["waiting", "running", "running", "running", "running"]),
             (true, ["waiting", "running", "awaiting_tool", "running", "running"]),
         ] {
-            let run = Run { started: start, awaits_tool, job_fault: JobFault::None, outcome: Promise::new() };
+            let run = Run { started: start, awaits_tool, outcome: None };
             let at = [0, 30, 50, 80, 200].map(Duration::from_millis);
             assert_eq!(at.map(|passed| run.status(start + passed, Duration::from_millis(100))), expected);
         }
