@@ -457,8 +457,7 @@ mod tests {
 
     #[test]
     fn random_faults_hit_their_share_of_requests_until_they_are_cleared() {
-        let mut queue = FaultQueue::default();
-        queue.random = Some((0.02, Rng::new(1)));
+        let mut queue = FaultQueue { random: Some((0.02, Rng::new(1))), ..FaultQueue::default() };
         let hit = |queue: &mut FaultQueue| {
             (0..10_000).filter(|_| queue.take_read(operation("get_user"), false).is_some()).count()
         };

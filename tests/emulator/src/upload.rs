@@ -343,7 +343,11 @@ mod tests {
         let mut parts = Vec::new();
         while let Some(part) = reader.next_part().unwrap() {
             let mut content = Vec::new();
-            reader.content(|bytes| Ok(content.extend_from_slice(bytes))).unwrap();
+            let copy = |bytes: &[u8]| {
+                content.extend_from_slice(bytes);
+                Ok(())
+            };
+            reader.content(copy).unwrap();
             parts.push((part.unwrap(), String::from_utf8(content).unwrap()));
         }
         parts
