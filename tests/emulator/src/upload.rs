@@ -75,6 +75,7 @@ impl Form {
         let (mut path, mut parent) = (None, None);
         let (mut files, mut file, mut size) = (0, None, 0);
         let mut parts = Vec::new();
+        reader.content(|_| Ok(()))?;
         while let Some(part) = reader.next_part()? {
             let parsed = part.and_then(|part| {
                 let parsed = parse_part(&part);
@@ -116,15 +117,9 @@ impl Form {
                     continue;
                 }
             };
-            let mut content = Vec::new();
-            reader.content(|bytes| {
-                content.extend_from_slice(bytes);
-                if content.len() > MAX_VALUE { Err(Failure::issue([&name], "String is too long")) } else { Ok(()) }
-            })?;
-            match String::from_utf8(content) {
-                Err(_) => issue(&name, "Invalid UTF-8"),
+            match reader.text(&name)? {
+                Err(message) => issue(&name, message),
                 Ok(_) if value.is_some() => issue(&name, "Expected at most one part"),
-                Ok(text) if text.contains(char::is_control) => issue(&name, "Contains a control character"),
                 Ok(text) => *value = Some(text),
             }
         }
@@ -187,27 +182,23 @@ impl Form {
     }
 }
 
-/// Reads form data part by part, in constant memory.
+/// Reads form data in constant memory: the content before the first part, then the headers and the content of each part.
 struct FormReader<R> {
     body: R,
     delimiter: memmem::Finder<'static>,
     /// What was received, but not used yet.
     pending: Vec<u8>,
-    in_preamble: bool,
 }
 
 impl<R: Read> FormReader<R> {
     fn new(body: R, boundary: &str) -> FormReader<R> {
         let delimiter = memmem::Finder::new(&format!("\r\n--{boundary}")).into_owned();
         // The first boundary has no line before it.
-        FormReader { body, delimiter, pending: b"\r\n".to_vec(), in_preamble: true }
+        FormReader { body, delimiter, pending: b"\r\n".to_vec() }
     }
 
     /// The headers of the next part, or why they are invalid. None after the last part.
     fn next_part(&mut self) -> Result<Option<Result<FormPart, String>>, RequestError> {
-        if std::mem::take(&mut self.in_preamble) {
-            self.content(|_| Ok(()))?;
-        }
         loop {
             if self.pending.starts_with(b"--") {
                 return Ok(None);
@@ -239,6 +230,20 @@ impl<R: Read> FormReader<R> {
             }
             self.receive()?;
         }
+    }
+
+    /// The content of a part as text, or what is wrong with it.
+    fn text(&mut self, name: &str) -> Result<Result<String, &'static str>, RequestError> {
+        let mut content = Vec::new();
+        self.content(|bytes| {
+            content.extend_from_slice(bytes);
+            if content.len() > MAX_VALUE { Err(Failure::issue([name], "String is too long")) } else { Ok(()) }
+        })?;
+        Ok(match String::from_utf8(content) {
+            Err(_) => Err("Invalid UTF-8"),
+            Ok(text) if text.contains(char::is_control) => Err("Contains a control character"),
+            Ok(text) => Ok(text),
+        })
     }
 
     /// Receives more of the body.
@@ -341,6 +346,7 @@ mod tests {
     fn parts(text: &str, piece: usize) -> Vec<(FormPart, String)> {
         let mut reader = FormReader::new(Pieces(text.as_bytes(), piece), "XX");
         let mut parts = Vec::new();
+        reader.content(|_| Ok(())).unwrap();
         while let Some(part) = reader.next_part().unwrap() {
             let mut content = Vec::new();
             let copy = |bytes: &[u8]| {

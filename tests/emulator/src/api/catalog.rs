@@ -8,11 +8,14 @@ use crate::pages::PageRequest;
 use crate::seed::CATALOG;
 
 pub(crate) fn workflows(call: &Call) -> Result<ApiResponse, Failure> {
-    list(
-        call,
-        "workflows",
-        |one| json!({ "id": one["id"], "name": one["name"], "description": one["description"], "inputs": one["inputs"] }),
-    )
+    list(call, "workflows", |workflow| {
+        json!({
+            "id": workflow["id"],
+            "name": workflow["name"],
+            "description": workflow["description"],
+            "inputs": workflow["inputs"],
+        })
+    })
 }
 
 pub(crate) fn projects(call: &Call) -> Result<ApiResponse, Failure> {
