@@ -17,122 +17,86 @@ pub enum ApiVersion {
     Future,
 }
 
-/// Fields whose content comes from the caller or from documents, and so is the same in every version.
-pub(crate) const PASSED_THROUGH: [&str; 5] = ["result", "citations", "content", "metadata", "rows"];
-
-/// The response of the older API.
-pub(crate) fn old(operation: &str, body: Value) -> Value {
-    let mut body = if returns_agent(operation) { bare(body) } else { body };
-    let keep: &[&str] = match operation {
-        "upload_file" => &["fileVersionId"],
-        "submit_parse" | "submit_extract" => &["taskId"],
-        _ => &["keyPrefix", "occurredAt"],
-    };
-    drop_optional(&mut body, keep);
-    body
-}
-
-fn drop_optional(value: &mut Value, keep: &[&str]) {
+/// Calls a function with each object of the API, the inner ones first: not with those that come from the caller or from
+/// documents.
+pub(crate) fn change_objects(value: &mut Value, change: &mut impl FnMut(&mut Map<String, Value>)) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| drop_optional(item, keep)),
+        Value::Array(items) => items.iter_mut().for_each(|item| change_objects(item, change)),
         Value::Object(fields) => {
-            fields.retain(|key, value| {
-                let is_camel_case = key.bytes().any(|byte| byte.is_ascii_uppercase());
-                // Without its cursor a list would end early.
-                let needed = keep.contains(&key.as_str()) || key == "nextCursor" && !value.is_null();
-                !is_camel_case || needed
-            });
-            let own = fields.iter_mut().filter(|(key, _)| !PASSED_THROUGH.contains(&key.as_str()));
-            own.for_each(|(_, value)| drop_optional(value, keep));
+            for (name, value) in fields.iter_mut() {
+                match name.as_str() {
+                    "content" | "metadata" | "rows" => {}
+                    // That of an extraction has the names of its schema.
+                    "result" => {
+                        for own in ["chunks", "blocks"] {
+                            value.get_mut(own).into_iter().for_each(|list| change_objects(list, change));
+                        }
+                    }
+                    // Each value of an extraction has a list of citations.
+                    "citations" => {
+                        let lists = value.as_object_mut().into_iter().flat_map(|lists| lists.values_mut());
+                        lists.for_each(|list| change_objects(list, change));
+                    }
+                    _ => change_objects(value, change),
+                }
+            }
+            change(fields);
         }
         _ => {}
     }
+}
+
+/// Whether the name of a field has several words.
+pub(crate) fn is_camel_case(name: &str) -> bool {
+    name.contains(|c: char| c.is_ascii_uppercase())
+}
+
+/// The response of the older API.
+pub(crate) fn old(operation: &str, body: Value) -> Value {
+    let returns_agent = matches!(operation, "launch_agent" | "get_agent" | "follow_up_agent" | "stop_agent");
+    let mut body = if returns_agent { bare(body) } else { body };
+    let is_submit = matches!(operation, "submit_parse" | "submit_extract");
+    change_objects(&mut body, &mut |fields| {
+        fields.retain(|name, value| match name.as_str() {
+            "fileVersionId" | "keyPrefix" | "occurredAt" => true,
+            "taskId" => is_submit,
+            // Without its cursor a list would end early.
+            "nextCursor" => !value.is_null(),
+            name => !is_camel_case(name),
+        });
+    });
+    body
 }
 
 /// The response of a future API.
 pub(crate) fn future(mut body: Value) -> Value {
-    change_enums(&mut body);
-    add_fields(&mut body);
+    change_objects(&mut body, &mut |fields| {
+        let is_block = fields.contains_key("bbox");
+        for (name, value) in fields.iter_mut() {
+            *value = json!(match (name.as_str(), value.as_str()) {
+                ("type", Some(_)) if is_block => "Hologram",
+                ("status", Some("BUILDING")) => "INDEXING",
+                ("status", Some("running")) => "reflecting",
+                ("spendStatus", Some(_)) => "under_review",
+                ("type", Some("markdown" | "table")) => "canvas",
+                ("type", Some("user")) => "service_account",
+                ("fileType", Some(_)) => "MODEL",
+                ("role", Some(_)) => "steward",
+                _ => continue,
+            });
+        }
+        fields.insert("futureField".to_owned(), json!({ "since": "v1", "list": [1, null, "two"] }));
+    });
     body
-}
-
-fn add_fields(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(add_fields),
-        Value::Object(fields) => {
-            let own = fields.iter_mut().filter(|(key, _)| !PASSED_THROUGH.contains(&key.as_str()));
-            own.for_each(|(_, value)| add_fields(value));
-            fields.insert("futureField".to_owned(), json!({ "since": "v1", "list": [1, null, "two"] }));
-        }
-        _ => {}
-    }
-}
-
-fn change_enums(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(change_enums),
-        Value::Object(fields) => {
-            for (key, value) in fields.iter_mut() {
-                let new = match (key.as_str(), value.as_str()) {
-                    ("status", Some("BUILDING")) => "INDEXING",
-                    ("status", Some("running")) => "reflecting",
-                    ("spendStatus", Some(_)) => "under_review",
-                    ("type", Some("markdown" | "table")) => "canvas",
-                    ("type", Some("user")) => "service_account",
-                    ("fileType", Some(_)) => "MODEL",
-                    ("role", Some(_)) => "steward",
-                    _ => {
-                        change_nested(key, value);
-                        continue;
-                    }
-                };
-                *value = json!(new);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Changes the enums of a nested value. In a `result`, only the blocks of a parse job belong to the API.
-fn change_nested(key: &str, value: &mut Value) {
-    if !PASSED_THROUGH.contains(&key) {
-        change_enums(value);
-    } else if key == "result" {
-        let chunks = value.get_mut("chunks").and_then(Value::as_array_mut);
-        for chunk in chunks.into_iter().flatten() {
-            rename_blocks(chunk);
-        }
-        rename_blocks(value);
-    }
-}
-
-fn rename_blocks(holder: &mut Value) {
-    let blocks = holder.get_mut("blocks").and_then(Value::as_array_mut);
-    for block in blocks.into_iter().flatten() {
-        if block.get("bbox").is_some() {
-            block["type"] = json!("Hologram");
-            add_fields(block);
-        }
-    }
 }
 
 /// The response with the value of each `status` in upper case.
 pub(crate) fn upper_case(mut body: Value) -> Value {
-    fn convert(value: &mut Value) {
-        match value {
-            Value::Array(items) => items.iter_mut().for_each(convert),
-            Value::Object(fields) => {
-                for (key, value) in fields.iter_mut().filter(|(key, _)| !PASSED_THROUGH.contains(&key.as_str())) {
-                    match value {
-                        Value::String(word) if key == "status" => *word = word.to_uppercase(),
-                        _ => convert(value),
-                    }
-                }
-            }
-            _ => {}
+    change_objects(&mut body, &mut |fields| {
+        if let Some(Value::String(status)) = fields.get_mut("status") {
+            *status = status.to_uppercase();
         }
-    }
-    convert(&mut body);
+    });
     body
 }
 
@@ -162,10 +126,6 @@ pub(crate) fn wrong_types(body: Value) -> Value {
         }
         other => other,
     }
-}
-
-fn returns_agent(operation: &str) -> bool {
-    matches!(operation, "launch_agent" | "get_agent" | "follow_up_agent" | "stop_agent")
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use crate::clock::Moment;
 use crate::failure::Failure;
 use crate::operations::Operation;
 use crate::state::{World, lock};
-use crate::store::accounts::KeyError;
 
 /// Returns the index of the key's owner, if the key is valid and has the scope of the operation.
 pub(crate) fn authorize(
@@ -17,20 +16,13 @@ pub(crate) fn authorize(
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, secret)| secret.trim());
-    let secret = secret.ok_or_else(|| Failure::unauthorized("Missing API key"))?;
+    let secret = secret.ok_or_else(|| Failure::new(401, "Missing API key"))?;
     let mut accounts = lock(&world.accounts);
-    let key = accounts.authenticate(secret, now).map_err(|error| {
-        Failure::unauthorized(match error {
-            KeyError::Unknown => "Invalid API key",
-            KeyError::Revoked => "API key has been revoked",
-            KeyError::Expired => "API key has expired",
-            KeyError::OwnerDisabled => "User is disabled",
-        })
-    })?;
+    let key = accounts.authenticate(secret, now).map_err(|error| Failure::new(401, error))?;
     if key.scopes.iter().any(|scope| covers(scope, operation.scope)) {
         Ok(key.owner)
     } else {
-        Err(Failure::new(403, "forbidden", format!("Missing required scope: {}", operation.scope)))
+        Err(Failure::new(403, format!("Missing required scope: {}", operation.scope)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sends responses, intact or with a fault.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -26,116 +26,89 @@ pub(crate) fn send(mut stream: &TcpStream, response: &Response, keep_alive: bool
     stream.write_all(&bytes)
 }
 
-/// Sends a response with a fault. If anything is sent, `record_status` is called first.
+/// Sends a response with a fault. If anything is sent, `record_status` is called first. `after` is what happens to the
+/// connection, unless the fault decides that.
 pub(crate) fn deliver(
     world: &World,
     mut stream: &TcpStream,
     mut response: Response,
     fault: Option<&FaultKind>,
-    keep_alive: bool,
+    after: After,
     record_status: impl FnOnce(u16),
 ) -> io::Result<After> {
-    let silent = matches!(
-        fault,
-        Some(FaultKind::ResetBefore | FaultKind::ResetAfter | FaultKind::Stall(StallPhase::BeforeHead))
-    );
-    if matches!(fault, Some(FaultKind::GzipBomb(_) | FaultKind::Oversized(_))) {
+    use FaultKind::{CloseInBody, ContentLengthTooLong, ContentLengthTooShort, ResetAfter, ResetBefore};
+    use FaultKind::{Delay, Drip, EarlyResponse, Gzip, GzipBomb, Oversized, ResetInBody, ResetInHead, Stall};
+    if matches!(fault, Some(GzipBomb(_) | Oversized(_))) {
         response.status = 200;
     }
-    if !silent {
+    if !matches!(fault, Some(ResetBefore | ResetAfter | Stall(StallPhase::BeforeHead))) {
         record_status(response.status);
     }
-    let Some(fault) = fault else { return finish(stream, &response, keep_alive) };
+    let keep_alive = after == After::KeepAlive;
     let (bytes, head) = response.bytes(keep_alive);
-    let half = match fault {
-        FaultKind::ResetInHead | FaultKind::Stall(StallPhase::InHead) => &bytes[..head / 2],
-        _ => &bytes[..head + (bytes.len() - head) / 2],
+    let part = match fault {
+        Some(ResetInHead | Stall(StallPhase::InHead)) => &bytes[..head / 2],
+        Some(ResetInBody | CloseInBody | Stall(StallPhase::InBody)) => &bytes[..head + (bytes.len() - head) / 2],
+        _ => &[],
     };
     match fault {
-        FaultKind::ResetBefore | FaultKind::ResetAfter => reset(stream),
-        FaultKind::ResetInHead | FaultKind::ResetInBody => {
-            stream.write_all(half)?;
+        Some(ResetBefore | ResetAfter | ResetInHead | ResetInBody) => {
+            stream.write_all(part)?;
             reset(stream);
+            return Ok(After::Close);
         }
-        FaultKind::CloseInBody => stream.write_all(half)?,
-        FaultKind::Stall(phase) => {
-            if *phase != StallPhase::BeforeHead {
-                stream.write_all(half)?;
-            }
+        Some(CloseInBody) => return stream.write_all(part).map(|()| After::Close),
+        Some(Stall(_)) => {
+            stream.write_all(part)?;
             hold(world, stream);
+            return Ok(After::Close);
         }
-        FaultKind::Delay(duration) => {
+        Some(EarlyResponse { close, .. }) => {
+            send(stream, &response, false)?;
+            if !close {
+                hold(world, stream);
+            }
+            return Ok(After::Close);
+        }
+        Some(ContentLengthTooLong | ContentLengthTooShort) => {
+            let length = response.body.len() as u64;
+            let announced = if fault == Some(&ContentLengthTooLong) { length + 10 } else { length / 2 };
+            stream.write_all(&response.head(announced, false))?;
+            stream.write_all(&response.body)?;
+            return Ok(if keep_alive { After::Close } else { after });
+        }
+        Some(Delay(duration)) => {
             if world.stop.sleep(*duration) {
                 return Ok(After::Close);
             }
-            return finish(stream, &response, keep_alive);
+            stream.write_all(&bytes)?;
         }
-        FaultKind::Drip { every, bytes: size } => {
+        Some(Drip { every, bytes: size }) => {
             for piece in bytes.chunks((*size).max(1)) {
                 stream.write_all(piece)?;
                 if world.stop.sleep(*every) {
                     return Ok(After::Close);
                 }
             }
-            return Ok(if keep_alive { After::KeepAlive } else { After::Close });
         }
-        FaultKind::ContentLengthTooLong | FaultKind::ContentLengthTooShort => {
-            let length = response.body.len() as u64;
-            let announced = match fault {
-                FaultKind::ContentLengthTooLong => length + 10,
-                _ => length / 2,
-            };
-            stream.write_all(&response.head(announced, false))?;
-            stream.write_all(&response.body)?;
-        }
-        FaultKind::EarlyResponse { close, .. } => {
-            send(stream, &response, false)?;
-            if !close {
-                hold(world, stream);
-            }
-        }
-        FaultKind::Gzip => {
+        Some(Gzip) => {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
             encoder.write_all(&response.body)?;
             response.body = encoder.finish()?;
-            return finish(stream, &response.with("Content-Encoding", "gzip"), keep_alive);
+            send(stream, &response.with("Content-Encoding", "gzip"), keep_alive)?;
         }
-        FaultKind::GzipBomb(size) => {
+        Some(GzipBomb(size)) => {
             let bomb = Bomb::new(*size)?;
-            let response = response.with("Content-Encoding", "gzip");
-            stream.write_all(&response.head(bomb.length(), keep_alive))?;
+            stream.write_all(&response.with("Content-Encoding", "gzip").head(bomb.length(), keep_alive))?;
             bomb.write(stream)?;
-            return Ok(if keep_alive { After::KeepAlive } else { After::Close });
         }
-        FaultKind::Oversized(size) => {
+        Some(Oversized(size)) => {
             stream.write_all(&response.head(*size, keep_alive))?;
             write_oversized(stream, *size)?;
-            return Ok(if keep_alive { After::KeepAlive } else { After::Close });
         }
-        _ => return finish(stream, &response, keep_alive),
+        _ => stream.write_all(&bytes)?,
     }
-    Ok(After::Close)
-}
-
-fn finish(stream: &TcpStream, response: &Response, keep_alive: bool) -> io::Result<After> {
-    send(stream, response, keep_alive)?;
-    Ok(if keep_alive { After::KeepAlive } else { After::Close })
-}
-
-/// Whether a connection that is closed with part of the request unread lingers, so that the peer gets the response.
-pub(crate) fn lingers_on_close(fault: Option<&FaultKind>) -> bool {
-    !matches!(
-        fault,
-        Some(
-            FaultKind::EarlyResponse { .. }
-                | FaultKind::ResetBefore
-                | FaultKind::ResetAfter
-                | FaultKind::ResetInHead
-                | FaultKind::ResetInBody
-                | FaultKind::CloseInBody
-                | FaultKind::Stall(_)
-        )
-    )
+    Ok(after)
 }
 
 /// Makes closing the connection send a reset.
@@ -162,25 +135,12 @@ pub(crate) fn hold(world: &World, stream: &TcpStream) {
 
 const BLOCK: usize = 1 << 20;
 
-/// Writes a JSON document of exactly this size, or white space if that is too small.
-fn write_oversized(mut stream: impl Write, size: u64) -> io::Result<()> {
-    const FRAME: u64 = r#"{"data":""}"#.len() as u64;
-    let Some(padding) = size.checked_sub(FRAME) else {
-        return write_repeated(&mut stream, b' ', size);
-    };
-    stream.write_all(br#"{"data":""#)?;
-    write_repeated(&mut stream, b'x', padding)?;
-    stream.write_all(br#""}"#)
-}
-
-fn write_repeated(stream: &mut impl Write, byte: u8, mut count: u64) -> io::Result<()> {
-    let block = vec![byte; BLOCK];
-    while count > 0 {
-        let part = count.min(BLOCK as u64);
-        stream.write_all(&block[..part as usize])?;
-        count -= part;
-    }
-    Ok(())
+/// Writes a JSON document of exactly this size, or a part of it if the size is too small.
+fn write_oversized(stream: impl Write, size: u64) -> io::Result<()> {
+    let (start, end) = (r#"{"data":""#, r#""}"#);
+    let padding = io::repeat(b'x').take(size.saturating_sub((start.len() + end.len()) as u64));
+    let mut document = start.as_bytes().chain(padding).chain(end.as_bytes()).take(size);
+    io::copy(&mut document, &mut BufWriter::with_capacity(BLOCK, stream)).map(drop)
 }
 
 /// A gzip file of white space. One block is compressed and sent repeatedly: after a full flush, blocks do not depend on
@@ -232,8 +192,6 @@ fn deflate(bytes: &[u8], flush: FlushCompress) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use flate2::read::GzDecoder;
 
     use super::*;

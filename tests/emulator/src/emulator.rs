@@ -13,7 +13,8 @@ use crate::faults::{Fault, FaultQueue};
 use crate::folder::Folder;
 use crate::ids::Ids;
 use crate::limits::{Limiter, Limits};
-use crate::operations::{self, Routes};
+use crate::operations::{Routes, known_operation, known_tier};
+use crate::rng::Rng;
 use crate::seed;
 use crate::server::{self, Connections};
 use crate::state::{ReceivedUpload, Request, RequestLog, StopSignal, Workers, World, lock};
@@ -319,18 +320,18 @@ impl Emulator {
 
     /// Injects a fault. Faults are tried in the order in which they were injected.
     pub fn fault(&self, fault: Fault) {
-        lock(&self.world.faults).push(fault);
+        lock(&self.world.faults).faults.push(fault);
     }
 
     /// Injects [random faults](crate::Rng::fault) into this share of all requests, from 0.0 to 1.0, in addition to
     /// those injected with [`fault`](Emulator::fault). The same seed gives the same sequence of faults.
     pub fn random_faults(&self, share: f64, seed: u64) {
-        lock(&self.world.faults).set_random(share, seed);
+        lock(&self.world.faults).random = Some((share, Rng::new(seed)));
     }
 
     /// Removes all faults that are left, and stops random faults.
     pub fn clear_faults(&self) {
-        lock(&self.world.faults).clear();
+        *lock(&self.world.faults) = FaultQueue::default();
     }
 
     /// Returns the number of requests of an operation that were executed, including those whose response was lost to a
@@ -338,24 +339,22 @@ impl Emulator {
     ///
     /// # Panics
     ///
-    /// If no [operation](crate::operations) has this name. The message lists similar names.
+    /// If no [operation](crate::operations) has this name. The message lists all names.
     #[must_use]
     #[track_caller]
     pub fn accepted(&self, operation: &str) -> u64 {
-        let operation = operations::known_operation(operation);
-        lock(&self.world.request_log).accepted(operation)
+        lock(&self.world.request_log).accepted.get(known_operation(operation)).copied().unwrap_or_default()
     }
 
     /// Returns the number of requests of an operation that were received, whether or not they were executed.
     ///
     /// # Panics
     ///
-    /// If no [operation](crate::operations) has this name. The message lists similar names.
+    /// If no [operation](crate::operations) has this name. The message lists all names.
     #[must_use]
     #[track_caller]
     pub fn received(&self, operation: &str) -> u64 {
-        let operation = operations::known_operation(operation);
-        lock(&self.world.request_log).received(operation)
+        lock(&self.world.request_log).received.get(known_operation(operation)).copied().unwrap_or_default()
     }
 
     /// Returns the bodies of all executed requests of an operation that had one, oldest first. Uploads have
@@ -363,12 +362,11 @@ impl Emulator {
     ///
     /// # Panics
     ///
-    /// If no [operation](crate::operations) has this name. The message lists similar names.
+    /// If no [operation](crate::operations) has this name. The message lists all names.
     #[must_use]
     #[track_caller]
     pub fn accepted_bodies(&self, operation: &str) -> Vec<Vec<u8>> {
-        let operation = operations::known_operation(operation);
-        lock(&self.world.request_log).accepted_bodies(operation)
+        lock(&self.world.request_log).accepted_bodies.get(known_operation(operation)).cloned().unwrap_or_default()
     }
 
     /// Returns the number of TCP connections that were accepted.
@@ -380,7 +378,7 @@ impl Emulator {
     /// Returns the latest 4096 requests, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
-        lock(&self.world.request_log).requests()
+        lock(&self.world.request_log).requests.iter().cloned().collect()
     }
 
     /// Returns all files that were uploaded over HTTP, oldest first.
@@ -402,8 +400,8 @@ impl Emulator {
     /// If there is no such tier.
     #[track_caller]
     pub fn set_quota(&self, tier: &str, per_minute: u32) {
-        let tier = operations::known_tier(tier);
-        lock(&self.world.limiter).set_quota(tier, per_minute);
+        let tier = known_tier(tier);
+        lock(&self.world.limiter).limits.quotas.insert(tier, per_minute);
     }
 }
 

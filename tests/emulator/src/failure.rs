@@ -1,6 +1,28 @@
 //! The API's errors.
 
+use std::io;
+
 use serde_json::{Value, json};
+
+/// Why there is no result of a request.
+#[derive(Debug)]
+pub(crate) enum RequestError {
+    /// The socket failed or the body was incomplete, so that nobody waits for a response.
+    Socket(io::Error),
+    Failure(Failure),
+}
+
+impl From<io::Error> for RequestError {
+    fn from(error: io::Error) -> RequestError {
+        RequestError::Socket(error)
+    }
+}
+
+impl From<Failure> for RequestError {
+    fn from(failure: Failure) -> RequestError {
+        RequestError::Failure(failure)
+    }
+}
 
 /// A validation error.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,16 +42,31 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn new(status: u16, code: &str, error: impl Into<String>) -> Failure {
-        Failure { status, code: Some(code.to_owned()), error: error.into(), issues: Vec::new() }
+    /// An error with the code that the API uses with its status.
+    pub(crate) fn new(status: u16, error: impl Into<String>) -> Failure {
+        let code = match status {
+            400 | 411 => Some("bad_request"),
+            401 => Some("unauthorized"),
+            403 => Some("forbidden"),
+            404 => Some("not_found"),
+            405 => Some("method_not_allowed"),
+            409 => Some("conflict"),
+            413 => Some("payload_too_large"),
+            415 => Some("unsupported_media_type"),
+            422 => Some("unprocessable"),
+            429 => Some("rate_limited"),
+            501 | 503 => Some("not_configured"),
+            _ => None,
+        };
+        Failure { status, code: code.map(str::to_owned), error: error.into(), issues: Vec::new() }
     }
 
     pub(crate) fn bad_request(error: impl Into<String>) -> Failure {
-        Failure::new(400, "bad_request", error)
+        Failure::new(400, error)
     }
 
     pub(crate) fn invalid(issues: Vec<Issue>) -> Failure {
-        Failure { issues, ..Failure::new(400, "validation_failed", "Validation failed") }
+        Failure { code: Some("validation_failed".to_owned()), issues, ..Failure::bad_request("Validation failed") }
     }
 
     /// A single validation error.
@@ -38,38 +75,8 @@ impl Failure {
         Failure::invalid(vec![Issue { path, message: message.into() }])
     }
 
-    pub(crate) fn unauthorized(error: &str) -> Failure {
-        Failure::new(401, "unauthorized", error)
-    }
-
     pub(crate) fn not_found(what: &str) -> Failure {
-        Failure::new(404, "not_found", format!("{what} not found"))
-    }
-
-    pub(crate) fn conflict(error: impl Into<String>) -> Failure {
-        Failure::new(409, "conflict", error)
-    }
-
-    pub(crate) fn unprocessable(error: impl Into<String>) -> Failure {
-        Failure::new(422, "unprocessable", error)
-    }
-
-    /// The code that the API uses with a status.
-    pub(crate) fn code_of(status: u16) -> Option<&'static str> {
-        Some(match status {
-            400 => "bad_request",
-            401 => "unauthorized",
-            403 => "forbidden",
-            404 => "not_found",
-            405 => "method_not_allowed",
-            409 => "conflict",
-            413 => "payload_too_large",
-            415 => "unsupported_media_type",
-            422 => "unprocessable",
-            429 => "rate_limited",
-            501 | 503 => "not_configured",
-            _ => return None,
-        })
+        Failure::new(404, format!("{what} not found"))
     }
 
     /// The body of the response. The old format has only `error`.

@@ -230,7 +230,7 @@ impl Fault {
     ///
     /// # Panics
     ///
-    /// If no [operation](crate::operations) has this name. The message lists similar names.
+    /// If no [operation](crate::operations) has this name. The message lists all names.
     #[must_use]
     #[track_caller]
     pub fn on(operation: &str, kind: impl Into<FaultKind>) -> Fault {
@@ -295,23 +295,24 @@ impl FaultKind {
 
     /// Parses the value of the `X-Emulator-Fault` header, such as `reset-after` or `delay=250`.
     pub(crate) fn from_header(text: &str) -> Result<FaultKind, String> {
+        const INJECTED: &str = "Injected by X-Emulator-Fault";
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name.trim(), Some(value.trim())),
             None => (text.trim(), None),
         };
-        fn number<T: std::str::FromStr>(name: &str, value: Option<&str>, default: T) -> Result<T, String> {
-            match value {
-                None => Ok(default),
-                Some(value) => value.parse().map_err(|_| format!("{name}={value}: not a number in range")),
-            }
+        if let Some((_, kind)) = BARE_FAULTS.iter().find(|(bare, _)| *bare == name) {
+            return Ok(kind.clone());
         }
+        let number = |default: u64| match value {
+            None => Ok(default),
+            Some(value) => value.parse().map_err(|_| format!("{name}={value}: not a number in range")),
+        };
+        let millis = |default| number(default).map(Duration::from_millis);
+        let status = |default| match number(default)? {
+            status @ 200..600 => Ok(status as u16),
+            other => Err(format!("{name}={other}: not a final status")),
+        };
         Ok(match name {
-            "reset-before" => FaultKind::ResetBefore,
-            "reset-at-once" => FaultKind::ResetAtOnce,
-            "reset-after" => FaultKind::ResetAfter,
-            "reset-in-head" => FaultKind::ResetInHead,
-            "reset-in-body" => FaultKind::ResetInBody,
-            "close-in-body" => FaultKind::CloseInBody,
             "stall" => FaultKind::Stall(match value {
                 Some("before-read") => StallPhase::BeforeRead,
                 None | Some("before-head") => StallPhase::BeforeHead,
@@ -319,69 +320,54 @@ impl FaultKind {
                 Some("in-body") => StallPhase::InBody,
                 Some(other) => return Err(format!("stall={other}: unknown phase")),
             }),
-            "delay" => FaultKind::Delay(Duration::from_millis(number(name, value, 1000)?)),
-            "drip" => FaultKind::Drip { every: Duration::from_millis(number(name, value, 10)?), bytes: 1 },
-            "status" => {
-                let status = valid_status(name, number(name, value, 500)?)?;
-                FaultKind::Response(CannedResponse::new(status, "text/plain", ""))
-            }
-            "api" => {
-                let status = valid_status(name, number(name, value, 500)?)?;
-                FaultKind::Api { status, error: "Injected by X-Emulator-Fault".to_owned(), code: None }
-            }
-            "truncated-json" => FaultKind::TruncatedJson,
-            "malformed-json" => FaultKind::MalformedJson,
-            "wrong-types" => FaultKind::WrongTypes,
-            "content-length-too-long" => FaultKind::ContentLengthTooLong,
-            "content-length-too-short" => FaultKind::ContentLengthTooShort,
-            "html" => FaultKind::Html(valid_status(name, number(name, value, 502)?)?),
+            "delay" => FaultKind::Delay(millis(1000)?),
+            "drip" => FaultKind::Drip { every: millis(10)?, bytes: 1 },
+            "status" => CannedResponse::new(status(500)?, "text/plain", "").into(),
+            "api" => FaultKind::Api { status: status(500)?, error: INJECTED.to_owned(), code: None },
+            "html" => FaultKind::Html(status(502)?),
             "rate-limited" => FaultKind::RateLimited { retry_after: value.map(str::to_owned) },
-            "early-response" => {
-                let status = valid_status(name, number(name, value, 413)?)?;
-                FaultKind::EarlyResponse { status, after_bytes: 0, close: true }
-            }
-            "job-never-ends" => FaultKind::JobNeverEnds,
-            "job-fails" => FaultKind::JobFails(value.unwrap_or("Injected by X-Emulator-Fault").to_owned()),
-            "upper-case-status" => FaultKind::UpperCaseStatus,
-            "bare" => FaultKind::Bare,
-            "wrapped" => FaultKind::Wrapped,
-            "future" => FaultKind::Future,
-            "empty-page" => FaultKind::EmptyPage,
-            "cursor-cycle" => FaultKind::CursorCycle,
-            "gzip" => FaultKind::Gzip,
-            "gzip-bomb" => FaultKind::GzipBomb(number(name, value, 1 << 30)?),
+            "early-response" => FaultKind::EarlyResponse { status: status(413)?, after_bytes: 0, close: true },
+            "job-fails" => FaultKind::JobFails(value.unwrap_or(INJECTED).to_owned()),
+            "gzip-bomb" => FaultKind::GzipBomb(number(1 << 30)?),
+            "oversized" => FaultKind::Oversized(number(1 << 30)?),
             "redirect" => FaultKind::Redirect { status: 302, location: value.unwrap_or("/").to_owned() },
-            "oversized" => FaultKind::Oversized(number(name, value, 1 << 30)?),
             _ => return Err(format!("{name}: unknown fault")),
         })
     }
 }
 
-fn valid_status(name: &str, status: u16) -> Result<u16, String> {
-    if (200..600).contains(&status) { Ok(status) } else { Err(format!("{name}={status}: not a final status")) }
-}
+/// The faults without parameters, by their names in the `X-Emulator-Fault` header.
+pub(crate) static BARE_FAULTS: [(&str, FaultKind); 19] = [
+    ("reset-before", FaultKind::ResetBefore),
+    ("reset-at-once", FaultKind::ResetAtOnce),
+    ("reset-after", FaultKind::ResetAfter),
+    ("reset-in-head", FaultKind::ResetInHead),
+    ("reset-in-body", FaultKind::ResetInBody),
+    ("close-in-body", FaultKind::CloseInBody),
+    ("truncated-json", FaultKind::TruncatedJson),
+    ("malformed-json", FaultKind::MalformedJson),
+    ("wrong-types", FaultKind::WrongTypes),
+    ("content-length-too-long", FaultKind::ContentLengthTooLong),
+    ("content-length-too-short", FaultKind::ContentLengthTooShort),
+    ("job-never-ends", FaultKind::JobNeverEnds),
+    ("upper-case-status", FaultKind::UpperCaseStatus),
+    ("bare", FaultKind::Bare),
+    ("wrapped", FaultKind::Wrapped),
+    ("future", FaultKind::Future),
+    ("empty-page", FaultKind::EmptyPage),
+    ("cursor-cycle", FaultKind::CursorCycle),
+    ("gzip", FaultKind::Gzip),
+];
 
 /// The injected faults that are left, in order, and the random ones.
 #[derive(Debug, Default)]
 pub(crate) struct FaultQueue {
-    faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
     /// The share of requests that get a random fault.
-    random: Option<(f64, Rng)>,
+    pub(crate) random: Option<(f64, Rng)>,
 }
 
 impl FaultQueue {
-    pub(crate) fn push(&mut self, fault: Fault) {
-        self.faults.push(fault);
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = FaultQueue::default();
-    }
-
-    pub(crate) fn set_random(&mut self, share: f64, seed: u64) {
-        self.random = Some((share, Rng::new(seed)));
-    }
-
     /// The fault for a request of which only the first line was read.
     pub(crate) fn take_unread(&mut self, operation: Option<&Operation>) -> Option<FaultKind> {
         self.take(operation, FaultKind::is_unread)
@@ -434,9 +420,9 @@ mod tests {
     #[test]
     fn faults_apply_to_the_operation_that_they_name() {
         let mut queue = FaultQueue::default();
-        queue.push(Fault::on("get_user", FaultKind::ResetAfter).skip(1).times(2));
-        queue.push(Fault::any(FaultKind::Gzip));
-        queue.push(Fault::on("list_users", FaultKind::Future).forever());
+        queue.faults.push(Fault::on("get_user", FaultKind::ResetAfter).skip(1).times(2));
+        queue.faults.push(Fault::any(FaultKind::Gzip));
+        queue.faults.push(Fault::on("list_users", FaultKind::Future).forever());
         let mut ask = |name| queue.take_read(operation(name), false);
         assert_eq!(ask("get_user"), Some(FaultKind::Gzip), "skipped by the first, applied by the second");
         assert_eq!(ask("get_agent"), None);
@@ -471,20 +457,19 @@ mod tests {
 
     #[test]
     fn random_faults_hit_their_share_of_requests_until_they_are_cleared() {
-        let mut queue = FaultQueue::default();
-        queue.set_random(0.02, 1);
+        let mut queue = FaultQueue { random: Some((0.02, Rng::new(1))), ..FaultQueue::default() };
         let hit = |queue: &mut FaultQueue| {
             (0..10_000).filter(|_| queue.take_read(operation("get_user"), false).is_some()).count()
         };
         assert!((150..250).contains(&hit(&mut queue)));
-        queue.clear();
+        queue = FaultQueue::default();
         assert_eq!(hit(&mut queue), 0);
     }
 
     #[test]
     fn unread_faults_wait_for_unread_requests() {
         let mut queue = FaultQueue::default();
-        queue.push(Fault::any(FaultKind::ResetAtOnce));
+        queue.faults.push(Fault::any(FaultKind::ResetAtOnce));
         assert_eq!(queue.take_read(operation("get_user"), false), None);
         assert_eq!(queue.take_unread(None), Some(FaultKind::ResetAtOnce));
         assert_eq!(queue.take_unread(None), None);

@@ -64,7 +64,8 @@ fn clean_up(all: &Path, namespace: u64) {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 

@@ -16,8 +16,6 @@ pub(crate) enum Kind {
     Agent,
     Artifact,
     Message,
-    Workflow,
-    Project,
     Integration,
 }
 

@@ -38,8 +38,8 @@ pub enum LimitModel {
 pub struct Limits {
     model: Option<LimitModel>,
     speed: f64,
-    quotas: HashMap<&'static str, u32>,
-    headers_on_429_only: bool,
+    pub(crate) quotas: HashMap<&'static str, u32>,
+    pub(crate) headers_on_429_only: bool,
 }
 
 impl Limits {
@@ -117,7 +117,7 @@ pub(crate) struct Decision {
 /// Enforces the quotas.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    limits: Limits,
+    pub(crate) limits: Limits,
     meters: HashMap<(usize, &'static str), Meter>,
 }
 
@@ -131,10 +131,6 @@ struct Meter {
 impl Limiter {
     pub(crate) fn new(limits: Limits) -> Limiter {
         Limiter { limits, meters: HashMap::new() }
-    }
-
-    pub(crate) fn set_quota(&mut self, tier: &'static str, per_minute: u32) {
-        self.limits.quotas.insert(tier, per_minute);
     }
 
     /// Decides on a request, and counts it if it is allowed. None without limits.
@@ -167,11 +163,6 @@ impl Limiter {
             LimitModel::FixedWindow => meter.count_in_window(limit, minute, now),
         };
         Some((meter, decision))
-    }
-
-    /// Whether responses other than a 429 have rate-limit headers.
-    pub(crate) fn sends_headers_on_success(&self) -> bool {
-        !self.limits.headers_on_429_only
     }
 
     /// The value of `Retry-After`: whole seconds, or fractions of a second at a speed other than 1.
@@ -331,7 +322,7 @@ mod tests {
     fn a_changed_quota_applies_at_once() {
         let mut limiter = Limiter::new(Limits::documented(LimitModel::FullBurst));
         assert_eq!(limiter.acquire(0, "heavy", START).unwrap().remaining, 29);
-        limiter.set_quota("heavy", 10);
+        limiter.limits.quotas.insert("heavy", 10);
         let decision = limiter.acquire(0, "heavy", START).unwrap();
         assert_eq!((decision.limit, decision.remaining), (10, 9));
     }

@@ -15,7 +15,7 @@ Usage: nomic-emulator [OPTIONS]
   --keys N                print N more API keys with all scopes, of other users
   --scopes LIST           print one more API key with only these scopes, such as
                           developer:files,admin:users:read
-  --limits MODEL          rate limits: off, burst, even or page [default: burst];
+  --limits MODEL          rate limits: off, burst, even or window [default: burst];
                           append ,speed=60 to run them 60 times as fast, or
                           ,headers=429 to send rate-limit headers with a 429 only
   --users N               number of users [default: 25]
@@ -147,8 +147,8 @@ fn limits(value: &str) -> Result<Limits, String> {
         Some("off") => Limits::off(),
         Some("burst") => Limits::documented(LimitModel::FullBurst),
         Some("even") => Limits::documented(LimitModel::EvenPacing),
-        Some("page") => Limits::documented(LimitModel::FixedWindow),
-        _ => return Err(format!("--limits {value}: expected off, burst, even or page")),
+        Some("window") => Limits::documented(LimitModel::FixedWindow),
+        _ => return Err(format!("--limits {value}: expected off, burst, even or window")),
     };
     parts.try_fold(limits, |limits, part| match part.strip_prefix("speed=").map(str::parse::<f64>) {
         Some(Ok(speed)) if speed.is_finite() && speed > 0.0 => Ok(limits.speed(speed)),
@@ -185,7 +185,7 @@ mod tests {
             vec![],
             vec!["--help"],
             vec!["--port", "4010", "--keys=2", "--limits", "burst,speed=60"],
-            vec!["--limits=page,speed=10,headers=429"],
+            vec!["--limits=window,speed=10,headers=429"],
             vec!["--scopes", "developer:files, admin", "--old-errors"],
             vec!["--move", "get_parse=/tasks/{taskId}", "--move=get_agent=/runs/{id}"],
             vec!["--variation", "id-only", "--variation=numeric-ids"],

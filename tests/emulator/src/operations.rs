@@ -1,9 +1,9 @@
 //! The operations of the API: method, path, rate-limit tier, scope and handler of each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::api::{Handler, Handler::*};
-use crate::api::{agents, analytics, api_keys, audit_logs, codes, extract, files, parse, projects, users, workflows};
+use crate::api::{agents, analytics, api_keys, audit_logs, catalog, codes, extract, files, parse, tasks, users};
 use crate::failure::{Failure, Issue};
 use crate::http::percent_decode;
 
@@ -55,51 +55,40 @@ const fn operation(
     path: &'static str,
     tier: &'static str,
     scope: &'static str,
+    filters: Option<&'static [&'static str]>,
     handler: Handler,
 ) -> Operation {
-    Operation { name, method, path, tier, scope, filters: None, handler }
-}
-
-/// A paginated list.
-const fn list(
-    name: &'static str,
-    path: &'static str,
-    tier: &'static str,
-    scope: &'static str,
-    filters: &'static [&'static str],
-    handler: Handler,
-) -> Operation {
-    Operation { filters: Some(filters), ..operation(name, "GET", path, tier, scope, handler) }
+    Operation { name, method, path, tier, scope, filters, handler }
 }
 
 #[rustfmt::skip]
 static OPERATIONS: [Operation; 26] = [
-    operation("upload_file", "POST", "/files/upload", "heavy", "developer:files", Upload),
-    list("search_files", "/files/search", "standard", "developer:files", &["query", "integrationId"], Plain(files::search)),
-    operation("submit_parse", "POST", "/parse", "heavy", "developer:parse", Plain(parse::submit)),
-    operation("get_parse", "GET", "/parse/{taskId}", "standard", "developer:parse", Plain(parse::get)),
-    operation("submit_extract", "POST", "/extract", "heavy", "developer:parse", Plain(extract::submit)),
-    operation("get_extract", "GET", "/extract/{taskId}", "standard", "developer:parse", Plain(extract::get)),
-    operation("search_codes", "POST", "/codes/search", "search", "developer:agent", Plain(codes::search)),
-    operation("launch_agent", "POST", "/agents", "heavy", "developer:agent", Plain(agents::launch)),
-    list("list_agents", "/agents", "standard", "developer:agent", &["status", "workflowId"], Plain(agents::list)),
-    operation("get_agent", "GET", "/agents/{id}", "standard", "developer:agent", Plain(agents::get)),
-    operation("delete_agent", "DELETE", "/agents/{id}", "write", "developer:agent", Plain(agents::delete)),
-    operation("follow_up_agent", "POST", "/agents/{id}/followup", "heavy", "developer:agent", Plain(agents::follow_up)),
-    operation("stop_agent", "POST", "/agents/{id}/stop", "write", "developer:agent", Plain(agents::stop)),
-    operation("get_agent_conversation", "GET", "/agents/{id}/conversation", "standard", "developer:agent", Plain(agents::conversation)),
-    operation("list_artifacts", "GET", "/agents/{id}/artifacts", "standard", "developer:agent", Plain(agents::artifacts)),
-    operation("get_artifact", "GET", "/agents/{id}/artifacts/{artifactId}", "standard", "developer:agent", Plain(agents::artifact)),
-    list("list_workflows", "/workflows", "standard", "developer:agent", &[], Plain(workflows::list)),
-    list("list_projects", "/projects", "standard", "developer:agent", &[], Plain(projects::list)),
-    list("list_users", "/users", "standard", "admin:users:read", &["email"], Plain(users::list)),
-    operation("get_user", "GET", "/users/{id}", "standard", "admin:users:read", Plain(users::get)),
-    operation("disable_user", "POST", "/users/{id}/disable", "write", "admin:users:write", Plain(users::disable)),
-    operation("enable_user", "POST", "/users/{id}/enable", "write", "admin:users:write", Plain(users::enable)),
-    list("list_api_keys", "/api-keys", "standard", "admin:api-keys:read", &["userId", "includeRevoked"], Plain(api_keys::list)),
-    operation("revoke_api_key", "POST", "/api-keys/{id}/revoke", "write", "admin:api-keys:write", Plain(api_keys::revoke)),
-    list("list_audit_logs", "/audit-logs", "standard", "admin:audit:read", &["action", "since"], Plain(audit_logs::list)),
-    list("list_user_analytics", "/analytics/users", "analytics", "admin:analytics:read", &["email"], Plain(analytics::list)),
+    operation("upload_file", "POST", "/files/upload", "heavy", "developer:files", None, Upload),
+    operation("search_files", "GET", "/files/search", "standard", "developer:files", Some(&["query", "integrationId"]), Plain(files::search)),
+    operation("submit_parse", "POST", "/parse", "heavy", "developer:parse", None, Plain(parse::submit)),
+    operation("get_parse", "GET", "/parse/{taskId}", "standard", "developer:parse", None, Plain(tasks::get)),
+    operation("submit_extract", "POST", "/extract", "heavy", "developer:parse", None, Plain(extract::submit)),
+    operation("get_extract", "GET", "/extract/{taskId}", "standard", "developer:parse", None, Plain(tasks::get)),
+    operation("search_codes", "POST", "/codes/search", "search", "developer:agent", None, Plain(codes::search)),
+    operation("launch_agent", "POST", "/agents", "heavy", "developer:agent", None, Plain(agents::launch)),
+    operation("list_agents", "GET", "/agents", "standard", "developer:agent", Some(&["status", "workflowId"]), Plain(agents::list)),
+    operation("get_agent", "GET", "/agents/{id}", "standard", "developer:agent", None, Plain(agents::get)),
+    operation("delete_agent", "DELETE", "/agents/{id}", "write", "developer:agent", None, Plain(agents::delete)),
+    operation("follow_up_agent", "POST", "/agents/{id}/followup", "heavy", "developer:agent", None, Plain(agents::follow_up)),
+    operation("stop_agent", "POST", "/agents/{id}/stop", "write", "developer:agent", None, Plain(agents::stop)),
+    operation("get_agent_conversation", "GET", "/agents/{id}/conversation", "standard", "developer:agent", None, Plain(agents::conversation)),
+    operation("list_artifacts", "GET", "/agents/{id}/artifacts", "standard", "developer:agent", None, Plain(agents::artifacts)),
+    operation("get_artifact", "GET", "/agents/{id}/artifacts/{artifactId}", "standard", "developer:agent", None, Plain(agents::artifact)),
+    operation("list_workflows", "GET", "/workflows", "standard", "developer:agent", Some(&[]), Plain(catalog::workflows)),
+    operation("list_projects", "GET", "/projects", "standard", "developer:agent", Some(&[]), Plain(catalog::projects)),
+    operation("list_users", "GET", "/users", "standard", "admin:users:read", Some(&["email"]), Plain(users::list)),
+    operation("get_user", "GET", "/users/{id}", "standard", "admin:users:read", None, Plain(users::get)),
+    operation("disable_user", "POST", "/users/{id}/disable", "write", "admin:users:write", None, Plain(users::disable)),
+    operation("enable_user", "POST", "/users/{id}/enable", "write", "admin:users:write", None, Plain(users::enable)),
+    operation("list_api_keys", "GET", "/api-keys", "standard", "admin:api-keys:read", Some(&["userId", "includeRevoked"]), Plain(api_keys::list)),
+    operation("revoke_api_key", "POST", "/api-keys/{id}/revoke", "write", "admin:api-keys:write", None, Plain(api_keys::revoke)),
+    operation("list_audit_logs", "GET", "/audit-logs", "standard", "admin:audit:read", Some(&["action", "since"]), Plain(audit_logs::list)),
+    operation("list_user_analytics", "GET", "/analytics/users", "analytics", "admin:analytics:read", Some(&["email"]), Plain(analytics::list)),
 ];
 
 /// Returns all operations that the emulator serves.
@@ -131,25 +120,8 @@ fn known(what: &str, name: &str, names: impl Iterator<Item = &'static str> + Clo
     if let Some(known) = names.clone().find(|known| *known == name) {
         return known;
     }
-    let mut closest: Vec<&str> = names.collect();
-    closest.sort_by_key(|known| (edit_distance(name, known), *known));
-    closest.dedup();
-    closest.truncate(3);
-    panic!("unknown {what} {name:?}; similar names: {}", closest.join(", "))
-}
-
-/// The Levenshtein distance.
-fn edit_distance(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (at, byte) in left.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
-        for (column, other) in right.bytes().enumerate() {
-            let substituted = diagonal + usize::from(byte != other);
-            diagonal = row[column + 1];
-            row[column + 1] = substituted.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
+    let names: BTreeSet<&str> = names.collect();
+    panic!("unknown {what} {name:?}; expected one of {names:?}")
 }
 
 /// The operation for a method and a path.
@@ -288,21 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn the_edit_distance_counts_insertions_deletions_and_substitutions() {
-        for (left, right, distance) in [("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("abc", "abc", 0)] {
-            assert_eq!(edit_distance(left, right), distance, "{left} {right}");
-        }
-    }
-
-    #[test]
-    #[should_panic(expected = r#"unknown operation "lunch_agent"; similar names: launch_agent, "#)]
-    fn an_unknown_operation_is_refused_with_similar_names() {
+    #[should_panic(expected = r#"unknown operation "lunch_agent"; expected one of {"delete_agent", "#)]
+    fn an_unknown_operation_is_refused_with_the_names_of_all() {
         known_operation("lunch_agent");
     }
 
     #[test]
-    #[should_panic(expected = r#"unknown tier "hevy"; similar names: heavy, "#)]
-    fn an_unknown_tier_is_refused_with_similar_names() {
+    #[should_panic(expected = r#"unknown tier "hevy"; expected one of {"analytics", "heavy", "#)]
+    fn an_unknown_tier_is_refused_with_the_names_of_all() {
         known_tier("hevy");
     }
 

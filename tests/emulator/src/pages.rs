@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
+use crate::faults::FaultKind;
 use crate::ids::mix;
 use crate::validate::{too_large, too_small};
 
@@ -20,9 +21,6 @@ pub(crate) struct PageRequest {
     /// Makes several cursors for the same position differ.
     repeat: u16,
 }
-
-/// The items of a page, each with its position in the list.
-pub(crate) type Items = Vec<(u64, Value)>;
 
 /// The maximum page size of a list without a documented maximum.
 const MAX_LIMIT: i64 = 1000;
@@ -66,19 +64,25 @@ impl PageRequest {
         self.after.map_or(0, |after| after as usize + 1)
     }
 
-    /// The response of a page. `items` has one item more than the page if there is a next page.
-    pub(crate) fn response(&self, call: &Call, mut items: Items, total: Option<u64>) -> ApiResponse {
+    /// The response of a page, from the items of this page and later ones, each with its position in the list.
+    pub(crate) fn response(
+        &self,
+        call: &Call,
+        items: impl Iterator<Item = (u64, Value)>,
+        total: Option<u64>,
+    ) -> ApiResponse {
+        let mut items: Vec<(u64, Value)> = items.take(self.limit + 1).collect();
         let more = items.len() > self.limit;
         items.truncate(self.limit);
         let mut next = match items.last() {
             Some((position, _)) if more => Some(encode_cursor(position + 1, 0, self.list)),
             _ => None,
         };
-        if call.overrides.empty_page {
+        if call.fault == Some(&FaultKind::EmptyPage) {
             items.clear();
             next = Some(encode_cursor(self.first() as u64, self.repeat.wrapping_add(1), self.list));
         }
-        if call.overrides.cursor_cycle {
+        if call.fault == Some(&FaultKind::CursorCycle) {
             next = call.earlier_cursor(self.list).or(next);
         }
         if let Some(next) = &next {

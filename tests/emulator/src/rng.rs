@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::faults::{CannedResponse, FaultKind, StallPhase};
+use crate::faults::{BARE_FAULTS, CannedResponse, FaultKind, StallPhase};
 use crate::ids::mix;
 
 /// A small random number generator for reproducible tests. The same seed gives the same sequence.
@@ -38,46 +38,28 @@ impl Rng {
     /// [stalls](FaultKind::Stall), no fault delays a response, or asks the client to wait, for more than a second.
     pub fn fault(&mut self) -> FaultKind {
         use StallPhase::{BeforeHead, BeforeRead, InBody, InHead};
-        match self.below(33) {
-            0 => FaultKind::ResetBefore,
-            1 => FaultKind::ResetAtOnce,
-            2 => FaultKind::ResetAfter,
-            3 => FaultKind::ResetInHead,
-            4 => FaultKind::ResetInBody,
-            5 => FaultKind::CloseInBody,
-            6 => FaultKind::Stall(self.one_of([BeforeRead, BeforeHead, InHead, InBody])),
-            7 => FaultKind::Delay(Duration::from_millis(self.below(100))),
-            8 => FaultKind::Drip { every: Duration::from_millis(1), bytes: 200 + self.below(2000) as usize },
-            9 => self.response(),
-            10..=12 => FaultKind::Api {
+        match self.below(33) as usize {
+            bare @ 0..19 => BARE_FAULTS[bare].1.clone(),
+            19 => FaultKind::Stall(self.one_of([BeforeRead, BeforeHead, InHead, InBody])),
+            20 => FaultKind::Delay(Duration::from_millis(self.below(100))),
+            21 => FaultKind::Drip { every: Duration::from_millis(1), bytes: 200 + self.below(2000) as usize },
+            22 => self.response(),
+            23..=25 => FaultKind::Api {
                 status: self.one_of([400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 501, 502, 503, 504]),
                 error: Rng::ERROR_MESSAGE.to_owned(),
                 code: None,
             },
-            13 => FaultKind::TruncatedJson,
-            14 => FaultKind::MalformedJson,
-            15 => FaultKind::WrongTypes,
-            16 => FaultKind::ContentLengthTooLong,
-            17 => FaultKind::ContentLengthTooShort,
-            18 => FaultKind::Html(self.one_of([200, 403, 408, 429, 500, 502, 503, 504, 522])),
-            19 | 20 => {
+            26 => FaultKind::Html(self.one_of([200, 403, 408, 429, 500, 502, 503, 504, 522])),
+            27 | 28 => {
                 let delays = [None, Some("0"), Some("0.05"), Some("0.3"), Some("Sun, 06 Nov 1994 08:49:37 GMT")];
                 FaultKind::RateLimited { retry_after: self.one_of(delays).map(str::to_owned) }
             }
-            21 => FaultKind::EarlyResponse {
+            29 => FaultKind::EarlyResponse {
                 status: self.one_of([401, 413, 429, 500, 503]),
                 after_bytes: self.below(10_000),
                 close: self.below(2) == 0,
             },
-            22 => FaultKind::JobNeverEnds,
-            23 => FaultKind::JobFails(Rng::ERROR_MESSAGE.to_owned()),
-            24 => FaultKind::UpperCaseStatus,
-            25 => FaultKind::Bare,
-            26 => FaultKind::Wrapped,
-            27 => FaultKind::Future,
-            28 => FaultKind::EmptyPage,
-            29 => FaultKind::CursorCycle,
-            30 => FaultKind::Gzip,
+            30 => FaultKind::JobFails(Rng::ERROR_MESSAGE.to_owned()),
             31 => match self.below(2) {
                 0 => FaultKind::GzipBomb(self.below(1 << 24)),
                 _ => FaultKind::Oversized(self.below(1 << 24)),

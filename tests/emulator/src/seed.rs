@@ -1,14 +1,15 @@
 //! Seed data: users, keys, audit log entries, files, agents, workflows and projects. The same in every run.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clock::Moment;
 use crate::ids::{self, Kind, mix};
 use crate::store::accounts::{ApiKey, User};
-use crate::store::agents::{Agent, Artifact, Message, State};
-use crate::store::audit_log::{Entity, Entry};
+use crate::store::agents::{Agent, State};
+use crate::store::audit_log::{Entry, entity};
 use crate::store::library::File;
 
 /// 1 June 2025: nothing seeded is newer.
@@ -102,7 +103,7 @@ pub(crate) fn audit_entry(number: u64, of: u64, users: u64) -> Entry {
     let random = mix(number);
     let seeded_user = |number: u64| {
         let user = user((number % users) as usize);
-        Entity { id: user.id, kind: "user", name: Some(user.name) }
+        entity("user", &user.id, Some(&user.name))
     };
     let (target, metadata) = match action {
         "user.disabled" => {
@@ -110,20 +111,14 @@ pub(crate) fn audit_entry(number: u64, of: u64, users: u64) -> Entry {
         }
         "user.enabled" => (seeded_user(random >> 8), json!({})),
         "api_key.revoked" => {
-            let id = ids::seeded(Kind::ApiKey, random % 1000);
-            (Entity { id, kind: "api_key", name: Some("Old laptop".to_owned()) }, json!({}))
+            (entity("api_key", &ids::seeded(Kind::ApiKey, random % 1000), Some("Old laptop")), json!({}))
         }
         "file.uploaded" => {
             let file = file((random % 1000) as usize);
-            (Entity { id: file.id, kind: "file", name: Some(file.name) }, json!({ "size": random % 9_000_000 }))
+            (entity("file", &file.id, Some(&file.name)), json!({ "size": random % 9_000_000 }))
         }
-        "agent.launched" => {
-            (Entity { id: ids::seeded(Kind::Agent, random % 1000), kind: "agent", name: None }, json!({}))
-        }
-        _ => {
-            let id = ids::seeded(Kind::FileVersion, random % 1000);
-            (Entity { id, kind: "file_version", name: None }, json!({}))
-        }
+        "agent.launched" => (entity("agent", &ids::seeded(Kind::Agent, random % 1000), None), json!({})),
+        _ => (entity("file_version", &ids::seeded(Kind::FileVersion, random % 1000), None), json!({})),
     };
     Entry {
         id: ids::seeded(Kind::AuditEntry, number),
@@ -163,7 +158,8 @@ pub(crate) fn agent(number: usize) -> Agent {
     let serial = number as u64;
     let created = NEWEST - HOUR + Duration::from_millis(serial);
     let title = format!("Review {number}");
-    let message = |at, kind, text| Message { id: ids::seeded(Kind::Message, serial * 2 + at), kind, text };
+    let message =
+        |at, kind, text: &str| json!({ "id": ids::seeded(Kind::Message, serial * 2 + at), "type": kind, "text": text });
     let summary = format!("Room {number} was checked against the door schedule.");
     Agent {
         id: ids::seeded(Kind::Agent, serial),
@@ -173,71 +169,24 @@ pub(crate) fn agent(number: usize) -> Agent {
         created,
         updated: created,
         messages: vec![
-            message(0, "user_message", format!("Check room {number} against the door schedule.")),
-            message(1, "assistant_message", summary.clone()),
+            message(0, "user_message", &format!("Check room {number} against the door schedule.")),
+            message(1, "assistant_message", &summary),
         ],
-        artifacts: vec![Artifact {
-            id: ids::seeded(Kind::Artifact, serial),
-            kind: "markdown",
-            content: json!(format!("# {title}\n\n{summary}\n")),
-            title,
-        }],
+        artifacts: vec![json!({
+            "id": ids::seeded(Kind::Artifact, serial),
+            "type": "markdown",
+            "title": title,
+            "content": format!("# {title}\n\n{summary}\n"),
+        })],
         summary: Some(summary),
         state: State::Ended(["finished", "finished", "stopped", "failed"][number % 4]),
     }
 }
 
-/// A workflow that agents can be launched with.
-#[derive(Debug)]
-pub(crate) struct Workflow {
-    number: u64,
-    pub(crate) name: &'static str,
-    pub(crate) description: &'static str,
-    /// The names of its file input slots.
-    pub(crate) inputs: &'static [&'static str],
-    /// The default prompt.
-    pub(crate) prompt: &'static str,
-    /// Whether its agents wait for a tool while they run.
-    pub(crate) awaits_tool: bool,
-}
-
-impl Workflow {
-    pub(crate) fn id(&self) -> String {
-        ids::seeded(Kind::Workflow, self.number)
-    }
-}
-
-pub(crate) static WORKFLOWS: [Workflow; 3] = [
-    Workflow {
-        number: 0,
-        name: "Submittal review",
-        description: "Checks a submittal against the specification.",
-        inputs: &["submittal", "specification"],
-        prompt: "Check the submittal against the specification and list the differences.",
-        awaits_tool: false,
-    },
-    Workflow {
-        number: 1,
-        name: "Sheet index",
-        description: "Lists the sheets of a drawing set with number and title.",
-        inputs: &[],
-        prompt: "List the sheets with number and title.",
-        awaits_tool: false,
-    },
-    Workflow {
-        number: 2,
-        name: "RFI triage",
-        description: "Sorts requests for information by trade; asks a tool in between.",
-        inputs: &[],
-        prompt: "Sort the requests for information by trade.",
-        awaits_tool: true,
-    },
-];
-
-/// The id and name of each project.
-pub(crate) fn projects() -> [(String, &'static str); 2] {
-    [(0, "Project Alpha"), (1, "Harbour Tower")].map(|(number, name)| (ids::seeded(Kind::Project, number), name))
-}
+/// The `workflows` and `projects`. A workflow has a default `prompt`; with `awaitsTool`, its agents wait for a tool while
+/// they run.
+pub(crate) static CATALOG: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("catalog.json")).unwrap_or_default());
 
 #[cfg(test)]
 mod tests {

@@ -8,20 +8,17 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::api::{ApiResponse, Call, Handler, Overrides};
+use crate::api::{ApiResponse, Call, Handler};
 use crate::api_version::{self, ApiVersion};
 use crate::auth;
 use crate::clock::http_date;
 use crate::delivery::{self, After};
-use crate::failure::Failure;
+use crate::failure::{Failure, RequestError};
 use crate::faults::{CannedResponse, FaultKind, StallPhase};
 use crate::http::{Body, Connection, Head, HeadError, Response};
 use crate::limits::{Decision, ceil_seconds};
 use crate::operations::{self, Found, Operation};
 use crate::state::{Request, World, lock};
-use crate::store::tasks::JobFault;
 use crate::upload;
 
 /// The header with which a request injects a fault into itself.
@@ -103,8 +100,7 @@ fn serve(world: &Arc<World>, stream: TcpStream) {
             Ok(head) => exchange(world, &mut connection, &head).unwrap_or(After::Close),
             Err(HeadError::Closed) => return,
             Err(HeadError::Malformed(error)) => {
-                let failure = Failure::bad_request(error);
-                let response = render(world, None, None, Outcome::failed(failure));
+                let response = render(world, None, None, Err(Failure::bad_request(error)));
                 delivery::send(connection.stream(), &response, false).map_or(After::Close, |()| After::Linger)
             }
         };
@@ -152,15 +148,16 @@ fn exchange(world: &Arc<World>, connection: &mut Connection, head: &Head) -> io:
     let fault = match select_fault(world, head, operation, has_cursor) {
         Ok(fault) => fault,
         Err(error) => {
-            let outcome = Outcome::failed(Failure::bad_request(format!("X-Emulator-Fault: {error}")));
-            let response = render(world, operation, None, outcome);
+            let failure = Failure::bad_request(format!("X-Emulator-Fault: {error}"));
+            let response = render(world, operation, None, Err(failure));
             delivery::send(connection.stream(), &response, false)?;
             return Ok(After::Linger);
         }
     };
 
     let mut body = connection.body(head);
-    let outcome = match &fault {
+    let mut headers = Vec::new();
+    let result = match &fault {
         Some(FaultKind::ResetAtOnce) => {
             delivery::reset(connection.stream());
             return Ok(After::Close);
@@ -182,22 +179,29 @@ fn exchange(world: &Arc<World>, connection: &mut Connection, head: &Head) -> io:
             body.skip(u64::MAX)?;
             None
         }
-        _ => Some(execute(world, head, found, query, &mut body, fault.as_ref(), number)?),
+        _ => {
+            let call = admit(world, head, found, query, fault.as_ref(), &mut headers);
+            match call.map_err(RequestError::from).and_then(|call| execute(call, head, &mut body, number)) {
+                Ok(response) => Some(Ok(response)),
+                Err(RequestError::Failure(failure)) => Some(Err(failure)),
+                Err(RequestError::Socket(error)) => return Err(error),
+            }
+        }
     };
     // Discarding a short rest of the body is cheaper than a new connection.
     let body_read = body.is_done() || body.is_nearly_done() && body.skip(u64::MAX).is_ok();
-    let keep_alive = head.keep_alive && body_read;
-    let response = match outcome {
-        Some(outcome) => render(world, operation, fault.as_ref(), outcome),
+    let after = match body_read {
+        true if head.keep_alive => After::KeepAlive,
+        true => After::Close,
+        false => After::Linger,
+    };
+    let mut response = match result {
+        Some(result) => render(world, operation, fault.as_ref(), result),
         None => unexecuted(world, head, operation, fault.as_ref()),
     };
-    let sent = delivery::deliver(world, connection.stream(), response, fault.as_ref(), keep_alive, |status| {
+    response.headers.append(&mut headers);
+    delivery::deliver(world, connection.stream(), response, fault.as_ref(), after, |status| {
         lock(&world.request_log).amend(number, |request| request.status = Some(status));
-    })?;
-    Ok(if sent == After::Close && !body_read && delivery::lingers_on_close(fault.as_ref()) {
-        After::Linger
-    } else {
-        sent
     })
 }
 
@@ -237,9 +241,9 @@ fn skips_execution(kind: &FaultKind) -> bool {
 /// The response to a request that a fault prevents from being executed.
 fn unexecuted(world: &World, head: &Head, operation: Option<&Operation>, fault: Option<&FaultKind>) -> Response {
     let api = |status: u16, code: Option<&str>, error: &str| {
-        let code = code.or_else(|| Failure::code_of(status)).map(str::to_owned);
-        let failure = Failure { status, code, error: error.to_owned(), issues: Vec::new() };
-        render(world, None, None, Outcome::failed(failure))
+        let mut failure = Failure::new(status, error);
+        failure.code = code.map(str::to_owned).or(failure.code);
+        render(world, None, None, Err(failure))
     };
     match fault {
         Some(FaultKind::Api { status, error, code }) => api(*status, code.as_deref(), error),
@@ -272,57 +276,29 @@ fn dated(world: &World, response: Response) -> Response {
     response.with("Date", http_date(world.now()))
 }
 
-/// The result of a request.
-struct Outcome {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Value,
-    failure: Option<Failure>,
-}
-
-impl Outcome {
-    fn failed(failure: Failure) -> Outcome {
-        Outcome { status: failure.status, headers: Vec::new(), body: Value::Null, failure: Some(failure) }
-    }
-
-    fn with(mut self, headers: Vec<(String, String)>) -> Outcome {
-        self.headers.extend(headers);
-        self
-    }
-}
-
-/// Authorizes and executes a request. An error means that the body was not received.
-fn execute(
-    world: &Arc<World>,
+/// Authorizes a request and asks the rate limiter. Adds the headers that the response has in any case.
+fn admit<'a>(
+    world: &'a Arc<World>,
     head: &Head,
     found: Found,
     query: Vec<(String, String)>,
-    body: &mut Body,
-    fault: Option<&FaultKind>,
-    number: u64,
-) -> io::Result<Outcome> {
+    fault: Option<&'a FaultKind>,
+    headers: &mut Vec<(String, String)>,
+) -> Result<Call<'a>, Failure> {
     let (operation, values) = match found {
         Found::Operation(operation, values) => (operation, values),
         Found::WrongMethod(methods) => {
-            let failure = Failure::new(405, "method_not_allowed", "Method not allowed");
-            return Ok(Outcome::failed(failure).with(vec![("Allow".to_owned(), methods.join(", "))]));
+            headers.push(("Allow".to_owned(), methods.join(", ")));
+            return Err(Failure::new(405, "Method not allowed"));
         }
-        Found::Nothing => return Ok(Outcome::failed(Failure::not_found("Path"))),
+        Found::Nothing => return Err(Failure::not_found("Path")),
     };
     let now = world.now();
-    let user = match auth::authorize(world, head.header("authorization"), operation, now) {
-        Ok(user) => user,
-        Err(failure) => return Ok(Outcome::failed(failure)),
-    };
-    let limits = match check_limit(world, user, operation) {
-        Ok(headers) => headers,
-        Err(throttled) => return Ok(*throttled),
-    };
-    if let Err(failure) = operation.check_query(&query) {
-        return Ok(Outcome::failed(failure).with(limits));
-    }
+    let user = auth::authorize(world, head.header("authorization"), operation, now)?;
+    check_limit(world, user, operation, headers)?;
+    operation.check_query(&query)?;
     let original = |id: String| world.variations.original(id);
-    let mut call = Call {
+    Ok(Call {
         world,
         operation,
         values: values.into_iter().map(original).collect(),
@@ -331,32 +307,29 @@ fn execute(
         user,
         user_agent: head.header("user-agent").map(str::to_owned),
         now,
-        overrides: overrides(fault),
-    };
-    let outcome = match operation.handler {
-        Handler::Upload => upload::receive(&call, head, body)?,
-        Handler::Plain(handle) => match body.read_whole(MAX_BODY)? {
-            None => Err(Failure::new(413, "payload_too_large", "Request body too large")),
-            Some(bytes) => {
-                record_body(world, head, number, &bytes);
-                if bytes.is_empty() || head.is_json() {
-                    call.body = world.variations.original_body(bytes);
-                    // A large body takes time to arrive.
-                    call.now = world.now();
-                    handle(&call)
-                } else {
-                    Err(Failure::new(415, "unsupported_media_type", "Expected Content-Type: application/json"))
-                }
-            }
-        },
-    };
-    Ok(match outcome {
-        Ok(ApiResponse { status, body }) => {
-            lock(&world.request_log).accept(operation.name, call.body);
-            Outcome { status, headers: limits, body, failure: None }
-        }
-        Err(failure) => Outcome::failed(failure).with(limits),
+        fault,
     })
+}
+
+fn execute(mut call: Call, head: &Head, body: &mut Body, number: u64) -> Result<ApiResponse, RequestError> {
+    let response = match call.operation.handler {
+        Handler::Upload => upload::receive(&call, head, body)?,
+        Handler::Plain(handle) => {
+            let bytes = body.read_whole(MAX_BODY)?;
+            let bytes = bytes.ok_or_else(|| Failure::new(413, "Request body too large"))?;
+            record_body(call.world, head, number, &bytes);
+            if !bytes.is_empty() && !head.is_json() {
+                let error = "Expected Content-Type: application/json";
+                return Err(Failure::new(415, error).into());
+            }
+            call.body = call.world.variations.original_body(bytes);
+            // A large body takes time to arrive.
+            call.now = call.world.now();
+            handle(&call)?
+        }
+    };
+    lock(&call.world.request_log).accept(call.operation.name, call.body);
+    Ok(response)
 }
 
 /// Records the body of a request, unless it is long or form data.
@@ -367,34 +340,22 @@ fn record_body(world: &World, head: &Head, number: u64, bytes: &[u8]) {
     }
 }
 
-fn overrides(fault: Option<&FaultKind>) -> Overrides {
-    let job_fault = match fault {
-        Some(FaultKind::JobNeverEnds) => JobFault::NeverEnds,
-        Some(FaultKind::JobFails(error)) => JobFault::Fails(error.clone()),
-        _ => JobFault::None,
-    };
-    Overrides {
-        job_fault,
-        empty_page: fault == Some(&FaultKind::EmptyPage),
-        cursor_cycle: fault == Some(&FaultKind::CursorCycle),
-    }
-}
-
-/// Asks the rate limiter. Returns the rate-limit headers, or a 429 that includes them.
-fn check_limit(world: &World, user: usize, operation: &Operation) -> Result<Vec<(String, String)>, Box<Outcome>> {
+/// Asks the rate limiter, and adds its headers.
+fn check_limit(
+    world: &World,
+    user: usize,
+    operation: &Operation,
+    headers: &mut Vec<(String, String)>,
+) -> Result<(), Failure> {
     let mut limiter = lock(&world.limiter);
     // The clock is read under the lock, because the limiter's time must not run backwards.
-    let Some(decision) = limiter.acquire(user, operation.tier, world.now()) else { return Ok(Vec::new()) };
-    let mut headers = limit_headers(&decision);
-    match decision.wait {
-        None if limiter.sends_headers_on_success() => Ok(headers),
-        None => Ok(Vec::new()),
-        Some(wait) => {
-            headers.push(("Retry-After".to_owned(), limiter.retry_after(wait)));
-            let failure = Failure::new(429, "rate_limited", "Rate limit exceeded");
-            Err(Box::new(Outcome::failed(failure).with(headers)))
-        }
+    let Some(decision) = limiter.acquire(user, operation.tier, world.now()) else { return Ok(()) };
+    if decision.wait.is_some() || !limiter.limits.headers_on_429_only {
+        headers.extend(limit_headers(&decision));
     }
+    let Some(wait) = decision.wait else { return Ok(()) };
+    headers.push(("Retry-After".to_owned(), limiter.retry_after(wait)));
+    Err(Failure::new(429, "Rate limit exceeded"))
 }
 
 /// The rate-limit headers of a 429 that a fault causes: the limiter's own, but with nothing remaining.
@@ -416,19 +377,23 @@ fn limit_headers(decision: &Decision) -> Vec<(String, String)> {
 }
 
 /// Makes the response in the format that the API version and the fault require.
-fn render(world: &World, operation: Option<&Operation>, fault: Option<&FaultKind>, outcome: Outcome) -> Response {
-    let mut status = outcome.status;
-    let body = match &outcome.failure {
-        Some(failure) => failure.body(world.speaks_old_errors()),
-        None => match (world.api_version, operation) {
-            (ApiVersion::Old, Some(operation)) => api_version::old(operation.name, outcome.body),
-            (ApiVersion::Future, _) => api_version::future(outcome.body),
-            _ => outcome.body,
-        },
-    };
-    let body = match (&outcome.failure, operation) {
-        (None, Some(operation)) => world.variations.apply(operation.name, body),
-        _ => body,
+fn render(
+    world: &World,
+    operation: Option<&Operation>,
+    fault: Option<&FaultKind>,
+    result: Result<ApiResponse, Failure>,
+) -> Response {
+    let (mut status, body) = match (result, operation) {
+        (Err(failure), _) => (failure.status, failure.body(world.speaks_old_errors())),
+        (Ok(response), None) => (response.status, response.body),
+        (Ok(ApiResponse { status, body }), Some(operation)) => {
+            let body = match world.api_version {
+                ApiVersion::Old => api_version::old(operation.name, body),
+                ApiVersion::Future => api_version::future(body),
+                ApiVersion::Current => body,
+            };
+            (status, world.variations.apply(operation.name, body))
+        }
     };
     let body = match fault {
         Some(FaultKind::WrongTypes) => api_version::wrong_types(body),
@@ -450,10 +415,9 @@ fn render(world: &World, operation: Option<&Operation>, fault: Option<&FaultKind
         }
         _ => {}
     }
-    let mut response = match fault {
+    let response = match fault {
         Some(FaultKind::Response(canned)) => canned.response.clone(),
         _ => Response::new(status, "application/json", bytes),
     };
-    response.headers.extend(outcome.headers);
     dated(world, response)
 }

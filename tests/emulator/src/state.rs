@@ -1,7 +1,6 @@
 //! The state of the emulator, shared by all connections.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -17,7 +16,7 @@ use crate::limits::Limiter;
 use crate::operations::Routes;
 use crate::store::accounts::{Accounts, ApiKey};
 use crate::store::agents::Agents;
-use crate::store::audit_log::{AuditLog, Entity, Entry};
+use crate::store::audit_log::{AuditLog, Entry, entity};
 use crate::store::library::Library;
 use crate::store::tasks::{Schedule, Tasks};
 use crate::variation::Variations;
@@ -93,14 +92,14 @@ impl World {
         &self,
         user: usize,
         action: &'static str,
-        targets: Vec<Entity>,
+        targets: Vec<serde_json::Value>,
         user_agent: Option<String>,
         metadata: serde_json::Value,
     ) {
         let actor = {
             let accounts = lock(&self.accounts);
             let Some(user) = accounts.user(user) else { return };
-            Entity { id: user.id.clone(), kind: "user", name: Some(user.name.clone()) }
+            entity("user", &user.id, Some(&user.name))
         };
         let mut audit_log = lock(&self.audit_log);
         // The clock is read under the lock, so that entries are in chronological order.
@@ -175,10 +174,11 @@ pub struct FormPart {
 /// What the emulator counts and records for tests.
 #[derive(Debug, Default)]
 pub(crate) struct RequestLog {
-    received: HashMap<&'static str, u64>,
-    accepted: HashMap<&'static str, u64>,
-    accepted_bodies: HashMap<&'static str, Vec<Vec<u8>>>,
-    requests: VecDeque<Request>,
+    /// By operation, as the next two.
+    pub(crate) received: HashMap<&'static str, u64>,
+    pub(crate) accepted: HashMap<&'static str, u64>,
+    pub(crate) accepted_bodies: HashMap<&'static str, Vec<Vec<u8>>>,
+    pub(crate) requests: VecDeque<Request>,
     dropped: u64,
     pub(crate) uploads: Vec<ReceivedUpload>,
 }
@@ -213,27 +213,12 @@ impl RequestLog {
             self.accepted_bodies.entry(operation).or_default().push(body);
         }
     }
-
-    pub(crate) fn accepted_bodies(&self, operation: &str) -> Vec<Vec<u8>> {
-        self.accepted_bodies.get(operation).cloned().unwrap_or_default()
-    }
-
-    pub(crate) fn received(&self, operation: &str) -> u64 {
-        self.received.get(operation).copied().unwrap_or(0)
-    }
-
-    pub(crate) fn accepted(&self, operation: &str) -> u64 {
-        self.accepted.get(operation).copied().unwrap_or(0)
-    }
-
-    pub(crate) fn requests(&self) -> Vec<Request> {
-        self.requests.iter().cloned().collect()
-    }
 }
 
 type Task = Box<dyn FnOnce() + Send>;
 
 /// The threads that run jobs in the background.
+#[derive(Debug)]
 pub(crate) struct Workers {
     queue: Sender<Task>,
 }
@@ -260,12 +245,6 @@ impl Workers {
     pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) {
         // This fails only if all workers have ended; the job then never finishes.
         let _ = self.queue.send(Box::new(task));
-    }
-}
-
-impl fmt::Debug for Workers {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Workers")
     }
 }
 
@@ -312,8 +291,8 @@ mod tests {
         let numbers: Vec<u64> = (0..5000).map(|number| log.receive(request(number))).collect();
         log.amend(numbers[0], |_| unreachable!("it was dropped"));
         log.amend(numbers[4999], |request| request.status = Some(200));
-        let recorded = log.requests();
-        assert_eq!((recorded.len(), log.received("get_user")), (4096, 5000));
+        let recorded = &log.requests;
+        assert_eq!((recorded.len(), log.received["get_user"]), (4096, 5000));
         assert_eq!((recorded[4095].target.as_str(), recorded[4095].status), ("/users/4999", Some(200)));
     }
 }

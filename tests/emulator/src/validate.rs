@@ -67,7 +67,7 @@ pub(crate) fn parse(body: &[u8], shape: &Shape) -> Result<Value, Failure> {
         serde_json::from_slice(body).map_err(|_| Failure::bad_request("Request body is not valid JSON"))?;
     make_integers(&mut value);
     let mut issues = Vec::new();
-    check(&value, shape, &mut Vec::new(), &mut issues);
+    check(&value, shape, &[], &mut issues);
     if issues.is_empty() { Ok(value) } else { Err(Failure::invalid(issues)) }
 }
 
@@ -86,84 +86,69 @@ fn make_integers(value: &mut Value) {
     }
 }
 
-fn check(value: &Value, shape: &Shape, path: &mut Vec<Value>, issues: &mut Vec<Issue>) {
-    let error = match shape {
-        Shape::Text => (!value.is_string()).then(|| expected("string", value)),
-        Shape::Boolean => (!value.is_boolean()).then(|| expected("boolean", value)),
-        Shape::Uuid => match value.as_str() {
-            None => Some(expected("string", value)),
-            Some(text) => (!ids::is_uuid(text)).then(|| "Invalid uuid".to_owned()),
-        },
-        Shape::Enum(words) => match value.as_str() {
-            None => Some(expected("string", value)),
-            Some(text) => {
-                (!words.contains(&text)).then(|| format!("Expected one of {}, received '{text}'", words.join(", ")))
-            }
-        },
-        Shape::Integer { minimum, maximum } => match value.as_i64() {
-            None => Some(expected("integer", value)),
+fn check(value: &Value, shape: &Shape, path: &[Value], issues: &mut Vec<Issue>) {
+    let inside = |key: Value| [path, &[key]].concat();
+    let error = match (shape, value) {
+        (Shape::Text, Value::String(_)) | (Shape::Boolean, Value::Bool(_)) => None,
+        (Shape::Uuid, Value::String(text)) => (!ids::is_uuid(text)).then(|| "Invalid uuid".to_owned()),
+        (Shape::Enum(words), Value::String(text)) => (!words.contains(&text.as_str()))
+            .then(|| format!("Expected one of {}, received '{text}'", words.join(", "))),
+        (Shape::Integer { minimum, maximum }, _) if value.is_i64() => match value.as_i64() {
             Some(number) if number < *minimum => Some(too_small(*minimum)),
             Some(number) if number > *maximum => Some(too_large(*maximum)),
             _ => None,
         },
-        Shape::List { of, at_least } => match value.as_array() {
-            None => Some(expected("array", value)),
-            Some(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    path.push(index.into());
-                    check(item, of, path, issues);
-                    path.pop();
+        (Shape::List { of, at_least }, Value::Array(items)) => {
+            let items = items.iter().enumerate();
+            items.clone().for_each(|(index, item)| check(item, of, &inside(index.into()), issues));
+            (items.len() < *at_least).then(|| format!("Array must contain at least {at_least} element(s)"))
+        }
+        (Shape::Map(of), Value::Object(entries)) => {
+            entries.iter().for_each(|(key, item)| check(item, of, &inside(key.as_str().into()), issues));
+            None
+        }
+        (Shape::Object { fields, open }, Value::Object(entries)) => {
+            for field in *fields {
+                let path = inside(field.name.into());
+                match entries.get(field.name) {
+                    Some(item) => check(item, &field.shape, &path, issues),
+                    None if field.required => issues.push(Issue { path, message: "Required".to_owned() }),
+                    None => {}
                 }
-                (items.len() < *at_least).then(|| format!("Array must contain at least {at_least} element(s)"))
             }
-        },
-        Shape::Map(of) => match value.as_object() {
-            None => Some(expected("object", value)),
-            Some(entries) => {
-                for (key, item) in entries {
-                    path.push(key.as_str().into());
-                    check(item, of, path, issues);
-                    path.pop();
-                }
-                None
-            }
-        },
-        Shape::Object { fields, open } => match value.as_object() {
-            None => Some(expected("object", value)),
-            Some(entries) => {
-                for field in *fields {
-                    path.push(field.name.into());
-                    match entries.get(field.name) {
-                        Some(item) => check(item, &field.shape, path, issues),
-                        None if field.required => {
-                            issues.push(Issue { path: path.clone(), message: "Required".to_owned() });
-                        }
-                        None => {}
-                    }
-                    path.pop();
-                }
-                let known = |key: &String| fields.iter().any(|field| field.name == key);
-                let unknown = entries.keys().filter(|key| !*open && !known(key));
-                let unknown: Vec<String> = unknown.map(|key| format!("'{key}'")).collect();
-                (!unknown.is_empty()).then(|| format!("Unrecognized key(s) in object: {}", unknown.join(", ")))
-            }
-        },
+            let known = |key: &String| fields.iter().any(|field| field.name == key);
+            let unknown = entries.keys().filter(|key| !*open && !known(key));
+            let unknown: Vec<String> = unknown.map(|key| format!("'{key}'")).collect();
+            (!unknown.is_empty()).then(|| format!("Unrecognized key(s) in object: {}", unknown.join(", ")))
+        }
+        _ => Some(format!("Expected {}, received {}", shape.type_name(), type_name(value))),
     };
     if let Some(message) = error {
-        issues.push(Issue { path: path.clone(), message });
+        issues.push(Issue { path: path.to_vec(), message });
     }
 }
 
-fn expected(kind: &str, value: &Value) -> String {
-    let received = match value {
+impl Shape {
+    fn type_name(&self) -> &'static str {
+        match self {
+            Shape::Text | Shape::Uuid | Shape::Enum(_) => "string",
+            Shape::Boolean => "boolean",
+            Shape::Integer { .. } => "integer",
+            Shape::List { .. } => "array",
+            Shape::Map(_) | Shape::Object { .. } => "object",
+        }
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
         Value::Number(_) => "number",
         Value::String(_) => "string",
         Value::Array(_) => "array",
         Value::Object(_) => "object",
-    };
-    format!("Expected {kind}, received {received}")
+    }
 }
 
 pub(crate) fn too_small(minimum: i64) -> String {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use crate::api_version::{PASSED_THROUGH, bare};
+use crate::api_version::{bare, change_objects, is_camel_case};
 use crate::ids::is_uuid;
 use crate::state::lock;
 
@@ -67,26 +67,15 @@ pub(crate) struct Variations {
 /// The integer of the first id. No other number in a request is that large.
 const FIRST_ID: u64 = 7_000_000_000_000;
 
-/// Optional fields that no job needs, apart from those with names of several words.
-const OPTIONAL: [&str; 14] = [
-    "size",
-    "embed",
-    "bbox",
-    "summary",
-    "url",
-    "title",
-    "description",
-    "inputs",
-    "files",
-    "disabled",
-    "scopes",
-    "role",
-    "context",
-    "metadata",
-];
-
-/// Fields with names of several words that are required, or that a job needs.
-const NEEDED: [&str; 6] = ["fileVersionId", "taskId", "nextCursor", "keyPrefix", "occurredAt", "citationId"];
+/// Whether a field is neither required nor needed by a job. Of the names with several words, few are.
+fn is_optional(name: &str) -> bool {
+    match name {
+        "fileVersionId" | "taskId" | "nextCursor" | "keyPrefix" | "occurredAt" | "citationId" => false,
+        "size" | "embed" | "bbox" | "summary" | "url" | "title" | "description" | "inputs" | "files" => true,
+        "disabled" | "scopes" | "role" | "context" | "metadata" => true,
+        _ => is_camel_case(name),
+    }
+}
 
 impl Variations {
     pub(crate) fn new(on: Vec<Variation>) -> Variations {
@@ -110,37 +99,26 @@ impl Variations {
         if operation == "list_artifacts" && self.has(Variation::NamedArtifacts) {
             body = json!({ "artifacts": body["data"] });
         }
-        if self.has(Variation::Nulls) {
-            change_fields(&mut body, &mut |name, value| {
-                let is_camel_case = name.bytes().any(|byte| byte.is_ascii_uppercase());
-                if OPTIONAL.contains(&name) || is_camel_case && !NEEDED.contains(&name) {
-                    *value = Value::Null;
-                }
-            });
-        }
-        if self.has(Variation::WholeFloats) {
-            change_fields(&mut body, &mut |_, value| {
-                if value.is_u64() || value.is_i64() {
-                    *value = json!(value.as_f64());
-                }
-            });
-        }
-        if self.has(Variation::NumbersAsStrings) {
-            change_fields(&mut body, &mut |_, value| {
-                if value.is_number() {
-                    *value = json!(value.to_string());
-                }
-            });
-        }
-        if self.has(Variation::NumericIds) {
-            change_fields(&mut body, &mut |name, value| {
-                let id = value.as_str().filter(|id| is_uuid(id));
-                if let Some(id) = id.filter(|_| name == "id" || name.ends_with("Id")) {
-                    *value = json!(self.number(id));
-                }
-            });
-        }
+        change_objects(&mut body, &mut |fields| {
+            fields.iter_mut().for_each(|(name, value)| self.change_field(name, value));
+        });
         body
+    }
+
+    fn change_field(&self, name: &str, value: &mut Value) {
+        if self.has(Variation::Nulls) && is_optional(name) {
+            *value = Value::Null;
+        }
+        if self.has(Variation::WholeFloats) && (value.is_u64() || value.is_i64()) {
+            *value = json!(value.as_f64());
+        }
+        if self.has(Variation::NumbersAsStrings) && value.is_number() {
+            *value = json!(value.to_string());
+        }
+        let id = value.as_str().filter(|id| is_uuid(id) && (name == "id" || name.ends_with("Id")));
+        if let Some(id) = id.filter(|_| self.has(Variation::NumericIds)) {
+            *value = json!(self.number(id));
+        }
     }
 
     /// The integer of an id.
@@ -175,35 +153,6 @@ impl Variations {
         let Ok(mut value) = serde_json::from_slice(&body) else { return body };
         restore(self, &mut value);
         value.to_string().into_bytes()
-    }
-}
-
-/// Calls a function with the name and value of each field of the API: not with those that come from the caller or from
-/// documents.
-fn change_fields(value: &mut Value, change: &mut impl FnMut(&str, &mut Value)) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| change_fields(item, change)),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                change(name, value);
-                match name.as_str() {
-                    "result" => {
-                        let own = ["chunks", "blocks"].into_iter();
-                        own.for_each(|name| {
-                            value.get_mut(name).into_iter().for_each(|list| change_fields(list, change))
-                        });
-                    }
-                    // Each value of an extraction has a list of citations, which are the API's.
-                    "citations" => {
-                        let lists = value.as_object_mut().into_iter().flat_map(|lists| lists.values_mut());
-                        lists.for_each(|list| change_fields(list, change));
-                    }
-                    name if PASSED_THROUGH.contains(&name) => {}
-                    _ => change_fields(value, change),
-                }
-            }
-        }
-        _ => {}
     }
 }
 

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use crate::api::{ApiResponse, Call, analytics};
 use crate::failure::{Failure, Issue};
-use crate::pages::{Items, PageRequest};
-use crate::seed::{self, WORKFLOWS, Workflow};
+use crate::pages::PageRequest;
+use crate::seed::CATALOG;
 use crate::state::lock;
-use crate::store::agents::{Agent, Outcome, Run, State};
-use crate::store::audit_log::Entity;
+use crate::store::agents::{Agent, Run, State};
+use crate::store::audit_log::entity;
 use crate::store::library::Version;
-use crate::store::tasks::{JobFault, Promise, catch_panic};
+use crate::store::tasks::Outcome;
 use crate::validate::{self, Shape, list as list_of, open_object, optional, required};
-use crate::work;
+use crate::work::{self, Written};
 
 static DIMENSION: &[validate::Field] = &[
     optional("width", Shape::Integer { minimum: 1, maximum: i64::MAX }),
@@ -44,45 +44,34 @@ pub(crate) fn launch(call: &Call) -> Result<ApiResponse, Failure> {
     let body = validate::parse(&call.body, &LAUNCH)?;
     let over_limit = lock(&call.world.accounts).user(call.user).is_some_and(analytics::is_over_limit);
     if over_limit {
-        return Err(Failure::new(429, "rate_limited", "Spend limit reached"));
+        return Err(Failure::new(429, "Spend limit reached"));
     }
     let prompt = prompt_of(&body)?;
-    let workflow = match body["workflowId"].as_str() {
-        None => None,
-        Some(id) => Some(find_workflow(id)?),
-    };
-    let project = body["projectId"].as_str().map(str::to_owned);
-    if project.as_ref().is_some_and(|id| seed::projects().iter().all(|(known, _)| known != id)) {
-        return Err(Failure::not_found("Project"));
-    }
+    let workflow = known(&body["workflowId"], "workflows").ok_or_else(|| Failure::not_found("Workflow"))?;
+    let project = known(&body["projectId"], "projects").ok_or_else(|| Failure::not_found("Project"))?;
     check_combination(&body, prompt.is_some(), workflow)?;
     let (files, versions) = gather_files(call, &file_ids(&body))?;
-    let prompt = prompt.or_else(|| workflow.map(|workflow| workflow.prompt.to_owned())).unwrap_or_default();
+    let prompt = prompt.unwrap_or_else(|| workflow["prompt"].as_str().unwrap_or_default().to_owned());
 
     let outcome = start_work(call, prompt.clone(), versions);
     let id = call.world.fresh_id();
     let mut agent = Agent {
         id: id.clone(),
-        workflow: workflow.map(Workflow::id),
-        project,
+        workflow: workflow["id"].as_str().map(str::to_owned),
+        project: project["id"].as_str().map(str::to_owned),
         files,
         created: call.now,
         updated: call.now,
         messages: Vec::new(),
         artifacts: Vec::new(),
         summary: None,
-        state: State::Running(Run {
-            started: call.job_start(),
-            awaits_tool: workflow.is_some_and(|workflow| workflow.awaits_tool),
-            job_fault: call.overrides.job_fault.clone(),
-            outcome,
-        }),
+        state: State::Running(Run { started: call.job_start(), awaits_tool: workflow["awaitsTool"] == true, outcome }),
     };
     agent.add_message("user_message", &prompt, call.world.fresh_id());
     let response = ApiResponse::created(json!({ "data": agent.json_with_status("waiting") }));
     lock(&call.world.agents).add(agent);
     let metadata = json!({ "workflowId": body.get("workflowId"), "projectId": body.get("projectId") });
-    call.record("agent.launched", vec![Entity { id, kind: "agent", name: None }], metadata);
+    call.record("agent.launched", vec![entity("agent", &id, None)], metadata);
     Ok(response)
 }
 
@@ -110,15 +99,17 @@ fn is_base64(text: &str) -> bool {
         && content.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
 }
 
-fn find_workflow(id: &str) -> Result<&'static Workflow, Failure> {
-    WORKFLOWS.iter().find(|workflow| workflow.id() == id).ok_or_else(|| Failure::not_found("Workflow"))
+/// The workflow or project with this id; null without an id.
+fn known<'a>(id: &'a Value, list: &str) -> Option<&'a Value> {
+    let mut all = CATALOG[list].as_array().into_iter().flatten();
+    if id.is_null() { Some(id) } else { all.find(|one| one["id"] == *id) }
 }
 
 /// Checks which fields of a launch may be combined.
-fn check_combination(body: &Value, has_prompt: bool, workflow: Option<&Workflow>) -> Result<(), Failure> {
+fn check_combination(body: &Value, has_prompt: bool, workflow: &Value) -> Result<(), Failure> {
     let inputs = body["inputs"].as_object();
     let has_files = body.get("fileIds").is_some() || body["source"].get("fileIds").is_some();
-    let Some(workflow) = workflow else {
+    if workflow.is_null() {
         return if !has_prompt {
             Err(Failure::issue(["prompt", "text"], "Either prompt.text or workflowId is required"))
         } else if inputs.is_some() {
@@ -126,19 +117,20 @@ fn check_combination(body: &Value, has_prompt: bool, workflow: Option<&Workflow>
         } else {
             Ok(())
         };
-    };
+    }
+    let slots = workflow["inputs"].as_array().into_iter().flatten();
+    let slots: Vec<&str> = slots.filter_map(|slot| slot["name"].as_str()).collect();
     if has_files {
         return Err(Failure::issue(["fileIds"], "fileIds cannot be combined with a workflowId"));
     }
-    if has_prompt && !workflow.inputs.is_empty() {
+    if has_prompt && !slots.is_empty() {
         return Err(Failure::issue(["prompt"], "A prompt cannot be combined with a workflow that has file inputs"));
     }
-    let given = |name: &str| inputs.is_some_and(|inputs| inputs.contains_key(name));
-    let unknown = inputs.into_iter().flatten().find(|(name, _)| !workflow.inputs.contains(&name.as_str()));
-    if let Some((name, _)) = unknown {
+    let mut given = inputs.into_iter().flatten();
+    if let Some((name, _)) = given.find(|(name, _)| !slots.contains(&name.as_str())) {
         return Err(Failure::issue(["inputs", name], format!("Unknown input '{name}'")));
     }
-    match workflow.inputs.iter().find(|name| !given(name)) {
+    match slots.iter().find(|name| inputs.is_none_or(|inputs| !inputs.contains_key(**name))) {
         Some(name) => Err(Failure::issue(["inputs", name], "Required")),
         None => Ok(()),
     }
@@ -169,38 +161,31 @@ fn gather_files(call: &Call, ids: &[&str]) -> Result<(Files, Vec<Version>), Fail
 }
 
 /// Starts the work of an agent in the background. Files that cannot be parsed are ignored.
-fn start_work(call: &Call, prompt: String, versions: Vec<Version>) -> Outcome {
-    let outcome = Promise::new();
-    if call.overrides.job_fault == JobFault::None {
-        let outcome = Arc::clone(&outcome);
-        call.world.workers.run(move || {
-            let read = |version: Version| Some((version.id.clone(), version.name.clone(), version.document().ok()?));
-            let documents: Vec<_> = versions.into_iter().filter_map(read).collect();
-            outcome.set(catch_panic(|| Arc::new(work::write(&prompt, &documents))));
-        });
-    }
-    outcome
+fn start_work(call: &Call, prompt: String, versions: Vec<Version>) -> Outcome<Arc<Written>> {
+    call.start_work(move || {
+        let read = |version: Version| Some((version.id.clone(), version.name.clone(), version.document().ok()?));
+        let documents: Vec<_> = versions.into_iter().filter_map(read).collect();
+        Ok(Arc::new(work::write(&prompt, &documents)))
+    })
 }
 
 pub(crate) fn list(call: &Call) -> Result<ApiResponse, Failure> {
     let page = PageRequest::read(call, 20, Some(100))?;
     let (now, job_time) = (call.now, call.world.job_time);
     let mut agents = lock(&call.world.agents);
-    let mut items: Items = Vec::new();
-    let mut total = 0;
-    for (number, agent) in agents.iter_mut().rev() {
-        agent.update(now, job_time, &call.world.ids);
-        let status = call.query("status").is_none_or(|word| agent.status(now, job_time).eq_ignore_ascii_case(word));
-        let workflow = call.query("workflowId").is_none_or(|id| agent.workflow.as_deref() == Some(id));
-        if !(status && workflow) {
-            continue;
-        }
-        total += 1;
-        if page.after.is_none_or(|after| number < after) && items.len() <= page.limit {
-            items.push((number, agent.json(now, job_time)));
-        }
-    }
-    Ok(page.response(call, items, Some(total)))
+    let matching: Vec<(u64, &mut Agent)> = agents
+        .iter_mut()
+        .rev()
+        .filter_map(|(number, agent)| {
+            agent.update(now, job_time, &call.world.ids);
+            let status = call.query("status").is_none_or(|it| agent.status(now, job_time).eq_ignore_ascii_case(it));
+            let workflow = call.query("workflowId").is_none_or(|id| agent.workflow.as_deref() == Some(id));
+            (status && workflow).then_some((number, agent))
+        })
+        .collect();
+    let total = matching.len() as u64;
+    let items = matching.iter().filter(|(number, _)| page.after.is_none_or(|after| *number < after));
+    Ok(page.response(call, items.map(|(number, agent)| (*number, agent.json(now, job_time))), Some(total)))
 }
 
 /// Calls a function with the up-to-date agent of the path.
@@ -209,9 +194,7 @@ fn with_agent<T>(call: &Call, act: impl FnOnce(&mut Agent) -> Result<T, Failure>
     let due = {
         let mut agents = lock(&call.world.agents);
         match &agents.get_mut(call.value(0)).ok_or_else(missing)?.state {
-            State::Running(run) if run.job_fault == JobFault::None && call.now >= run.started + call.world.job_time => {
-                Some(Arc::clone(&run.outcome))
-            }
+            State::Running(run) if call.now >= run.started + call.world.job_time => run.outcome.clone(),
             _ => None,
         }
     };
@@ -224,10 +207,6 @@ fn with_agent<T>(call: &Call, act: impl FnOnce(&mut Agent) -> Result<T, Failure>
     act(agent)
 }
 
-fn entity(call: &Call) -> Entity {
-    Entity { id: call.value(0).to_owned(), kind: "agent", name: None }
-}
-
 pub(crate) fn get(call: &Call) -> Result<ApiResponse, Failure> {
     let data = with_agent(call, |agent| Ok(agent.json(call.now, call.world.job_time)))?;
     Ok(ApiResponse::ok(json!({ "data": data })))
@@ -235,7 +214,7 @@ pub(crate) fn get(call: &Call) -> Result<ApiResponse, Failure> {
 
 pub(crate) fn delete(call: &Call) -> Result<ApiResponse, Failure> {
     let agent = lock(&call.world.agents).remove(call.value(0)).ok_or_else(|| Failure::not_found("Agent"))?;
-    call.record("agent.deleted", vec![entity(call)], json!({}));
+    call.record("agent.deleted", vec![entity("agent", call.value(0), None)], json!({}));
     Ok(ApiResponse::ok(json!({ "id": agent.id })))
 }
 
@@ -252,56 +231,46 @@ pub(crate) fn follow_up(call: &Call) -> Result<ApiResponse, Failure> {
     let message = call.world.fresh_id();
     let body = with_agent(call, |agent| {
         if agent.is_running() {
-            return Err(Failure::conflict("Agent is still running"));
+            return Err(Failure::new(409, "Agent is still running"));
         }
         agent.state = State::Running(Run {
             started: call.job_start(),
             awaits_tool: false,
-            job_fault: call.overrides.job_fault.clone(),
             outcome: start_work(call, prompt.clone(), versions),
         });
         agent.add_message("user_message", &prompt, message);
         agent.updated = call.now;
         Ok(json!({ "data": agent.json_with_status("running") }))
     })?;
-    call.record("agent.followed_up", vec![entity(call)], json!({}));
+    call.record("agent.followed_up", vec![entity("agent", call.value(0), None)], json!({}));
     Ok(ApiResponse::ok(body))
 }
 
 pub(crate) fn stop(call: &Call) -> Result<ApiResponse, Failure> {
     let data = with_agent(call, |agent| {
         if !agent.is_running() {
-            return Err(Failure::conflict("Agent has already ended"));
+            return Err(Failure::new(409, "Agent has already ended"));
         }
         agent.state = State::Ended("stopped");
         agent.updated = call.now;
         Ok(agent.json_with_status("stopped"))
     })?;
-    call.record("agent.stopped", vec![entity(call)], json!({}));
+    call.record("agent.stopped", vec![entity("agent", call.value(0), None)], json!({}));
     Ok(ApiResponse::ok(json!({ "data": data })))
 }
 
 pub(crate) fn conversation(call: &Call) -> Result<ApiResponse, Failure> {
-    with_agent(call, |agent| {
-        let messages = agent.messages.iter();
-        let messages: Vec<Value> =
-            messages.map(|message| json!({ "id": message.id, "type": message.kind, "text": message.text })).collect();
-        Ok(ApiResponse::ok(json!({ "messages": messages })))
-    })
+    with_agent(call, |agent| Ok(ApiResponse::ok(json!({ "messages": agent.messages }))))
 }
 
 pub(crate) fn artifacts(call: &Call) -> Result<ApiResponse, Failure> {
-    with_agent(call, |agent| {
-        let data: Vec<Value> = agent.artifacts.iter().map(|artifact| artifact.summary()).collect();
-        Ok(ApiResponse::ok(json!({ "data": data, "nextCursor": null })))
-    })
+    with_agent(call, |agent| Ok(ApiResponse::ok(json!({ "data": agent.artifact_summaries(), "nextCursor": null }))))
 }
 
 pub(crate) fn artifact(call: &Call) -> Result<ApiResponse, Failure> {
     with_agent(call, |agent| {
-        let artifact = agent.artifacts.iter().find(|artifact| artifact.id == call.value(1));
-        let artifact = artifact.ok_or_else(|| Failure::not_found("Artifact"))?;
-        Ok(ApiResponse::ok(json!({ "data": artifact.full() })))
+        let artifact = agent.artifacts.iter().find(|artifact| artifact["id"] == call.value(1));
+        Ok(ApiResponse::ok(json!({ "data": artifact.ok_or_else(|| Failure::not_found("Artifact"))? })))
     })
 }
 

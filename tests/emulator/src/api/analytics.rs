@@ -5,18 +5,13 @@ use serde_json::{Value, json};
 use crate::api::{ApiResponse, Call, users};
 use crate::clock::rfc3339;
 use crate::failure::Failure;
-use crate::pages::PageRequest;
-use crate::state::lock;
 use crate::store::accounts::User;
 
 /// The spend limit of users that do not have their own.
 const DEFAULT_CAP_CENTS: u64 = 5000;
 
 pub(crate) fn list(call: &Call) -> Result<ApiResponse, Failure> {
-    let page = PageRequest::read(call, 100, Some(1000))?;
-    let accounts = lock(&call.world.accounts);
-    let (items, total) = users::select(&accounts, &page, call.query("email"), render);
-    let mut response = page.response(call, items, Some(total));
+    let mut response = users::page(call, 100, Some(1000), render)?;
     response.body["spendLimitsEnabled"] = json!(true);
     response.body["defaultSpendCapCents"] = json!(DEFAULT_CAP_CENTS);
     Ok(response)

@@ -3,7 +3,7 @@
 use crate::api::{ApiResponse, Call};
 use crate::clock::parse_rfc3339;
 use crate::failure::Failure;
-use crate::pages::{Items, PageRequest};
+use crate::pages::PageRequest;
 use crate::state::lock;
 
 pub(crate) fn list(call: &Call) -> Result<ApiResponse, Failure> {
@@ -16,8 +16,8 @@ pub(crate) fn list(call: &Call) -> Result<ApiResponse, Failure> {
     let audit_log = lock(&call.world.audit_log);
     // Positions are numbers of entries, so that new entries do not shift them.
     let before = page.after.unwrap_or_else(|| audit_log.len());
-    let numbers = audit_log.newest_first(before, action, since).take(page.limit + 1);
-    let items: Items = numbers.filter_map(|number| Some((number, audit_log.entry(number)?.json()))).collect();
+    let numbers = audit_log.newest_first(before, action, since);
+    let items = numbers.filter_map(|number| Some((number, audit_log.entry(number)?.json())));
     let total = match (action, since) {
         (None, None) => audit_log.len(),
         _ => audit_log.newest_first(audit_log.len(), action, since).count() as u64,

@@ -1,14 +1,11 @@
 //! Extract jobs: values from documents, as a JSON Schema describes them.
 
-use std::sync::Arc;
-
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::tasks::{self, readable_version};
 use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
 use crate::schema;
-use crate::store::tasks::Finished;
 use crate::validate::{self, Shape, object, open_object, optional, required};
 use crate::work;
 
@@ -21,7 +18,7 @@ static BODY: Shape = object(&[
 pub(crate) fn submit(call: &Call) -> Result<ApiResponse, Failure> {
     let mut body = validate::parse(&call.body, &BODY)?;
     if let Some(error) = schema::error(&body["schema"]) {
-        return Err(Failure::unprocessable(error));
+        return Err(Failure::new(422, error));
     }
     let ids = body["fileVersionIds"].as_array().into_iter().flatten();
     let versions =
@@ -30,10 +27,6 @@ pub(crate) fn submit(call: &Call) -> Result<ApiResponse, Failure> {
     let citations = body["enableCitations"] == Value::Bool(true);
     Ok(tasks::submit(call, "extract.submitted", "get_extract", versions, move |sources| {
         let (result, positions) = work::extract(sources, &schema);
-        Finished { result: Arc::new(result), citations: citations.then(|| Arc::new(positions)) }
+        if citations { json!({ "result": result, "citations": positions }) } else { json!({ "result": result }) }
     }))
-}
-
-pub(crate) fn get(call: &Call) -> Result<ApiResponse, Failure> {
-    tasks::get(call)
 }

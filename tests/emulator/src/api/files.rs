@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
-use crate::pages::{Items, PageRequest};
+use crate::pages::PageRequest;
 use crate::state::lock;
 
 pub(crate) fn search(call: &Call) -> Result<ApiResponse, Failure> {
@@ -12,18 +12,15 @@ pub(crate) fn search(call: &Call) -> Result<ApiResponse, Failure> {
     let page = PageRequest::read(call, 10, Some(50))?;
     let library = lock(&call.world.library);
     let hits = library.search(&query, call.query("integrationId"), page.first());
-    let items: Items = hits
-        .take(page.limit + 1)
-        .map(|(index, file)| {
-            let hit = json!({
-                "id": file.id,
-                "name": file.name,
-                "mimeType": file.mime_type,
-                "parentId": file.folder,
-                "path": library.path(file),
-            });
-            (index as u64, hit)
-        })
-        .collect();
+    let items = hits.map(|(index, file)| {
+        let hit = json!({
+            "id": file.id,
+            "name": file.name,
+            "mimeType": file.mime_type,
+            "parentId": file.folder,
+            "path": library.path(file),
+        });
+        (index as u64, hit)
+    });
     Ok(page.response(call, items, None))
 }

@@ -4,14 +4,13 @@ pub(crate) mod agents;
 pub(crate) mod analytics;
 pub(crate) mod api_keys;
 pub(crate) mod audit_logs;
+pub(crate) mod catalog;
 pub(crate) mod codes;
 pub(crate) mod extract;
 pub(crate) mod files;
 pub(crate) mod parse;
-pub(crate) mod projects;
-mod tasks;
+pub(crate) mod tasks;
 pub(crate) mod users;
-pub(crate) mod workflows;
 
 use std::sync::Arc;
 
@@ -19,10 +18,10 @@ use serde_json::Value;
 
 use crate::clock::Moment;
 use crate::failure::Failure;
+use crate::faults::FaultKind;
 use crate::operations::Operation;
 use crate::state::{World, lock};
-use crate::store::audit_log::Entity;
-use crate::store::tasks::JobFault;
+use crate::store::tasks::{Outcome, Promise, catch_panic};
 
 /// The handler of an operation.
 #[derive(Debug, Clone, Copy)]
@@ -46,15 +45,7 @@ pub(crate) struct Call<'a> {
     pub(crate) user: usize,
     pub(crate) user_agent: Option<String>,
     pub(crate) now: Moment,
-    pub(crate) overrides: Overrides,
-}
-
-/// How a fault changes the execution of a request.
-#[derive(Debug, Default)]
-pub(crate) struct Overrides {
-    pub(crate) job_fault: JobFault,
-    pub(crate) empty_page: bool,
-    pub(crate) cursor_cycle: bool,
+    pub(crate) fault: Option<&'a FaultKind>,
 }
 
 /// The response to an executed request.
@@ -86,13 +77,30 @@ impl Call<'_> {
     }
 
     /// Records in the audit log what the request did.
-    pub(crate) fn record(&self, action: &'static str, targets: Vec<Entity>, metadata: Value) {
+    pub(crate) fn record(&self, action: &'static str, targets: Vec<Value>, metadata: Value) {
         self.world.record(self.user, action, targets, self.user_agent.clone(), metadata);
     }
 
     /// When a job starts that is submitted now.
     pub(crate) fn job_start(&self) -> Moment {
         lock(&self.world.schedule).take(self.now, self.world.job_time)
+    }
+
+    /// Starts the work of a job in the background.
+    pub(crate) fn start_work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> Outcome<T> {
+        let outcome = Promise::new();
+        match self.fault {
+            Some(FaultKind::JobNeverEnds) => return None,
+            Some(FaultKind::JobFails(error)) => outcome.set(Err(error.clone())),
+            _ => {
+                let outcome = Arc::clone(&outcome);
+                self.world.workers.run(move || outcome.set(catch_panic(work).unwrap_or_else(Err)));
+            }
+        }
+        Some(outcome)
     }
 
     /// Records the first cursor of an iteration of a list.

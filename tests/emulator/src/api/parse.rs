@@ -1,13 +1,10 @@
 //! Parse jobs: the blocks of a document, and chunks of the blocks below a heading.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use crate::api::tasks::{self, readable_version};
 use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
-use crate::store::tasks::Finished;
 use crate::validate::{self, Shape, object, optional, required};
 use crate::work::{Block, Document, Kind};
 
@@ -39,12 +36,8 @@ pub(crate) fn submit(call: &Call) -> Result<ApiResponse, Failure> {
     let options = body.get("options").cloned().unwrap_or_else(|| json!({}));
     Ok(tasks::submit(call, "parse.submitted", "get_parse", vec![version], move |sources| {
         let result = sources.first().map_or(Value::Null, |(_, _, document)| parse_result(document, &options));
-        Finished { result: Arc::new(result), citations: None }
+        json!({ "result": result })
     }))
-}
-
-pub(crate) fn get(call: &Call) -> Result<ApiResponse, Failure> {
-    tasks::get(call)
 }
 
 /// The `result` of a parse job with the request's `options`.

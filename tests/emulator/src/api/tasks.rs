@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::api::{ApiResponse, Call};
 use crate::failure::Failure;
 use crate::state::lock;
-use crate::store::audit_log::Entity;
-use crate::store::library::{Version, describe_error};
-use crate::store::tasks::{Finished, JobFault, Promise, Task, TaskStatus, catch_panic};
+use crate::store::audit_log::entity;
+use crate::store::library::Version;
+use crate::store::tasks::Task;
 use crate::work::{self, Source};
 
 /// The uploaded file version with this id, if its type is supported.
@@ -25,71 +25,48 @@ pub(super) fn readable_version(call: &Call, id: &str) -> Result<Version, Failure
         return Ok(version);
     }
     // This must not be mistaken for a limitation of the real service.
-    Err(Failure::unprocessable(format!(
-        "Unsupported file type: {}; this emulator reads txt, md, html and pdf; the real service reads more",
-        version.mime_type
-    )))
+    Err(Failure::new(
+        422,
+        format!(
+            "Unsupported file type: {}; this emulator reads txt, md, html and pdf; the real service reads more",
+            version.mime_type
+        ),
+    ))
 }
 
-/// Submits a job. `work` runs in the background after all documents have been read.
+/// Submits a job. `work` runs in the background after all documents have been read, and makes fields of the response.
 pub(super) fn submit(
     call: &Call,
     action: &'static str,
     poll_operation: &'static str,
     versions: Vec<Version>,
-    work: impl FnOnce(&[Source]) -> Finished + Send + 'static,
+    work: impl FnOnce(&[Source]) -> Value + Send + 'static,
 ) -> ApiResponse {
     let id = call.world.fresh_id();
-    let outcome = Promise::new();
-    let entity =
-        |version: &Version| Entity { id: version.id.clone(), kind: "file_version", name: Some(version.name.clone()) };
-    call.record(action, versions.iter().map(entity).collect(), json!({ "taskId": id }));
-    if call.overrides.job_fault == JobFault::None {
-        let outcome = Arc::clone(&outcome);
-        call.world.workers.run(move || {
-            let done = read_all(&versions).and_then(|sources| catch_panic(|| work(&sources)));
-            outcome.set(done);
-        });
-    }
-    let task = Task {
-        operation: poll_operation,
-        begins: call.job_start(),
-        job_fault: call.overrides.job_fault.clone(),
-        outcome,
-    };
+    let target = |version: &Version| entity("file_version", &version.id, Some(&version.name));
+    call.record(action, versions.iter().map(target).collect(), json!({ "taskId": id }));
+    let outcome = call.start_work(move || read_all(&versions).map(|sources| Arc::new(work(&sources))));
+    let task = Task { operation: poll_operation, begins: call.job_start(), outcome };
     lock(&call.world.tasks).insert(id.clone(), task);
     ApiResponse { status: 202, body: json!({ "taskId": id }) }
 }
 
 /// Returns the state of the job of the path.
-pub(super) fn get(call: &Call) -> Result<ApiResponse, Failure> {
+pub(crate) fn get(call: &Call) -> Result<ApiResponse, Failure> {
     let id = call.value(0);
     let task = lock(&call.world.tasks).get(id).cloned();
     let is_here = |task: &Task| call.world.routes.share_path(task.operation, call.operation.name);
     let task = task.filter(is_here).ok_or_else(|| Failure::not_found("Task"))?;
-    let mut body = json!({ "taskId": id, "result": null, "error": null });
-    body["status"] = json!(match task.status(call.now, call.world.job_time) {
-        TaskStatus::Waiting => "WAITING",
-        TaskStatus::Building => "BUILDING",
-        TaskStatus::Completed(finished) => {
-            body["result"] = Value::clone(&finished.result);
-            if let Some(citations) = &finished.citations {
-                body["citations"] = Value::clone(citations);
-            }
-            "COMPLETED"
-        }
-        TaskStatus::Failed(error) => {
-            body["error"] = json!(error);
-            "FAILED"
-        }
-    });
+    let (status, fields) = task.status(call.now, call.world.job_time);
+    let mut body = json!({ "taskId": id, "status": status, "result": null, "error": null });
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
     Ok(ApiResponse::ok(body))
 }
 
 fn read_all(versions: &[Version]) -> Result<Vec<Source>, String> {
-    let read = |version: &Version| {
-        let document = version.document().map_err(|reason| describe_error(&version.name, &reason))?;
-        Ok((version.id.clone(), version.name.clone(), document))
-    };
+    let read =
+        |version: &Version| version.document().map(|document| (version.id.clone(), version.name.clone(), document));
     versions.iter().map(read).collect()
 }

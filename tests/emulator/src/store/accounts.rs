@@ -35,20 +35,11 @@ pub(crate) struct ApiKey {
     pub(crate) revoked: Option<Moment>,
 }
 
-/// Why a key is not valid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyError {
-    Unknown,
-    Revoked,
-    Expired,
-    OwnerDisabled,
-}
-
 /// All users and API keys, identified by their index.
 #[derive(Debug)]
 pub(crate) struct Accounts {
-    users: Vec<User>,
-    keys: Vec<ApiKey>,
+    pub(crate) users: Vec<User>,
+    pub(crate) keys: Vec<ApiKey>,
     user_by_id: HashMap<String, usize>,
     key_by_id: HashMap<String, usize>,
     key_by_secret: HashMap<String, usize>,
@@ -65,14 +56,6 @@ impl Accounts {
             users,
             keys,
         }
-    }
-
-    pub(crate) fn users(&self) -> &[User] {
-        &self.users
-    }
-
-    pub(crate) fn keys(&self) -> &[ApiKey] {
-        &self.keys
     }
 
     pub(crate) fn user(&self, index: usize) -> Option<&User> {
@@ -105,19 +88,19 @@ impl Accounts {
         self.key_by_secret.get(secret).copied()
     }
 
-    /// Returns the valid key with this secret, and records its use.
-    pub(crate) fn authenticate(&mut self, secret: &str, now: Moment) -> Result<&ApiKey, KeyError> {
-        let index = self.find_secret(secret).ok_or(KeyError::Unknown)?;
-        let key = self.keys.get_mut(index).ok_or(KeyError::Unknown)?;
-        let owner = self.users.get_mut(key.owner).ok_or(KeyError::Unknown)?;
+    /// Returns the valid key with this secret, and records its use. The error says why it is not valid.
+    pub(crate) fn authenticate(&mut self, secret: &str, now: Moment) -> Result<&ApiKey, &'static str> {
+        let key = self.find_secret(secret).and_then(|index| self.keys.get_mut(index));
+        let key = key.ok_or("Invalid API key")?;
+        let owner = self.users.get_mut(key.owner).ok_or("Invalid API key")?;
         if owner.disabled.is_some() {
-            return Err(KeyError::OwnerDisabled);
+            return Err("User is disabled");
         }
         if key.revoked.is_some() {
-            return Err(KeyError::Revoked);
+            return Err("API key has been revoked");
         }
         if key.expires.is_some_and(|expires| expires <= now) {
-            return Err(KeyError::Expired);
+            return Err("API key has expired");
         }
         key.last_used = Some(now);
         owner.last_active = Some(now);

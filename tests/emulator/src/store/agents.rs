@@ -8,48 +8,16 @@ use serde_json::{Value, json};
 
 use crate::clock::{self, Moment};
 use crate::ids::Ids;
-use crate::store::tasks::{JobFault, Promise};
+use crate::store::tasks::Outcome;
 use crate::work::Written;
-
-/// A message of a conversation.
-#[derive(Debug, Clone)]
-pub(crate) struct Message {
-    pub(crate) id: String,
-    pub(crate) kind: &'static str,
-    pub(crate) text: String,
-}
-
-/// A document that an agent has made.
-#[derive(Debug, Clone)]
-pub(crate) struct Artifact {
-    pub(crate) id: String,
-    pub(crate) kind: &'static str,
-    pub(crate) title: String,
-    pub(crate) content: Value,
-}
-
-impl Artifact {
-    /// The artifact without its content, as in lists.
-    pub(crate) fn summary(&self) -> Value {
-        json!({ "id": self.id, "type": self.kind, "title": self.title })
-    }
-
-    pub(crate) fn full(&self) -> Value {
-        json!({ "id": self.id, "type": self.kind, "title": self.title, "content": self.content })
-    }
-}
 
 /// The work on the last prompt.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     pub(crate) started: Moment,
     pub(crate) awaits_tool: bool,
-    pub(crate) job_fault: JobFault,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: Outcome<Arc<Written>>,
 }
-
-/// What an agent will write.
-pub(crate) type Outcome = Arc<Promise<Result<Arc<Written>, String>>>;
 
 #[derive(Debug, Clone)]
 pub(crate) enum State {
@@ -67,8 +35,9 @@ pub(crate) struct Agent {
     pub(crate) files: Vec<(String, String)>,
     pub(crate) created: Moment,
     pub(crate) updated: Moment,
-    pub(crate) messages: Vec<Message>,
-    pub(crate) artifacts: Vec<Artifact>,
+    /// The messages and artifacts, as the API responds with them.
+    pub(crate) messages: Vec<Value>,
+    pub(crate) artifacts: Vec<Value>,
     pub(crate) summary: Option<String>,
     pub(crate) state: State,
 }
@@ -109,19 +78,16 @@ impl Agent {
         if now < end {
             return;
         }
-        let outcome = match &run.job_fault {
-            JobFault::NeverEnds => return,
-            JobFault::Fails(error) => Err(error.clone()),
-            JobFault::None => match run.outcome.get() {
-                None => return,
-                Some(outcome) => outcome,
-            },
-        };
+        let Some(outcome) = run.outcome.as_ref().and_then(|outcome| outcome.get()) else { return };
         self.updated = end;
         match outcome {
             Ok(written) => {
                 self.state = State::Ended("finished");
-                self.add_output(&written, end, ids);
+                self.add_message("assistant_message", &written.answer, ids.fresh(end));
+                self.summary = Some(written.summary.clone());
+                self.artifacts.extend(written.artifacts.iter().map(|(kind, title, content)| {
+                    json!({ "id": ids.fresh(end), "type": kind, "title": title, "content": content })
+                }));
             }
             Err(error) => {
                 self.state = State::Ended("failed");
@@ -131,16 +97,14 @@ impl Agent {
         }
     }
 
-    pub(crate) fn add_message(&mut self, kind: &'static str, text: &str, id: String) {
-        self.messages.push(Message { id, kind, text: text.to_owned() });
+    pub(crate) fn add_message(&mut self, kind: &str, text: &str, id: String) {
+        self.messages.push(json!({ "id": id, "type": kind, "text": text }));
     }
 
-    fn add_output(&mut self, written: &Written, now: Moment, ids: &Ids) {
-        self.add_message("assistant_message", &written.answer, ids.fresh(now));
-        self.summary = Some(written.summary.clone());
-        for (kind, title, content) in written.artifacts.clone() {
-            self.artifacts.push(Artifact { id: ids.fresh(now), kind, title, content });
-        }
+    /// The artifacts without their content, as in lists.
+    pub(crate) fn artifact_summaries(&self) -> Vec<Value> {
+        let artifacts = self.artifacts.iter();
+        artifacts.map(|one| json!({ "id": one["id"], "type": one["type"], "title": one["title"] })).collect()
     }
 
     pub(crate) fn json(&self, now: Moment, job_time: Duration) -> Value {
@@ -154,7 +118,7 @@ impl Agent {
             "status": status,
             "workflowId": self.workflow,
             "projectId": self.project,
-            "artifacts": self.artifacts.iter().map(Artifact::summary).collect::<Vec<_>>(),
+            "artifacts": self.artifact_summaries(),
             "files": files.collect::<Vec<_>>(),
             "summary": self.summary,
             "url": format!("https://nomic.example/agents/{}", self.id),
@@ -210,7 +174,7 @@ mod tests {
             (false, ["waiting", "running", "running", "running", "running"]),
             (true, ["waiting", "running", "awaiting_tool", "running", "running"]),
         ] {
-            let run = Run { started: start, awaits_tool, job_fault: JobFault::None, outcome: Promise::new() };
+            let run = Run { started: start, awaits_tool, outcome: None };
             let at = [0, 30, 50, 80, 200].map(Duration::from_millis);
             assert_eq!(at.map(|passed| run.status(start + passed, Duration::from_millis(100))), expected);
         }

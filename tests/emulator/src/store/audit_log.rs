@@ -5,35 +5,31 @@ use serde_json::{Value, json};
 use crate::clock::{self, Moment};
 use crate::seed;
 
-/// The actor or a target of an entry.
-#[derive(Debug, Clone)]
-pub(crate) struct Entity {
-    pub(crate) id: String,
-    pub(crate) kind: &'static str,
-    pub(crate) name: Option<String>,
-}
-
 /// An entry.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) id: String,
     pub(crate) action: &'static str,
     pub(crate) occurred: Moment,
-    pub(crate) actor: Entity,
-    pub(crate) targets: Vec<Entity>,
+    pub(crate) actor: Value,
+    pub(crate) targets: Vec<Value>,
     pub(crate) user_agent: Option<String>,
     pub(crate) metadata: Value,
 }
 
+/// The actor or a target of an entry.
+pub(crate) fn entity(kind: &str, id: &str, name: Option<&str>) -> Value {
+    json!({ "id": id, "type": kind, "name": name })
+}
+
 impl Entry {
     pub(crate) fn json(&self) -> Value {
-        let entity = |entity: &Entity| json!({ "id": entity.id, "type": entity.kind, "name": entity.name });
         json!({
             "id": self.id,
             "action": self.action,
             "occurredAt": clock::rfc3339(self.occurred),
-            "actor": entity(&self.actor),
-            "targets": self.targets.iter().map(entity).collect::<Vec<_>>(),
+            "actor": self.actor,
+            "targets": self.targets,
             "context": { "location": "api", "userAgent": self.user_agent },
             "metadata": self.metadata,
         })

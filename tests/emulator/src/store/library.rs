@@ -1,13 +1,13 @@
 //! The file library: folders, files, their versions, and the documents read from them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crate::http::percent_encode;
 use crate::seed;
 use crate::store::tasks::catch_panic;
-use crate::work::{self, Document, Unreadable};
+use crate::work::{self, Document};
 
 /// A file, with its latest version.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub(crate) struct Version {
     pub(crate) name: String,
     pub(crate) mime_type: String,
     pub(crate) stored: PathBuf,
-    document: Arc<OnceLock<Result<Arc<Document>, Unreadable>>>,
+    document: Arc<OnceLock<Result<Arc<Document>, String>>>,
 }
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(crate) fn segments(path: &str) -> Option<Vec<String>> {
 }
 
 /// All folders and files.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Library {
     folders: HashMap<String, Folder>,
     folder_by_name: HashMap<(Option<String>, String), String>,
@@ -64,23 +64,15 @@ pub(crate) struct Library {
     file_by_id: HashMap<String, usize>,
     file_by_name: HashMap<(Option<String>, String), usize>,
     versions: HashMap<String, Version>,
-    seeded_versions: HashMap<String, usize>,
+    seeded_versions: HashSet<String>,
 }
 
 impl Library {
     pub(crate) fn seeded(files: usize) -> Library {
-        let mut library = Library {
-            folders: HashMap::new(),
-            folder_by_name: HashMap::new(),
-            files: (0..files).map(seed::file).collect(),
-            file_by_id: HashMap::new(),
-            file_by_name: HashMap::new(),
-            versions: HashMap::new(),
-            seeded_versions: HashMap::new(),
-        };
+        let mut library = Library { files: (0..files).map(seed::file).collect(), ..Library::default() };
         for (index, file) in library.files.iter().enumerate() {
             library.file_by_id.insert(file.id.clone(), index);
-            library.seeded_versions.insert(file.version.clone(), index);
+            library.seeded_versions.insert(file.version.clone());
         }
         library
     }
@@ -99,7 +91,7 @@ impl Library {
 
     /// Whether the version belongs to a file from an integration.
     pub(crate) fn is_of_integration(&self, version: &str) -> bool {
-        self.seeded_versions.contains_key(version)
+        self.seeded_versions.contains(version)
     }
 
     /// The files from this index on whose names contain a lower-case text, with their index.
@@ -116,14 +108,17 @@ impl Library {
         })
     }
 
+    /// The folders around a file and their ids, from the inside out.
+    fn folders_around<'l>(&'l self, file: &'l File) -> impl Iterator<Item = (&'l str, &'l Folder)> {
+        let find = |id: &'l Option<String>| id.as_deref().and_then(|id| Some((id, self.folders.get(id)?)));
+        std::iter::successors(find(&file.folder), move |(_, folder)| find(&folder.parent))
+    }
+
     /// The path of a file from the root folder, with percent-encoded segments.
     pub(crate) fn path(&self, file: &File) -> String {
-        let mut segments = vec![percent_encode(&file.name)];
-        let mut parent = file.folder.as_deref();
-        while let Some(folder) = parent.and_then(|id| self.folders.get(id)) {
-            segments.push(percent_encode(&folder.name));
-            parent = folder.parent.as_deref();
-        }
+        let folders = self.folders_around(file).map(|(_, folder)| &folder.name);
+        let mut segments: Vec<String> =
+            [&file.name].into_iter().chain(folders).map(|name| percent_encode(name)).collect();
         segments.reverse();
         segments.join("/")
     }
@@ -134,17 +129,7 @@ impl Library {
             return Some(vec![file]);
         }
         self.folders.get(id)?;
-        let within = |file: &&File| {
-            let mut parent = file.folder.as_deref();
-            while let Some(folder) = parent {
-                if folder == id {
-                    return true;
-                }
-                parent = self.folders.get(folder).and_then(|folder| folder.parent.as_deref());
-            }
-            false
-        };
-        Some(self.files.iter().filter(within).collect())
+        Some(self.files.iter().filter(|file| self.folders_around(file).any(|(folder, _)| folder == id)).collect())
     }
 
     /// Describes why the path cannot be stored to, if it leads through a file or to a folder.
@@ -220,22 +205,13 @@ impl Library {
 
 impl Version {
     /// The document in this version. It is parsed once, which is slow: do not call this with a lock held.
-    pub(crate) fn document(&self) -> Result<Arc<Document>, Unreadable> {
+    pub(crate) fn document(&self) -> Result<Arc<Document>, String> {
         let read = || {
             // Malformed PDFs are known to make parsers panic.
-            catch_panic(|| work::read(&self.stored, &self.name, &self.mime_type))
-                .unwrap_or_else(|_| Err(Unreadable::Corrupt("the file is damaged".to_owned())))
-                .map(Arc::new)
+            let read = catch_panic(|| work::read(&self.stored, &self.name, &self.mime_type));
+            let document = read.unwrap_or_else(|_| Err("the file is damaged".to_owned()));
+            document.map(Arc::new).map_err(|reason| format!("Cannot read {}: {reason}", self.name))
         };
         self.document.get_or_init(read).clone()
-    }
-}
-
-/// The error message for a document that cannot be read.
-pub(crate) fn describe_error(name: &str, reason: &Unreadable) -> String {
-    match reason {
-        Unreadable::UnsupportedType(kind) => format!("Cannot read {name}: unsupported file type {kind}"),
-        Unreadable::Corrupt(what) => format!("Cannot read {name}: {what}"),
-        Unreadable::Empty => format!("Cannot read {name}: there is no text in it"),
     }
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::clock::Moment;
 
@@ -25,41 +25,28 @@ impl<T> Promise<T> {
         *self.value.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         self.arrived.notify_all();
     }
-
-    /// Waits a moment for a value that should be set by now, so that a client need not poll again.
-    pub(crate) fn wait(&self) {
-        const TIMEOUT: Duration = Duration::from_secs(1);
-        let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.arrived.wait_timeout_while(value, TIMEOUT, |value| value.is_none());
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
-    }
 }
 
 impl<T: Clone> Promise<T> {
     pub(crate) fn get(&self) -> Option<T> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Waits a moment for a value that should be set by now, so that a client need not poll again.
+    pub(crate) fn wait(&self) -> Option<T> {
+        const TIMEOUT: Duration = Duration::from_secs(1);
+        let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.arrived.wait_timeout_while(value, TIMEOUT, |value| value.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
 }
+
+/// What a job will have made, or why it will have failed. None if it never ends.
+pub(crate) type Outcome<T> = Option<Arc<Promise<Result<T, String>>>>;
 
 /// Turns a panic into an error. A malformed document must not end the worker thread.
 pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| "Internal error".to_owned())
-}
-
-/// The fault that is injected into a job.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum JobFault {
-    #[default]
-    None,
-    NeverEnds,
-    Fails(String),
-}
-
-/// The result of a task.
-#[derive(Debug, Clone)]
-pub(crate) struct Finished {
-    pub(crate) result: Arc<Value>,
-    pub(crate) citations: Option<Arc<Value>>,
 }
 
 /// A parse or extract job.
@@ -67,37 +54,21 @@ pub(crate) struct Finished {
 pub(crate) struct Task {
     pub(crate) operation: &'static str,
     pub(crate) begins: Moment,
-    pub(crate) job_fault: JobFault,
-    pub(crate) outcome: Arc<Promise<Result<Finished, String>>>,
-}
-
-/// The status of a task.
-#[derive(Debug, Clone)]
-pub(crate) enum TaskStatus {
-    Waiting,
-    Building,
-    Completed(Finished),
-    Failed(String),
+    /// The fields of the response that a finished job has.
+    pub(crate) outcome: Outcome<Arc<Value>>,
 }
 
 impl Task {
-    /// The status of the task, given the time that it takes.
-    pub(crate) fn status(&self, now: Moment, job_time: Duration) -> TaskStatus {
+    /// The status of the task and its own fields of the response, given the time that a job takes.
+    pub(crate) fn status(&self, now: Moment, job_time: Duration) -> (&'static str, Arc<Value>) {
         let passed = now.saturating_sub(self.begins);
-        if passed < job_time {
-            return if passed < job_time / 4 { TaskStatus::Waiting } else { TaskStatus::Building };
+        if passed < job_time / 4 {
+            return ("WAITING", Arc::default());
         }
-        match &self.job_fault {
-            JobFault::NeverEnds => TaskStatus::Building,
-            JobFault::Fails(error) => TaskStatus::Failed(error.clone()),
-            JobFault::None => {
-                self.outcome.wait();
-                match self.outcome.get() {
-                    None => TaskStatus::Building,
-                    Some(Ok(finished)) => TaskStatus::Completed(finished),
-                    Some(Err(error)) => TaskStatus::Failed(error),
-                }
-            }
+        match self.outcome.as_ref().filter(|_| passed >= job_time).and_then(|outcome| outcome.wait()) {
+            None => ("BUILDING", Arc::default()),
+            Some(Ok(fields)) => ("COMPLETED", fields),
+            Some(Err(error)) => ("FAILED", Arc::new(json!({ "error": error }))),
         }
     }
 }
@@ -130,20 +101,18 @@ pub(crate) type Tasks = HashMap<String, Task>;
 mod tests {
     use super::*;
 
-    fn statuses(job_fault: JobFault, outcome: Option<Result<Finished, String>>) -> Vec<String> {
+    fn statuses(outcome: Option<Result<Value, String>>) -> [String; 6] {
         let start = Duration::from_secs(1000);
-        let task = Task { operation: "get_parse", begins: start, job_fault, outcome: Promise::new() };
-        if let Some(outcome) = outcome {
-            task.outcome.set(outcome);
-        }
-        let at = [0, 99, 100, 399, 400, 100_000];
-        at.map(|millis| match task.status(start + Duration::from_millis(millis), Duration::from_millis(400)) {
-            TaskStatus::Waiting => "waiting".to_owned(),
-            TaskStatus::Building => "building".to_owned(),
-            TaskStatus::Completed(finished) => finished.result.to_string(),
-            TaskStatus::Failed(error) => error,
+        let outcome = outcome.map(|outcome| {
+            let promise = Promise::new();
+            promise.set(outcome.map(Arc::new));
+            promise
+        });
+        let task = Task { operation: "get_parse", begins: start, outcome };
+        [0, 99, 100, 399, 400, 100_000].map(|millis| {
+            let (status, fields) = task.status(start + Duration::from_millis(millis), Duration::from_millis(400));
+            format!("{status} {fields}")
         })
-        .to_vec()
     }
 
     #[test]
@@ -158,10 +127,11 @@ mod tests {
 
     #[test]
     fn a_task_passes_through_its_states() {
-        let done = Finished { result: Arc::new(Value::from(7)), citations: None };
-        assert_eq!(statuses(JobFault::None, Some(Ok(done))), ["waiting", "waiting", "building", "building", "7", "7"]);
-        assert_eq!(statuses(JobFault::None, Some(Err("damaged".into())))[3..], ["building", "damaged", "damaged"]);
-        assert_eq!(statuses(JobFault::NeverEnds, None)[3..], ["building", "building", "building"]);
-        assert_eq!(statuses(JobFault::Fails("no".into()), None)[3..], ["building", "no", "no"]);
+        let (waiting, building) = ("WAITING null", "BUILDING null");
+        let done = r#"COMPLETED {"result":7}"#;
+        assert_eq!(statuses(Some(Ok(json!({ "result": 7 })))), [waiting, waiting, building, building, done, done]);
+        let failed = r#"FAILED {"error":"damaged"}"#;
+        assert_eq!(statuses(Some(Err("damaged".into())))[3..], [building, failed, failed]);
+        assert_eq!(statuses(None)[3..], [building, building, building]);
     }
 }

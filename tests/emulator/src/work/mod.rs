@@ -22,30 +22,21 @@ pub(crate) use write::{Written, write};
 /// Larger files are not read.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Why a file cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    UnsupportedType(String),
-    Corrupt(String),
-    /// The file has no text.
-    Empty,
-}
-
-/// Reads a stored file of the type of its name, or else of its MIME type.
-pub(crate) fn read(path: &Path, file_name: &str, mime_type: &str) -> Result<Document, Unreadable> {
+/// Reads a stored file of the type of its name, or else of its MIME type. The error says why it cannot be read.
+pub(crate) fn read(path: &Path, file_name: &str, mime_type: &str) -> Result<Document, String> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
     let document = match (read, file_type(file_name, mime_type)) {
-        (_, Err(name)) => return Err(Unreadable::UnsupportedType(name)),
-        (Err(error), _) => return Err(Unreadable::Corrupt(format!("cannot read the stored file: {error}"))),
-        _ if bytes.len() as u64 > MAX_BYTES => return Err(Unreadable::Corrupt("the file exceeds 64 MiB".to_owned())),
+        (_, Err(name)) => return Err(format!("unsupported file type {name}")),
+        (Err(error), _) => return Err(format!("cannot read the stored file: {error}")),
+        _ if bytes.len() as u64 > MAX_BYTES => return Err("the file exceeds 64 MiB".to_owned()),
         (_, Ok("pdf")) => pdf::read(bytes)?,
         (_, Ok("md")) => html::read_markdown(&text::decode(&bytes)?),
         (_, Ok("html")) => html::read(&text::decode(&bytes)?),
         _ => text::read(&text::decode(&bytes)?, false),
     };
     let has_text = document.blocks().any(|(_, block)| block.text.contains(char::is_alphanumeric));
-    if has_text { Ok(document) } else { Err(Unreadable::Empty) }
+    if has_text { Ok(document) } else { Err("there is no text in it".to_owned()) }
 }
 
 /// `txt`, `md`, `html` or `pdf`. The error is the name of another type.
@@ -93,7 +84,7 @@ mod tests {
         }
     }
 
-    fn read_bytes(bytes: &[u8], name: &str, mime_type: &str) -> Result<Document, Unreadable> {
+    fn read_bytes(bytes: &[u8], name: &str, mime_type: &str) -> Result<Document, String> {
         read(&Stored::new(bytes).0, name, mime_type)
     }
 
@@ -117,10 +108,10 @@ mod tests {
         assert_eq!(title("a.bin", "text/markdown; charset=utf-8"), Ok("Title"));
         assert_eq!(
             title("no extension", "application/octet-stream"),
-            Err(Unreadable::UnsupportedType("application/octet-stream".into()))
+            Err("unsupported file type application/octet-stream".into())
         );
-        assert_eq!(title("a.docx", ""), Err(Unreadable::UnsupportedType("docx".into())));
-        assert!(matches!(title("a.pdf", "text/markdown"), Err(Unreadable::Corrupt(_))));
+        assert_eq!(title("a.docx", ""), Err("unsupported file type docx".into()));
+        assert!(title("a.pdf", "text/markdown").unwrap_err().starts_with("the PDF cannot be read"));
     }
 
     #[test]
@@ -128,13 +119,14 @@ mod tests {
         for (name, bytes) in
             [("a.txt", " \n\u{c}\n"), ("a.md", "\n---\n"), ("a.html", "<p> </p><script>let x = 1;</script>")]
         {
-            assert_eq!(read_bytes(bytes.as_bytes(), name, ""), Err(Unreadable::Empty), "{name}");
+            assert_eq!(read_bytes(bytes.as_bytes(), name, ""), Err("there is no text in it".into()), "{name}");
         }
     }
 
     #[test]
     fn a_stored_file_that_is_gone_is_an_error() {
-        assert!(matches!(read(Path::new("/nowhere/at/all"), "a.txt", ""), Err(Unreadable::Corrupt(_))));
+        let error = read(Path::new("/nowhere/at/all"), "a.txt", "").unwrap_err();
+        assert!(error.starts_with("cannot read the stored file"), "{error}");
     }
 
     #[test]
