@@ -211,7 +211,8 @@ fn an_agent_works_on_files_takes_a_follow_up_and_can_be_stopped_and_deleted() {
 
 #[test]
 fn an_agent_runs_a_workflow_with_named_inputs_in_a_project() {
-    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(40)).start().unwrap();
+    // Long enough for a poll to see each status, on a slow machine too.
+    let emulator = Emulator::builder().limits(Limits::off()).job_time(Duration::from_millis(200)).start().unwrap();
     let nomic = nomic(&emulator);
     let workflow = |name: &str| {
         let found = nomic.workflows().map(Result::unwrap).find(|workflow| workflow.name.as_deref() == Some(name));
