@@ -227,4 +227,15 @@ mod tests {
             assert!(waiter.join().unwrap());
         });
     }
+
+    #[test]
+    fn a_limiter_tells_its_rate_and_how_long_it_is_blocked() {
+        let limiter = RateLimiter::new(60, MINUTE);
+        assert!((1.0..1.1).contains(&limiter.interval().as_secs_f64()), "{:?}", limiter.interval());
+        let permit = limiter.acquire(after(0)).unwrap_or_else(|_| panic!("a full bucket"));
+        let now = Instant::now();
+        assert_eq!(limiter.blocked_for(now), Duration::ZERO);
+        permit.observe(now, refusal(7));
+        assert_eq!(limiter.blocked_for(now), Duration::from_secs(7));
+    }
 }
