@@ -87,6 +87,15 @@ impl Headers {
     }
 }
 
+#[cfg(test)]
+impl<const N: usize> From<[(&'static str, &'static str); N]> for Headers {
+    fn from(headers: [(&'static str, &'static str); N]) -> Self {
+        use ureq::http::{HeaderName, HeaderValue};
+        let header = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        Self(headers.into_iter().map(header).collect())
+    }
+}
+
 /// Why there is no response, or no whole one.
 #[derive(Debug)]
 pub(crate) struct TransportFailure {
