@@ -63,14 +63,14 @@ impl RateLimiter {
                     Err(wait) => wait,
                 }
             };
-            if left.is_zero() || ready_in > left {
+            if left.is_zero() || left < ready_in {
                 let behind = state.bucket.interval().saturating_mul(ahead);
                 state.leave(waiter);
                 self.notify(state);
                 return Err(ready_in.saturating_add(behind));
             }
             // Only the first waiter waits for the bucket; the others are notified when they become the first.
-            let pause = if ahead > 0 { left } else { ready_in };
+            let pause = if ahead == 0 { ready_in } else { left };
             state = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
