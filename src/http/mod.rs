@@ -205,7 +205,6 @@ impl HttpClient {
         match status {
             // These have no body; one that their headers announce would be waited for, or decompressed.
             204 | 205 => {}
-            _ if body.content_length() == Some(0) => {}
             200..=299 => {
                 if let Err(kind) = self.read_whole(body, &encoding, &mut bytes) {
                     return Err(TransportFailure { body: bytes, ..failure(kind, Some(status)) });
