@@ -608,6 +608,7 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operations::GET_AGENT;
     use serde_json::json;
 
     #[test]
@@ -643,6 +644,108 @@ mod tests {
         let error = Error::document("upload_file", "a.pdf", io::ErrorKind::NotFound.into());
         let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
         assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::NotFound));
+    }
+
+    fn transport(timed_out: bool, permanent: bool) -> Error {
+        Error::from(ErrorKind::Transport(TransportError {
+            host: String::new(),
+            phase: TransportPhase::Request,
+            message: String::new(),
+            timed_out,
+            permanent,
+            attempts: 1,
+            source: None,
+        }))
+    }
+
+    #[test]
+    fn a_call_may_succeed_later_after_a_transient_failure_only() {
+        let api = |status| Error::from_response(&GET_AGENT, status, r#"{"error": "no"}"#);
+        let page = |status| Error::from_response(&GET_AGENT, status, "<h1>");
+        for status in [408, 500, 502, 504, 520, 529] {
+            assert!(api(status).is_transient() && page(status).is_transient(), "{status}");
+        }
+        for status in [400, 401, 403, 404, 409, 422, 501, 505, 530] {
+            assert!(!api(status).is_transient() && !page(status).is_transient(), "{status}");
+        }
+        // The API's own means a spend limit, or a feature that the instance does not have.
+        for status in [429, 503] {
+            assert!(!api(status).is_transient() && page(status).is_transient(), "{status}");
+            assert!(api(status).with_retry_after(Duration::from_secs(1)).is_transient(), "{status}");
+        }
+        assert!(transport(false, false).is_transient() && !transport(false, true).is_transient());
+        assert!(Error::timed_out(&GET_AGENT).is_transient());
+        let job = || JobRef::Parse("t1".into());
+        assert!(Error::wait_timed_out(job()).is_transient());
+        assert!(!Error::job_failed(job(), "no").is_transient());
+        assert!(
+            Error::poll_failed(job(), page(502)).is_transient() && !Error::poll_failed(job(), page(404)).is_transient()
+        );
+        assert!(!Error::from(ErrorKind::Cancelled).is_transient());
+    }
+
+    #[test]
+    fn a_timeout_an_unreachable_host_and_a_rate_limit_are_told_apart() {
+        let answers = |error: &Error| (error.is_timeout(), error.is_unreachable(), error.is_rate_limited());
+        let deadline = |connecting| {
+            let (elapsed, message) = (Duration::ZERO, String::new());
+            Error::from(ErrorKind::Deadline(DeadlineError { elapsed, message, connecting, source: None }))
+        };
+        let document = |kind: io::ErrorKind| Error::document("upload_file", "a.pdf", kind.into());
+        let throttled = || Error::from_response(&GET_AGENT, 429, "<h1>");
+        let job = || JobRef::Parse("t1".into());
+        for (error, expected) in [
+            (deadline(false), (true, false, false)),
+            (deadline(true), (true, true, false)),
+            (deadline(false).with_retry_after(Duration::from_secs(9)), (true, false, true)),
+            (transport(false, false), (false, false, false)),
+            (transport(true, false), (true, false, false)),
+            (Error::unreachable(&GET_AGENT), (false, true, false)),
+            (document(io::ErrorKind::TimedOut), (true, false, false)),
+            (document(io::ErrorKind::NotFound), (false, false, false)),
+            (throttled(), (false, false, true)),
+            (Error::from_response(&GET_AGENT, 503, "<h1>"), (false, false, false)),
+            (Error::wait_timed_out(job()), (true, false, false)),
+            (Error::job_failed(job(), "no"), (false, false, false)),
+            (Error::poll_failed(job(), throttled()), (false, false, true)),
+            (Error::poll_failed(job(), Error::unreachable(&GET_AGENT)), (false, true, false)),
+        ] {
+            assert_eq!(answers(&error), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_api_is_known_by_its_status_and_code() {
+        let statuses = |error: &Error| (error.is_unauthorized(), error.is_forbidden(), error.is_not_found());
+        for (status, expected) in [
+            (401, (true, false, false)),
+            (403, (false, true, false)),
+            (404, (false, false, true)),
+            (400, (false, false, false)),
+        ] {
+            let body = r#"{"error": "no", "code": "odd", "issues": [{"message": "Required"}]}"#;
+            let error = Error::from_response(&GET_AGENT, status, body);
+            assert_eq!(statuses(&error), expected, "{status}");
+            assert_eq!(statuses(&Error::from_response(&GET_AGENT, status, "<h1>")), (false, false, false), "{status}");
+            assert_eq!((error.status(), error.operation()), (Some(status), Some("get_agent")));
+            assert!(error.code().is_some_and(|code| *code == "odd") && error.issues().len() == 1, "{error}");
+            assert!(!error.is_job_failed() && error.job().is_none(), "{error}");
+        }
+        let error = Error::from(ErrorKind::Cancelled);
+        assert!(error.code().is_none() && error.issues().is_empty() && error.operation().is_none(), "{error}");
+    }
+
+    #[test]
+    fn a_wait_has_the_status_the_delay_and_the_request_id_of_its_last_poll() {
+        let poll = Error::from_response(&GET_AGENT, 429, r#"{"error": "no", "code": "rate_limited"}"#)
+            .with_retry_after(Duration::from_secs(9))
+            .with(|error| error.request_id = Some("r-1".to_owned()));
+        let job = JobRef::Parse("t1".into());
+        let error = Error::poll_failed(job.clone(), poll);
+        assert_eq!((error.status(), error.retry_after()), (Some(429), Some(Duration::from_secs(9))));
+        assert_eq!((error.request_id(), error.job()), (Some("r-1"), Some(&job)));
+        assert_eq!(error.code(), Some(&ErrorCode::RateLimited));
+        assert!(!error.is_job_failed() && Error::job_failed(job, "no").is_job_failed());
     }
 
     #[test]

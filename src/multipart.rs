@@ -153,6 +153,7 @@ mod tests {
              hello\r\n--B--\r\n"
         );
         assert_eq!(text.len() as u64, form.length(5));
+        assert_eq!(form.content_type(), "multipart/form-data; boundary=B");
         assert_eq!(told, [5]);
     }
 
@@ -229,23 +230,48 @@ mod tests {
         assert_eq!((sent, told), (form.length(LENGTH), LENGTH));
     }
 
-    #[test]
-    fn an_interrupted_read_is_retried() {
-        struct Interrupted(bool);
-        impl Read for Interrupted {
-            fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
-                self.0 = !self.0;
-                if self.0 {
-                    return Err(io::ErrorKind::Interrupted.into());
-                }
-                piece[0] = b'x';
-                Ok(1)
+    /// Fails with this error before every byte.
+    struct Failing(io::ErrorKind, bool);
+
+    impl Read for Failing {
+        fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(self.0.into());
+            }
+            piece[0] = b'x';
+            Ok(1)
+        }
+    }
+
+    /// Reads a form without the retries of `read_to_end`.
+    fn read_once(source: &mut dyn Read, length: u64) -> io::Result<Vec<u8>> {
+        let form = Form::new("B", &[], "file", "x", "text/plain");
+        let mut progress = |_| ControlFlow::Continue(());
+        let (mut reader, mut bytes, mut piece) = (form.reader(source, length, &mut progress), Vec::new(), [0; 64]);
+        loop {
+            match reader.read(&mut piece)? {
+                0 => return Ok(bytes),
+                count => bytes.extend_from_slice(&piece[..count]),
             }
         }
+    }
+
+    #[test]
+    fn an_interrupted_read_is_retried_and_any_other_error_is_returned() {
+        let text = read_once(&mut Failing(io::ErrorKind::Interrupted, false).take(3), 3).unwrap();
+        assert!(String::from_utf8(text).unwrap().contains("\r\n\r\nxxx\r\n--B--"));
+        let error = read_once(&mut Failing(io::ErrorKind::PermissionDenied, false).take(3), 3).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn progress_may_cancel_the_upload() {
         let form = Form::new("B", &[], "file", "x", "text/plain");
-        let mut source = Interrupted(false).take(3);
-        let mut text = String::new();
-        form.reader(&mut source, 3, &mut |_| ControlFlow::Continue(())).read_to_string(&mut text).unwrap();
-        assert!(text.contains("\r\n\r\nxxx\r\n--B--"));
+        let mut text = Vec::new();
+        let error =
+            form.reader(&mut &b"hello"[..], 5, &mut |_| ControlFlow::Break(())).read_to_end(&mut text).unwrap_err();
+        assert_eq!(error.to_string(), "cancelled");
+        assert!(!text.ends_with(b"--B--\r\n"), "without its end the form is not valid");
     }
 }

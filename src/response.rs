@@ -144,3 +144,90 @@ fn issues(value: Option<&Value>) -> Vec<Issue> {
     let read = |item: &Value| Issue::deserialize(item).unwrap_or_else(|_| as_text(item));
     value.and_then(Value::as_array).into_iter().flatten().map(read).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+    use crate::http::Headers;
+    use crate::operations::{GET_AGENT, LAUNCH_AGENT, Operation};
+
+    fn response<const N: usize>(status: u16, headers: [(&'static str, &'static str); N], body: &[u8]) -> HttpResponse {
+        HttpResponse { status, headers: Headers::from(headers), unsupported_encoding: None, body: body.to_vec() }
+    }
+
+    fn error_of(operation: &Operation, response: &HttpResponse) -> Error {
+        error(&Call::of(operation), response, None, &Key::none()).1
+    }
+
+    #[test]
+    fn the_effect_of_a_failed_write_is_unknown_unless_the_status_rules_it_out() {
+        let body = br#"{"error": "no", "code": "odd"}"#;
+        for status in [101, 302, 303, 408, 500, 502, 503, 504, 520, 599] {
+            assert_eq!(error_of(&LAUNCH_AGENT, &response(status, [], body)).effect(), Effect::Unknown, "{status}");
+            assert_eq!(error_of(&GET_AGENT, &response(status, [], body)).effect(), Effect::None, "{status}");
+        }
+        for status in [100, 300, 301, 304, 307, 400, 401, 404, 409, 413, 422, 429, 501] {
+            assert_eq!(error_of(&LAUNCH_AGENT, &response(status, [], body)).effect(), Effect::None, "{status}");
+        }
+        let not_configured = br#"{"error": "no", "code": "not_configured"}"#;
+        for (status, effect) in [(503, Effect::None), (500, Effect::Unknown)] {
+            assert_eq!(error_of(&LAUNCH_AGENT, &response(status, [], not_configured)).effect(), effect, "{status}");
+        }
+    }
+
+    #[test]
+    fn an_error_has_the_id_of_its_request_and_the_issues_in_any_form() {
+        let body = br#"{"error": "no", "issues": [{"path": ["a"], "message": "Required"}, "loose"]}"#;
+        let error = error_of(&LAUNCH_AGENT, &response(400, [("x-request-id", "r-1")], body));
+        assert_eq!(error.request_id(), Some("r-1"));
+        let messages: Vec<_> = error.issues().iter().map(|issue| issue.message.as_str()).collect();
+        assert_eq!(messages, ["Required", "\"loose\""]);
+    }
+
+    #[test]
+    fn an_encoding_that_is_named_matters_only_if_the_body_is_not_text() {
+        let check = |encoding: Option<&str>, body: &[u8]| {
+            let unsupported_encoding = encoding.map(str::to_owned);
+            let response = HttpResponse { unsupported_encoding, ..response(200, [], body) };
+            check_success(&Call::of(&LAUNCH_AGENT), &response, &Key::none())
+        };
+        check(Some("utf-8"), b"{}").unwrap();
+        // The decoder names the place of the byte that is not UTF-8.
+        check(None, b"{\"a\": \"\xff\"}").unwrap();
+        let error = check(Some("br"), b"{\xff").unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::UnexpectedResponse(_)), "{error}");
+        assert_eq!((error.effect(), error.status()), (Effect::Unknown, Some(200)));
+    }
+
+    #[test]
+    fn the_source_of_a_decode_error_is_that_of_serde_unless_it_quotes_the_key() {
+        let source = |body: &[u8]| {
+            let failure = json::decode::<Vec<u8>>(body).unwrap_err();
+            let error =
+                decode_error(&Call::of(&GET_AGENT), &response(200, [], body), failure, &Key::new("npk_x").unwrap());
+            let source = error.source().and_then(|source| source.downcast_ref::<serde_json::Error>()).unwrap();
+            (source.classify(), source.to_string())
+        };
+        assert_eq!(source(b"[1").0, serde_json::error::Category::Eof);
+        let (_, words) = source(b"\"npk_x\"");
+        assert!(words.starts_with("invalid type: string") && !words.contains("npk_x"), "{words}");
+    }
+
+    #[test]
+    fn the_headers_of_a_response_are_read_as_its_rate_limit() {
+        let headers = [("x-ratelimit-limit", "30"), ("x-ratelimit-remaining", "7, 9"), ("retry-after", "2")];
+        let info = |status| rate_limit_info(&response(status, headers, b""));
+        let delay = Some(Duration::from_secs(2));
+        let expected = RateLimitInfo { limit: Some(30), remaining: Some(7), throttled: true, retry_after: delay };
+        assert_eq!(info(429), expected);
+        for status in [300, 503] {
+            assert_eq!(info(status), RateLimitInfo { throttled: false, ..expected }, "{status}");
+        }
+        assert_eq!(info(200), RateLimitInfo { throttled: false, retry_after: None, ..expected });
+        // A quota of zero would never allow a request.
+        let none = rate_limit_info(&response(200, [("x-ratelimit-limit", "0"), ("x-ratelimit-remaining", "0")], b""));
+        assert_eq!((none.limit, none.remaining), (None, Some(0)));
+    }
+}

@@ -229,6 +229,11 @@ mod tests {
             read("Thu, 01 Mar 2096 00:00:05 GMT", Some("Wed, 29 Feb 2096 23:59:50 GMT")),
             Some(Duration::from_secs(15))
         );
+        assert_eq!(
+            read("Sunday, 05-Apr-26 12:00:15 GMT", Some("Sun, 05 Apr 2026 12:00:00 GMT")),
+            Some(Duration::from_secs(15)),
+            "a year of two digits is near this one"
+        );
         assert_eq!(read("Sun, 06 Nov 1994 08:49:47 UTC", None), Some(Duration::from_secs(10)));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:47 +0000", None), Some(Duration::from_secs(10)));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:47 -0000", None), Some(Duration::from_secs(10)));

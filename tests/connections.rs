@@ -409,6 +409,7 @@ fn a_response_without_a_body_is_a_success_whatever_encoding_it_announces() {
         "204 No Content\r\nContent-Length: 17\r\n",
         "204 No Content\r\nTransfer-Encoding: chunked\r\n",
         "205 Reset Content\r\nContent-Length: 0\r\n",
+        "200 OK\r\nContent-Length: 0\r\n",
     ];
     let server = RawServer::new(move |mut stream| {
         for head in heads {

@@ -422,6 +422,8 @@ fn a_response_in_an_encoding_that_was_not_asked_for_is_an_error_that_names_it() 
     }
     let nomic = Nomic::new(encoded("200 OK", "br", b"").url(), "npk_x").unwrap();
     nomic.delete_agent("a").unwrap();
+    let nomic = Nomic::new(encoded("404 Not Found", "br", b"").url(), "npk_x").unwrap();
+    assert_eq!(line(&nomic), "get_agent: 404 not a response of the API (no media type, empty)");
 }
 
 #[test]

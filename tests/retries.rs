@@ -337,8 +337,63 @@ fn a_rate_limit_that_ends_after_the_deadline_is_an_error_at_once() {
 
 #[test]
 fn a_request_that_was_not_sent_does_not_count_against_the_rate_limit() {
-    let nomic =
-        Nomic::builder("http://127.0.0.1:1", "npk_x").attempts(2).deadline(Duration::from_secs(2)).build().unwrap();
-    let error = launch(&nomic).unwrap_err();
-    assert!(error.is_unreachable() && !error.is_rate_limited(), "{error}");
+    let limit = Duration::from_millis(500);
+    let nomic = Nomic::builder("http://127.0.0.1:1", "npk_x").attempts(1).deadline(limit).build().unwrap();
+    // More than the tier allows in a minute.
+    for _ in 0..40 {
+        let error = launch(&nomic).unwrap_err();
+        assert!(error.is_unreachable() && !error.is_rate_limited(), "{error}");
+    }
+}
+
+#[test]
+fn a_request_without_a_response_counts_against_the_rate_limit() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).deadline(Duration::from_millis(500)).build().unwrap();
+    emulator.fault(Fault::on("launch_agent", FaultKind::ResetBefore).forever());
+    let limited = (0..40).map(|_| launch(&nomic).unwrap_err()).position(|error| error.is_rate_limited());
+    // The tier allows 30 in a minute, and one more every two seconds.
+    assert!(limited.is_some_and(|sent| (30..36).contains(&sent)), "{limited:?}");
+}
+
+#[test]
+fn a_retry_that_the_server_asked_for_is_not_an_attempt() {
+    let emulator = emulator();
+    let nomic = builder(&emulator).attempts(2).build().unwrap();
+    let throttled = FaultKind::RateLimited { retry_after: Some("0".into()) };
+    emulator.fault(Fault::on("list_agents", throttled).times(2));
+    emulator.fault(Fault::on("list_agents", FaultKind::Html(503)));
+    list(&nomic).unwrap();
+    assert_eq!(emulator.received("list_agents"), 4);
+}
+
+#[test]
+fn a_read_whose_503_allows_a_retry_at_once_pauses_before_each_one() {
+    let emulator = emulator();
+    let nomic = nomic(&emulator);
+    let busy = CannedResponse::json(503, r#"{"error":"Busy"}"#).header("Retry-After", "0");
+    emulator.fault(Fault::on("list_agents", busy).times(2));
+    let began = Instant::now();
+    list(&nomic).unwrap();
+    // Half of 250 ms and of 500 ms at least.
+    assert!(began.elapsed() >= Duration::from_millis(375), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_throttled_call_is_sent_again_before_those_that_came_later() {
+    let emulator = emulator();
+    // The next token comes after a second.
+    let nomic = builder(&emulator).rate_window(Duration::from_secs(30)).build().unwrap();
+    emulator.fault(Fault::on("launch_agent", FaultKind::RateLimited { retry_after: Some("0.6".into()) }));
+    let ends = || launch(&nomic).map(|()| Instant::now()).unwrap();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(ends);
+        while emulator.received("launch_agent") < 1 {
+            std::thread::yield_now();
+        }
+        // By then the first call has its response.
+        std::thread::sleep(Duration::from_millis(200));
+        let second = scope.spawn(ends);
+        assert!(first.join().unwrap() < second.join().unwrap());
+    });
 }

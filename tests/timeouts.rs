@@ -199,4 +199,9 @@ fn an_upload_has_a_deadline_of_its_own() {
     let error = outcome.unwrap_err();
     assert!(error.is_timeout() && error.effect() != Effect::None, "{error}");
     assert!(took < millis(600), "{took:?}");
+    // A longer one holds for uploads only.
+    let nomic = builder(&emulator).deadline(millis(300)).upload_deadline(60 * SECOND).build().unwrap();
+    emulator.fault(Fault::any(FaultKind::Delay(millis(600))).times(2));
+    upload(&nomic, 8).unwrap();
+    assert!(nomic.projects().next().unwrap().unwrap_err().is_timeout());
 }

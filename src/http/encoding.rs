@@ -38,8 +38,8 @@ impl Encoding {
         if *self == Self::Gzip {
             let mut body = io::BufReader::with_capacity(32 << 10, body);
             return match io::BufRead::fill_buf(&mut body) {
-                // Some proxies decompress a body and leave the header as it was.
-                Ok([b'{' | b'[', ..]) => Box::new(body),
+                // Some proxies decompress a body and leave the header as it was. An empty one is not compressed, either.
+                Ok([] | [b'{' | b'[', ..]) => Box::new(body),
                 _ => Box::new(flate2::bufread::MultiGzDecoder::new(body)),
             };
         }

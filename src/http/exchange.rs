@@ -185,6 +185,8 @@ mod tests {
         exchange.sent(begin + seconds(80));
         exchange.sent(begin + seconds(100));
         assert_eq!(limit(&exchange, 125, Wait::Read), (130, TimedOut::Response));
+        exchange.write_stalled = true;
+        assert_eq!(exchange.limit(begin, Wait::Read), Some((begin + LISTEN_EVERY, TimedOut::Write)));
         exchange.response_started = true;
         assert_eq!(limit(&exchange, 130, Wait::Read), (190, TimedOut::Read));
         assert_eq!(limit(&exchange, 590, Wait::Read), (600, TimedOut::Deadline));
@@ -201,5 +203,17 @@ mod tests {
         assert_eq!(exchange.limit(begin, Wait::Read), None);
         exchange.connect(begin);
         assert_eq!(exchange.limit(begin, Wait::Write), None, "more than a clock can count is never");
+    }
+    #[test]
+    fn an_exchange_within_another_leaves_that_one_as_it_was() {
+        let timeouts = Timeouts { connect: seconds(15), response: None, stall: seconds(60) };
+        let outer = Exchange::begin(timeouts, Instant::now(), false);
+        Exchange::update(|exchange| exchange.handed_over = true);
+        let inner = Exchange::begin(timeouts, Instant::now(), true);
+        assert!(!Exchange::current().handed_over && Exchange::current().read_only);
+        drop(inner);
+        assert!(Exchange::current().handed_over && !Exchange::current().read_only);
+        drop(outer);
+        assert!(Exchange::current().deadline.is_none());
     }
 }

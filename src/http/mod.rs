@@ -87,6 +87,15 @@ impl Headers {
     }
 }
 
+#[cfg(test)]
+impl<const N: usize> From<[(&'static str, &'static str); N]> for Headers {
+    fn from(headers: [(&'static str, &'static str); N]) -> Self {
+        use ureq::http::{HeaderName, HeaderValue};
+        let header = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        Self(headers.into_iter().map(header).collect())
+    }
+}
+
 /// Why there is no response, or no whole one.
 #[derive(Debug)]
 pub(crate) struct TransportFailure {
@@ -196,7 +205,6 @@ impl HttpClient {
         match status {
             // These have no body; one that their headers announce would be waited for, or decompressed.
             204 | 205 => {}
-            _ if body.content_length() == Some(0) => {}
             200..=299 => {
                 if let Err(kind) = self.read_whole(body, &encoding, &mut bytes) {
                     return Err(TransportFailure { body: bytes, ..failure(kind, Some(status)) });

@@ -63,14 +63,14 @@ impl RateLimiter {
                     Err(wait) => wait,
                 }
             };
-            if left.is_zero() || ready_in > left {
+            if left.is_zero() || left < ready_in {
                 let behind = state.bucket.interval().saturating_mul(ahead);
                 state.leave(waiter);
                 self.notify(state);
                 return Err(ready_in.saturating_add(behind));
             }
             // Only the first waiter waits for the bucket; the others are notified when they become the first.
-            let pause = if ahead > 0 { left } else { ready_in };
+            let pause = if ahead == 0 { ready_in } else { left };
             state = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -226,5 +226,16 @@ mod tests {
             permit.cancel();
             assert!(waiter.join().unwrap());
         });
+    }
+
+    #[test]
+    fn a_limiter_tells_its_rate_and_how_long_it_is_blocked() {
+        let limiter = RateLimiter::new(60, MINUTE);
+        assert!((1.0..1.1).contains(&limiter.interval().as_secs_f64()), "{:?}", limiter.interval());
+        let permit = limiter.acquire(after(0)).unwrap_or_else(|_| panic!("a full bucket"));
+        let now = Instant::now();
+        assert_eq!(limiter.blocked_for(now), Duration::ZERO);
+        permit.observe(now, refusal(7));
+        assert_eq!(limiter.blocked_for(now), Duration::from_secs(7));
     }
 }

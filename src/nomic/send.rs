@@ -217,3 +217,89 @@ fn is_spend_limit(call: &Call<'_>, error: &Error) -> bool {
     let spends = [LAUNCH_AGENT.name, FOLLOW_UP_AGENT.name].contains(&&*call.operation);
     spends && error.code().is_some_and(|code| *code != ErrorCode::RateLimited && *code != "")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::{GET_AGENT, Operation, UPLOAD_FILE};
+
+    /// What comes of a failure: whether it may be retried, and the error.
+    fn failed(
+        operation: &Operation,
+        handed_over: bool,
+        status: Option<u16>,
+        kind: FailureKind,
+    ) -> (Option<Attempt>, Error) {
+        let nomic = Nomic::new("http://127.0.0.1:4010", "npk_x").unwrap();
+        let failure = TransportFailure { handed_over, status, body: Vec::new(), kind };
+        nomic.transport_error(&Call::of(operation), failure, Duration::from_secs(5), 1, &mut None)
+    }
+
+    fn broken(permanent: bool) -> FailureKind {
+        FailureKind::Transport { message: "it broke".to_owned(), timed_out: false, permanent, source: None }
+    }
+
+    #[test]
+    fn a_write_has_an_unknown_effect_once_a_byte_of_it_was_handed_over() {
+        for (handed_over, status, attempt, phase, effect) in [
+            (false, None, Attempt::NotSent, TransportPhase::Connect, Effect::None),
+            (true, None, Attempt::NoResponse, TransportPhase::Request, Effect::Unknown),
+            (true, Some(201), Attempt::NoResponse, TransportPhase::Response, Effect::Unknown),
+        ] {
+            let (decided, error) = failed(&LAUNCH_AGENT, handed_over, status, broken(false));
+            assert_eq!(decided, Some(attempt));
+            assert!(matches!(error.kind(), ErrorKind::Transport(error) if error.phase == phase), "{error}");
+            assert_eq!((error.effect(), error.status()), (effect, status), "{error}");
+            let (decided, error) = failed(&LAUNCH_AGENT, handed_over, status, broken(true));
+            assert_eq!((decided, error.effect()), (None, effect), "a permanent fault is not retried: {error}");
+            let (decided, error) = failed(&GET_AGENT, handed_over, status, broken(false));
+            assert_eq!((decided, error.effect()), (Some(attempt), Effect::None), "a read has none: {error}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_names_what_was_awaited_and_is_not_retried() {
+        for (handed_over, status, awaited) in [
+            (false, None, "a connection to 127.0.0.1:4010"),
+            (true, None, "a response"),
+            (true, Some(201), "the rest of the response"),
+        ] {
+            let (attempt, error) = failed(&LAUNCH_AGENT, handed_over, status, FailureKind::Deadline);
+            let line = error.to_string();
+            assert!(line.contains(&format!("timed out after 5.0 s, waiting for {awaited}")), "{line}");
+            assert_eq!((attempt, error.is_unreachable()), (None, !handed_over), "{line}");
+            assert_eq!(error.effect() == Effect::Unknown, handed_over, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_document_that_was_not_sent_to_its_end_is_not_stored() {
+        let unreadable = || FailureKind::Body(std::io::ErrorKind::NotFound.into());
+        for handed_over in [false, true] {
+            let (attempt, error) = failed(&UPLOAD_FILE, handed_over, None, unreadable());
+            assert_eq!((attempt, error.effect()), (None, Effect::None), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_a_launch_whose_429_has_another_code_than_the_rate_limit_meets_a_spend_limit() {
+        let is_spend_limit = |operation: &Operation, body: &str| {
+            is_spend_limit(&Call::of(operation), &Error::from_response(operation, 429, body))
+        };
+        let spend_limit = r#"{"error": "no", "code": "spend_limit_reached"}"#;
+        assert!(is_spend_limit(&LAUNCH_AGENT, spend_limit) && is_spend_limit(&FOLLOW_UP_AGENT, spend_limit));
+        assert!(!is_spend_limit(&UPLOAD_FILE, spend_limit));
+        for body in [r#"{"error": "no", "code": "rate_limited"}"#, r#"{"error": "no", "code": ""}"#, r#"{"error": ""}"#]
+        {
+            assert!(!is_spend_limit(&LAUNCH_AGENT, body), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_the_rate_limit_does_not_allow_in_time_says_when_it_may() {
+        let ready_in = Duration::from_secs(40);
+        let error = rate_limit_error(&Call::of(&LAUNCH_AGENT), Duration::ZERO, ready_in, None);
+        assert!(error.is_rate_limited() && error.is_timeout() && !error.is_unreachable(), "{error}");
+        assert_eq!((error.retry_after(), error.effect()), (Some(ready_in), Effect::None));
+    }
+}
