@@ -82,6 +82,13 @@ pub enum ErrorKind {
     /// The call's deadline passed.
     #[error(transparent)]
     Deadline(DeadlineError),
+    /// The [rate limiter](crate::Builder::rate_limiter) of the program does not work. Nothing was sent.
+    #[error("the rate limiter failed: {}", excerpt(&source.to_string()))]
+    #[non_exhaustive]
+    RateLimiter {
+        /// The cause, in the limiter's words.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A successful response, or an extracted value, cannot be decoded.
     #[error(transparent)]
     Decode(DecodeError),
@@ -557,12 +564,13 @@ impl Error {
         matches!(self.kind(), ErrorKind::Job(JobError { failure: JobFailure::Failed, .. }))
     }
 
-    /// Whether the same call may succeed later: the server or the network had a problem, or the rate limit was reached. Check
+    /// Whether the same call may succeed later: the server, the network or the program's rate limiter had a problem, or the
+    /// rate limit was reached. Check
     /// [`effect`](Self::effect) before you repeat a write.
     pub fn is_transient(&self) -> bool {
         match self.kind() {
             ErrorKind::Transport(error) => !error.permanent,
-            ErrorKind::Deadline(_) => true,
+            ErrorKind::Deadline(_) | ErrorKind::RateLimiter { .. } => true,
             ErrorKind::Api(_) => match self.0.status {
                 Some(408 | 500 | 502 | 504 | 520..=529) => true,
                 // Without a delay it may be a spend limit, or a feature that this instance does not have.

@@ -6,6 +6,7 @@
 //
 //   0  ids  open_enum  lenient  json  text  timestamp  bbox  image               values and how they are decoded
 //   1  operations  job_ref  error  endpoint  rate_limit  retry  multipart         decisions; time is an argument
+//      rate_limiter                                                              the interface of a limiter, and its default
 //      operation_path  disk                                                      paths of operations; files, with a deadline
 //      http                                                                      one exchange; the only module that uses ureq
 //   2  call  response                                                            requests as values, and their outcome
@@ -22,6 +23,7 @@ mod waiting;
 mod listing;
 mod error;
 pub mod operations;
+pub mod rate_limiter;
 pub mod guide;
 
 mod bbox;

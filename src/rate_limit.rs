@@ -11,6 +11,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::rate_limiter::RateLimitInfo;
+
 /// Fraction of the quota to use, so that network jitter does not exceed it.
 const HEADROOM: f64 = 0.99;
 /// Multiplicative decrease of the share after a 429.
@@ -30,26 +32,12 @@ const MAX_BLOCKED: Duration = Duration::from_secs(3600);
 /// Stands for "no deadline": 100 years, which clocks can still count.
 pub(crate) const FAR_FUTURE: Duration = Duration::from_secs(3_153_600_000);
 
-/// What one response says about the rate limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct RateLimitInfo {
-    /// `X-RateLimit-Limit`: requests per window.
-    pub(crate) limit: Option<u32>,
-    /// `X-RateLimit-Remaining`: requests left.
-    pub(crate) remaining: Option<u32>,
-    /// Whether it is a 429 that concerns this tier (and not the user's spend limit).
-    pub(crate) throttled: bool,
-    /// `Retry-After`.
-    pub(crate) retry_after: Option<Duration>,
-}
-
-/// Permission to send one request. A dropped permit means that no response came; its token stays spent.
+/// What a request took from the bucket.
 #[derive(Debug, PartialEq)]
-#[must_use]
-pub(crate) struct Permit {
-    acquired_at: Instant,
+pub(crate) struct Token {
+    pub(crate) taken_at: Instant,
     /// Whether the bucket was full.
-    was_full: bool,
+    pub(crate) was_full: bool,
 }
 
 /// The state of one tier.
@@ -82,21 +70,21 @@ impl Bucket {
     }
 
     /// Takes a token, or returns the time until one is there.
-    pub(crate) fn acquire(&mut self, now: Instant) -> Result<Permit, Duration> {
+    pub(crate) fn acquire(&mut self, now: Instant) -> Result<Token, Duration> {
         let wait = self.ready_in(now);
         if !wait.is_zero() {
             return Err(wait);
         }
         let was_full = self.tokens >= self.quota;
         self.tokens -= 1.0;
-        Ok(Permit { acquired_at: now, was_full })
+        Ok(Token { taken_at: now, was_full })
     }
 
     /// Learns from a response.
-    pub(crate) fn observe(&mut self, permit: Permit, now: Instant, info: RateLimitInfo) {
+    pub(crate) fn observe(&mut self, token: Token, now: Instant, info: &RateLimitInfo) {
         self.refill(now);
-        let since = now.saturating_duration_since(permit.acquired_at);
-        if permit.was_full {
+        let since = now.saturating_duration_since(token.taken_at);
+        if token.was_full {
             // The server's full bucket refills from the arrival of this request on, not from when it was sent. A response
             // that takes long says nothing about that.
             self.tokens -= since.div_duration_f64(self.interval()).min(1.0);
@@ -107,7 +95,7 @@ impl Bucket {
         if info.throttled {
             self.tokens = 0.0;
             if let Some(delay) = info.retry_after {
-                self.block(&permit, now, delay.min(MAX_BLOCKED.max(self.window)));
+                self.block(&token, now, delay.min(MAX_BLOCKED.max(self.window)));
             }
             return;
         }
@@ -119,10 +107,10 @@ impl Bucket {
         }
     }
 
-    fn block(&mut self, permit: &Permit, now: Instant, delay: Duration) {
+    fn block(&mut self, token: &Token, now: Instant, delay: Duration) {
         self.blocked_until = self.blocked_until.max(now.checked_add(delay));
         // Requests that were in flight at a decrease are throttled for the same reason.
-        let is_new = self.decreased_at.is_none_or(|decreased_at| permit.acquired_at > decreased_at);
+        let is_new = self.decreased_at.is_none_or(|decreased_at| token.taken_at > decreased_at);
         if is_new && delay <= self.window.mul_f64(FIXED_WINDOW) {
             self.share *= DECREASE;
             self.decreased_at = Some(now);
@@ -130,7 +118,7 @@ impl Bucket {
     }
 
     /// Gives the token back: nothing was sent.
-    pub(crate) fn cancel(&mut self, _permit: Permit) {
+    pub(crate) fn cancel(&mut self, _token: Token) {
         self.tokens += 1.0;
     }
 
@@ -175,7 +163,7 @@ mod tests {
         (Bucket::new(30, MINUTE), Instant::now())
     }
 
-    fn take(bucket: &mut Bucket, now: Instant) -> Option<Permit> {
+    fn take(bucket: &mut Bucket, now: Instant) -> Option<Token> {
         bucket.acquire(now).ok()
     }
 
@@ -185,8 +173,8 @@ mod tests {
     }
 
     fn observe(bucket: &mut Bucket, now: Instant, info: RateLimitInfo) {
-        let permit = take(bucket, now).unwrap();
-        bucket.observe(permit, now, info);
+        let token = take(bucket, now).unwrap();
+        bucket.observe(token, now, &info);
     }
 
     fn remaining(remaining: u32) -> RateLimitInfo {
@@ -239,7 +227,7 @@ mod tests {
         let (mut bucket, now) = bucket();
         let second = take(&mut bucket, now).unwrap();
         observe(&mut bucket, now, throttled_for(40.0));
-        bucket.observe(second, now, throttled_for(1.0));
+        bucket.observe(second, now, &throttled_for(1.0));
         assert_eq!(bucket.blocked_for(now), secs(40.0));
     }
 
@@ -264,17 +252,17 @@ mod tests {
         let (mut bucket, now) = bucket();
         drain(&mut bucket, now);
         let late = now + bucket.interval().mul_f64(3.5);
-        let (permit, other) = (take(&mut bucket, late).unwrap(), take(&mut bucket, late).unwrap());
+        let (token, other) = (take(&mut bucket, late).unwrap(), take(&mut bucket, late).unwrap());
         let response = late + bucket.interval().mul_f64(0.75);
-        bucket.observe(permit, response, remaining(29));
+        bucket.observe(token, response, &remaining(29));
         assert_eq!(drain(&mut bucket, response), 2, "it adds nothing");
         let response = response + bucket.interval().mul_f64(2.0);
-        bucket.observe(other, response, remaining(0));
+        bucket.observe(other, response, &remaining(0));
         assert_eq!(drain(&mut bucket, response), 2, "and takes nothing that was refilled since");
         let next = late + bucket.interval().mul_f64(6.5);
-        let permit = take(&mut bucket, next).unwrap();
+        let token = take(&mut bucket, next).unwrap();
         let response = late + bucket.interval().mul_f64(6.75);
-        bucket.observe(permit, response, remaining(0));
+        bucket.observe(token, response, &remaining(0));
         let wait = bucket.ready_in(response);
         assert!(wait > bucket.interval().mul_f64(0.74) && wait < bucket.interval().mul_f64(0.76), "{wait:?}");
     }
@@ -282,16 +270,16 @@ mod tests {
     #[test]
     fn a_full_bucket_refills_from_the_first_response_on() {
         let (mut bucket, now) = bucket();
-        let permit = take(&mut bucket, now).unwrap();
+        let token = take(&mut bucket, now).unwrap();
         drain(&mut bucket, now);
         let response = now + bucket.interval().mul_f64(0.5);
-        bucket.observe(permit, response, RateLimitInfo::default());
+        bucket.observe(token, response, &RateLimitInfo::default());
         assert!(bucket.ready_in(response) > bucket.interval().mul_f64(0.99));
         // A response that takes long costs one token, not all that was refilled meanwhile.
         let (mut bucket, now) = self::bucket();
-        let permit = take(&mut bucket, now).unwrap();
+        let token = take(&mut bucket, now).unwrap();
         let response = now + secs(600.0);
-        bucket.observe(permit, response, RateLimitInfo::default());
+        bucket.observe(token, response, &RateLimitInfo::default());
         assert_eq!(drain(&mut bucket, response), 29);
     }
 
@@ -306,8 +294,8 @@ mod tests {
     #[test]
     fn a_cancelled_request_gives_its_token_back_and_an_unanswered_one_does_not() {
         let (mut bucket, now) = bucket();
-        let permits: Vec<_> = (0..30).map(|_| take(&mut bucket, now).unwrap()).collect();
-        permits.into_iter().take(3).for_each(|permit| bucket.cancel(permit));
+        let tokens: Vec<_> = (0..30).map(|_| take(&mut bucket, now).unwrap()).collect();
+        tokens.into_iter().take(3).for_each(|token| bucket.cancel(token));
         assert_eq!(drain(&mut bucket, now), 3);
     }
 
@@ -315,13 +303,13 @@ mod tests {
     fn throttled_requests_in_flight_count_once() {
         let (mut bucket, now) = bucket();
         let even = bucket.interval();
-        let permits: Vec<_> = (0..8).map(|_| take(&mut bucket, now).unwrap()).collect();
-        permits.into_iter().for_each(|permit| bucket.observe(permit, now + secs(0.1), throttled_for(2.0)));
+        let tokens: Vec<_> = (0..8).map(|_| take(&mut bucket, now).unwrap()).collect();
+        tokens.into_iter().for_each(|token| bucket.observe(token, now + secs(0.1), &throttled_for(2.0)));
         assert!(bucket.interval() < even.mul_f64(1.2), "{:?}", bucket.interval());
         // On a coarse clock a request may leave and be throttled within one tick.
         let (mut bucket, now) = self::bucket();
-        let permits: Vec<_> = (0..8).map(|_| take(&mut bucket, now).unwrap()).collect();
-        permits.into_iter().for_each(|permit| bucket.observe(permit, now, throttled_for(2.0)));
+        let tokens: Vec<_> = (0..8).map(|_| take(&mut bucket, now).unwrap()).collect();
+        tokens.into_iter().for_each(|token| bucket.observe(token, now, &throttled_for(2.0)));
         assert!(bucket.interval() < even.mul_f64(1.2), "{:?}", bucket.interval());
     }
 
@@ -355,8 +343,7 @@ mod tests {
         let _ = bucket.ready_in(now + MINUTE * 2);
         assert_eq!(bucket.interval(), even);
         observe(&mut bucket, now + MINUTE * 2, throttled_for(2.0));
-        (0..20)
-            .for_each(|_| bucket.observe(Permit { acquired_at: now, was_full: false }, now, RateLimitInfo::default()));
+        (0..20).for_each(|_| bucket.observe(Token { taken_at: now, was_full: false }, now, &RateLimitInfo::default()));
         assert_eq!(bucket.interval(), even);
     }
 
@@ -395,13 +382,13 @@ mod tests {
             for number in [0, 1, u32::MAX] {
                 for throttled in [false, true] {
                     for delay in [None, Some(Duration::ZERO), Some(Duration::MAX)] {
-                        let permit = Permit { acquired_at: now, was_full: false };
+                        let token = Token { taken_at: now, was_full: false };
                         let (limit, remaining) = (Some(number), Some(number));
-                        bucket.observe(permit, now, RateLimitInfo { limit, remaining, throttled, retry_after: delay });
+                        bucket.observe(token, now, &RateLimitInfo { limit, remaining, throttled, retry_after: delay });
                         assert!(bucket.interval() < FAR_FUTURE);
                         now += bucket.ready_in(now);
-                        let permit = take(&mut bucket, now).unwrap();
-                        bucket.cancel(permit);
+                        let token = take(&mut bucket, now).unwrap();
+                        bucket.cancel(token);
                     }
                 }
             }
@@ -527,7 +514,7 @@ mod tests {
             };
             let each = self.calls as usize / self.processes;
             let new = || Bucket::new(self.quota as u32, secs(self.window));
-            // Each process: its bucket, the threads that wait for a permit, and the calls not yet begun. The waiters of
+            // Each process: its bucket, the threads that wait for a token, and the calls not yet begun. The waiters of
             // one process are all alike, so their number is the queue.
             let mut processes: Vec<_> =
                 (0..self.processes).map(|_| (new(), self.threads.min(each), each - self.threads.min(each))).collect();
@@ -538,9 +525,9 @@ mod tests {
                 for (index, (bucket, waiting, _)) in processes.iter_mut().enumerate() {
                     while *waiting > 0 && next > clock {
                         match bucket.acquire(start + secs(clock)) {
-                            Ok(permit) => {
+                            Ok(token) => {
                                 (sent, *waiting) = (sent + 1, *waiting - 1);
-                                events.push((clock + trip(), index, permit, None));
+                                events.push((clock + trip(), index, token, None));
                             }
                             Err(wait) => {
                                 next = next.min(clock + wait.as_secs_f64() + 1e-6);
@@ -555,7 +542,7 @@ mod tests {
                     clock = next;
                     continue;
                 };
-                let (now, index, permit, answer) = events.swap_remove(earliest);
+                let (now, index, token, answer) = events.swap_remove(earliest);
                 clock = now;
                 match answer {
                     None => {
@@ -572,11 +559,11 @@ mod tests {
                             throttled: !accepted,
                             retry_after: (!accepted).then(|| secs(delay)),
                         };
-                        events.push((clock + trip(), index, permit, Some(info)));
+                        events.push((clock + trip(), index, token, Some(info)));
                     }
                     Some(info) => {
                         let (bucket, waiting, left) = &mut processes[index];
-                        bucket.observe(permit, start + secs(clock), info);
+                        bucket.observe(token, start + secs(clock), &info);
                         if info.throttled {
                             (throttled, *waiting) = (throttled + 1, *waiting + 1);
                             continue;

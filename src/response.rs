@@ -11,7 +11,7 @@ use crate::error::{ApiError, DecodeError, Effect, Error, ErrorCode, ErrorKind, I
 use crate::http::HttpResponse;
 use crate::json::{self, DecodeFailure};
 use crate::operations::Method;
-use crate::rate_limit::RateLimitInfo;
+use crate::rate_limiter::RateLimitInfo;
 use crate::retry::{self, Attempt};
 use crate::text::truncate;
 

@@ -12,6 +12,7 @@ const LAYERS: [&[&str]; 7] = [
         "error",
         "endpoint",
         "rate_limit",
+        "rate_limiter",
         "retry",
         "multipart",
         "operation_path",

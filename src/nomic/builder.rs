@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::limiter::RateLimiter;
+use super::limiter::Limiter;
 use super::{Inner, Nomic};
 use crate::endpoint::{self, Key};
 use crate::error::{Error, Result};
 use crate::http::{HttpClient, HttpConfig, ProxyChoice, Timeouts};
 use crate::operation_path::{self, OperationPath, OperationPaths};
-use crate::operations::Tier;
+use crate::rate_limiter::RateLimiter;
 use crate::retry::RetryBudget;
 use crate::text::truncate;
 
@@ -55,6 +55,8 @@ pub struct Builder {
     allow_plain_http: bool,
     pacing: bool,
     rate_window: Duration,
+    rate_limiter: Option<Arc<dyn RateLimiter>>,
+    rate_limiter_fallback: bool,
     attempts: u32,
     deadline: Duration,
     upload_deadline: Duration,
@@ -80,6 +82,8 @@ impl Builder {
             allow_plain_http: false,
             pacing: true,
             rate_window: DEFAULT_RATE_WINDOW,
+            rate_limiter: None,
+            rate_limiter_fallback: false,
             attempts: DEFAULT_ATTEMPTS,
             deadline: DEFAULT_DEADLINE,
             upload_deadline: DEFAULT_UPLOAD_DEADLINE,
@@ -229,6 +233,21 @@ impl Builder {
         self
     }
 
+    /// The rate limiter: one that several processes share, say, or an [`Arc`] of one that several clients share. See
+    /// [`rate_limiter`](crate::rate_limiter). It is not used without [`pacing`](Self::pacing). Defaults to
+    /// [`TokenBuckets`](crate::rate_limiter::TokenBuckets) of this client.
+    pub fn rate_limiter(mut self, limiter: impl RateLimiter + 'static) -> Self {
+        self.rate_limiter = Some(Arc::new(limiter));
+        self
+    }
+
+    /// Whether the client uses token buckets of its own for a request if its [`rate_limiter`](Self::rate_limiter) fails. If
+    /// `false`, the call fails with [`ErrorKind::RateLimiter`](crate::ErrorKind::RateLimiter). Defaults to `false`.
+    pub fn rate_limiter_fallback(mut self, fallback: bool) -> Self {
+        self.rate_limiter_fallback = fallback;
+        self
+    }
+
     /// Allows `http://` to another machine, or through a [`proxy`](Self::proxy) on another machine. The key is then sent
     /// unencrypted. Loopback addresses are always allowed. Defaults to `false`.
     pub fn allow_plain_http(mut self, allow: bool) -> Self {
@@ -306,7 +325,6 @@ impl Builder {
                  use https, no proxy, or Builder::allow_plain_http"
             ))));
         }
-        let limiters = std::array::from_fn(|tier| RateLimiter::new(Tier::ALL[tier].per_minute(), self.rate_window));
         Ok(Nomic {
             deadline: None,
             inner: Arc::new(Inner {
@@ -314,7 +332,7 @@ impl Builder {
                 key,
                 paths,
                 http,
-                limiters,
+                limiter: Limiter::new(self.rate_window, self.rate_limiter, self.rate_limiter_fallback),
                 budget: Mutex::new(RetryBudget::new()),
                 pacing: self.pacing,
                 attempts: self.attempts,

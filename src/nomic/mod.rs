@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use self::limiter::RateLimiter;
+use self::limiter::Limiter;
 use crate::call::Call;
 use crate::endpoint::Key;
 use crate::error::Result;
@@ -65,7 +65,7 @@ struct Inner {
     key: Key,
     paths: OperationPaths,
     http: HttpClient,
-    limiters: [RateLimiter; Tier::ALL.len()],
+    limiter: Limiter,
     budget: Mutex<RetryBudget>,
     pacing: bool,
     attempts: u32,
@@ -142,9 +142,9 @@ impl Nomic {
         self.deadline.unwrap_or(self.inner.upload_deadline).min(FAR_FUTURE)
     }
 
-    /// The rate limiter of a tier.
-    pub(crate) fn limiter(&self, tier: Tier) -> &RateLimiter {
-        &self.inner.limiters[tier as usize]
+    /// The time between two requests of a tier at the sustained rate.
+    pub(crate) fn rate_interval(&self, tier: Tier) -> Duration {
+        self.inner.limiter.interval(tier)
     }
 
     /// A text from the server, with the key redacted.

@@ -13,6 +13,7 @@ use crate::error::{DeadlineError, Effect, Error, ErrorCode, ErrorKind, Result, T
 use crate::http::{FailureKind, HttpRequest, HttpResponse, RequestBody, TransportFailure};
 use crate::operations::{FOLLOW_UP_AGENT, LAUNCH_AGENT, Method};
 use crate::rate_limit::FAR_FUTURE;
+use crate::rate_limiter::AcquireError;
 use crate::response;
 use crate::retry::{self, Attempt, Retry, RetryBudget};
 use crate::text::HumanDuration;
@@ -29,16 +30,14 @@ impl Nomic {
         let deadline = start + call.deadline.map_or(own_limit, |limit| limit.min(own_limit));
         let path = call.path_in(&inner.paths);
         let url = call.url(&inner.base_url, &path);
-        let limiter = inner.pacing.then(|| self.limiter(call.tier));
+        let limiter = inner.pacing.then_some(&inner.limiter);
         // A retry that the server asked for is not an attempt.
         let (mut sent, mut throttled) = (0, 0);
         let mut last = None;
         loop {
             let queued = Instant::now();
-            let permit = match limiter.map(|limiter| limiter.acquire(deadline)).transpose() {
-                Ok(permit) => permit,
-                Err(ready_in) => return Err(rate_limit_error(call, start.elapsed(), ready_in, last)),
-            };
+            let permit = limiter.map(|limiter| limiter.acquire(call.tier, deadline)).transpose();
+            let permit = permit.map_err(|error| acquire_error(call, start.elapsed(), error, last.take()))?;
             let sending = Instant::now();
             let outcome = self.exchange(call, &url, deadline);
             let now = Instant::now();
@@ -69,7 +68,7 @@ impl Nomic {
             };
             info.throttled &= !result.as_ref().is_err_and(|(_, error)| is_spend_limit(call, error));
             match permit {
-                Some(permit) if responded => permit.observe(now, info),
+                Some(permit) if responded => permit.observe(&info),
                 Some(permit) if !handed_over => permit.cancel(),
                 _ => {}
             }
@@ -86,7 +85,7 @@ impl Nomic {
                 return Err(error);
             };
             throttled += u32::from(is_throttled);
-            let blocked = limiter.map_or(Duration::ZERO, |limiter| limiter.blocked_for(now));
+            let blocked = limiter.map_or(Duration::ZERO, |limiter| limiter.blocked_for(call.tier));
             let is_too_late = deadline.saturating_duration_since(now) <= pause.max(blocked);
             if inner.attempts == 1 || sent - throttled >= inner.attempts || is_too_late || !call.can_be_sent() {
                 return Err(error);
@@ -204,11 +203,17 @@ impl Nomic {
     }
 }
 
-/// The error of a request that the rate limit does not allow before the deadline.
-fn rate_limit_error(call: &Call<'_>, elapsed: Duration, ready_in: Duration, last: Option<Error>) -> Error {
-    let message = format!("would time out waiting for the rate limit of the {} tier", call.tier);
-    let kind = ErrorKind::Deadline(DeadlineError { elapsed, message, connecting: false, source: last });
-    Error::new(call.operation.clone(), kind).with(|error| error.retry_after = Some(ready_in))
+/// The error of a request for which there is no permit. `last` is the error of the attempt before.
+fn acquire_error(call: &Call<'_>, elapsed: Duration, error: AcquireError, last: Option<Error>) -> Error {
+    let (kind, ready_in) = match error {
+        AcquireError::Failed(source) => (ErrorKind::RateLimiter { source }, None),
+        AcquireError::Deadline { ready_in } => {
+            let message = format!("would time out waiting for the rate limit of the {} tier", call.tier);
+            let error = DeadlineError { elapsed, message, connecting: false, source: last };
+            (ErrorKind::Deadline(error), Some(ready_in))
+        }
+    };
+    Error::new(call.operation.clone(), kind).with(|error| error.retry_after = ready_in)
 }
 
 /// Whether a 429 is due to the user's spend limit rather than the tier's rate limit: only a launch or a follow-up can reach
@@ -298,7 +303,7 @@ mod tests {
     #[test]
     fn a_call_that_the_rate_limit_does_not_allow_in_time_says_when_it_may() {
         let ready_in = Duration::from_secs(40);
-        let error = rate_limit_error(&Call::of(&LAUNCH_AGENT), Duration::ZERO, ready_in, None);
+        let error = acquire_error(&Call::of(&LAUNCH_AGENT), Duration::ZERO, AcquireError::Deadline { ready_in }, None);
         assert!(error.is_rate_limited() && error.is_timeout() && !error.is_unreachable(), "{error}");
         assert_eq!((error.retry_after(), error.effect()), (Some(ready_in), Effect::None));
     }

@@ -207,7 +207,7 @@ impl<J: Job> Iterator for WaitAll<J> {
             }
             let left = self.scheduler.time_left(now);
             let action = match retry_after {
-                Duration::ZERO => self.scheduler.next(now, self.nomic.limiter(Tier::Standard).interval()),
+                Duration::ZERO => self.scheduler.next(now, self.nomic.rate_interval(Tier::Standard)),
                 _ => Action::Wait(retry_after),
             };
             match action {
