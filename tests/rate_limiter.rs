@@ -1,5 +1,5 @@
 //! A program's own rate limiter: what it is asked and told, what happens if it fails, and what stands in for it.
-#![allow(clippy::unwrap_used, reason = "in a test it is the failure")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in a test they are the failure")]
 
 mod common;
 

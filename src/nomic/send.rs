@@ -7,6 +7,7 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Nomic;
+use super::limiter::Limiter;
 use crate::call::{Body, Call};
 use crate::endpoint;
 use crate::error::{DeadlineError, Effect, Error, ErrorCode, ErrorKind, Result, TransportError, TransportPhase};
@@ -85,7 +86,9 @@ impl Nomic {
                 return Err(error);
             };
             throttled += u32::from(is_throttled);
-            let blocked = limiter.map_or(Duration::ZERO, |limiter| limiter.blocked_for(call.tier));
+            // As of the response, like the delay that it asks for.
+            let blocked = |limiter: &Limiter| limiter.blocked_for(call.tier).saturating_add(now.elapsed());
+            let blocked = limiter.map_or(Duration::ZERO, blocked);
             let is_too_late = deadline.saturating_duration_since(now) <= pause.max(blocked);
             if inner.attempts == 1 || sent - throttled >= inner.attempts || is_too_late || !call.can_be_sent() {
                 return Err(error);
