@@ -73,6 +73,10 @@ impl fmt::Debug for Builder {
     }
 }
 
+/// Unwind-safe: plain data, and a rate limiter that only the client calls.
+impl std::panic::UnwindSafe for Builder {}
+impl std::panic::RefUnwindSafe for Builder {}
+
 impl Builder {
     pub(super) fn new(base_url: String, key: String) -> Self {
         Self {
