@@ -1,0 +1,3 @@
+//! The command `fleet`: adds documents, works on them, and shows how far they are.
+
+fn main() {}
