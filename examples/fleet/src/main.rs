@@ -13,9 +13,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nomic_client::Nomic;
 use nomic_fleet::document::{Document, State};
 use nomic_fleet::queue::{Added, Queue, Result};
+use nomic_fleet::results;
 use nomic_fleet::status::Status;
 use nomic_fleet::worker::{self, Ending};
-use nomic_fleet::results;
 
 const HELP: &str = "\
 Environment:
@@ -258,7 +258,9 @@ fn retry(queue: &mut Queue, args: &Retry) -> Result<ExitCode> {
     for state in &states {
         let chosen = if ids.is_empty() { queue.ids(*state)? } else { ids.clone() };
         if *state == State::InDoubt && task.is_none() && !chosen.is_empty() && !yes {
-            confirm("Have you checked in the audit log that they were not submitted? They may be billed twice otherwise.")?;
+            confirm(
+                "Have you checked in the audit log that they were not submitted? They may be billed twice otherwise.",
+            )?;
         }
         for id in &chosen {
             count += usize::from(queue.retry(id, *state, task.as_deref())?);

@@ -8,7 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nomic_client::{FileVersionId, TaskId};
-use redis::{Client, Cmd, Connection, ErrorKind, FromRedisValue, RedisError, RedisResult, Script, ServerErrorKind, cmd};
+use redis::{
+    Client, Cmd, Connection, ErrorKind, FromRedisValue, RedisError, RedisResult, Script, ServerErrorKind, cmd,
+};
 
 use crate::document::{Document, State};
 
@@ -113,8 +115,9 @@ impl Queue {
     /// If the URL or the name is not valid.
     pub fn new(url: &str, name: &str, patience: Duration) -> Result<Self> {
         // The message does not repeat the URL, which may have a password.
-        let client = Client::open(url)
-            .map_err(|error| format!("the Redis URL is not valid ({error}): expected redis://[:PASSWORD@]HOST[:PORT]"))?;
+        let client = Client::open(url).map_err(|error| {
+            format!("the Redis URL is not valid ({error}): expected redis://[:PASSWORD@]HOST[:PORT]")
+        })?;
         if name.is_empty() || name.contains(['{', '}']) || name.contains(char::is_whitespace) {
             return Err("the name of a queue must not be empty, nor contain braces or white space".into());
         }
@@ -156,19 +159,26 @@ impl Queue {
     ///
     /// With the setting to change.
     pub fn check_durability(&mut self) -> Result {
-        const UNLESS: &str = "or pass --accept-data-loss: a document may then be submitted twice after a crash of Redis";
+        const UNLESS: &str =
+            "or pass --accept-data-loss: a document may then be submitted twice after a crash of Redis";
         let mut get = cmd("CONFIG");
         get.arg("GET").arg("appendonly").arg("appendfsync").arg("maxmemory").arg("maxmemory-policy");
         let mut refused = None;
         let settings: HashMap<String, String> = self.run(|connection| match get.query(connection) {
-            Err(error) if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError)) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError)
+                ) =>
+            {
                 refused = Some(error.to_string());
                 Ok(HashMap::new())
             }
             settings => settings,
         })?;
         if let Some(error) = refused {
-            let rest = "make sure that it has `appendonly yes` and `appendfsync always`, and then pass --accept-data-loss";
+            let rest =
+                "make sure that it has `appendonly yes` and `appendfsync always`, and then pass --accept-data-loss";
             return Err(format!("{} does not show its settings ({error}): {rest}", self.address()).into());
         }
         let has = |name: &str, value: &str| settings.get(name).is_some_and(|set| set == value);

@@ -52,22 +52,21 @@ impl Status {
     pub fn read(queue: &mut Queue) -> Result<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         let done = queue.key_of(State::Done);
-        let mut pipeline = redis::pipe();
-        pipeline.atomic();
+        let mut states = BTreeMap::new();
         for state in State::ALL {
-            pipeline.cmd("ZCARD").arg(queue.key_of(state));
+            let key = queue.key_of(state);
+            states.insert(state, queue.query::<u64>(cmd("ZCARD").arg(key))?);
         }
-        pipeline.cmd("ZCOUNT").arg(&done).arg(now.saturating_sub(WINDOW_MS)).arg("+inf");
-        let counts: Vec<u64> = queue.run(|connection| pipeline.query(connection))?;
+        let since = now.saturating_sub(WINDOW_MS);
+        let lately: u64 = queue.query(cmd("ZCOUNT").arg(&done).arg(since).arg("+inf"))?;
         let first: Vec<(String, f64)> = queue.query(cmd("ZRANGE").arg(&done).arg(0).arg(0).arg("WITHSCORES"))?;
 
-        let states: BTreeMap<State, u64> = State::ALL.into_iter().zip(counts.iter().copied()).collect();
         let of = |state| states.get(&state).copied().unwrap_or_default();
         let documents = states.values().sum();
         let left: u64 = documents - of(State::Done) - of(State::Failed) - of(State::InDoubt);
         let since_first = first.first().map_or(WINDOW_MS, |(_, time)| now.saturating_sub(*time as u64));
         let window = since_first.clamp(1000, WINDOW_MS) as f64;
-        let per_minute = counts.last().copied().unwrap_or_default() as f64 * 60_000.0 / window;
+        let per_minute = lately as f64 * 60_000.0 / window;
         let seconds_left = match left {
             0 => Some(0),
             _ if per_minute > 0.0 => Some((left as f64 * 60.0 / per_minute).ceil() as u64),

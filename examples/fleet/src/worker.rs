@@ -67,7 +67,10 @@ pub fn work(nomic: &Nomic, queue: &mut Queue, options: Options) -> Result<Ending
     let instance = queue.property("instance", Some(nomic.base_url()))?.unwrap_or_default();
     if instance != nomic.base_url() {
         let ours = nomic.base_url();
-        return Err(format!("the queue belongs to {instance}, but this worker uses {ours}; use that one, or another queue").into());
+        return Err(format!(
+            "the queue belongs to {instance}, but this worker uses {ours}; use that one, or another queue"
+        )
+        .into());
     }
     let name = worker_name();
     queue.tidy(&name)?;
@@ -281,7 +284,11 @@ impl Worker<'_> {
                 let message = format!("{}: {error}", path.display());
                 let has_folder = path.parent().is_some_and(Path::is_dir);
                 // Without its share, this worker would fail the documents of all others.
-                return Err(if has_folder { End::Failed(message) } else { End::Stopped(format!("{message}; is the share mounted?")) });
+                return Err(if has_folder {
+                    End::Failed(message)
+                } else {
+                    End::Stopped(format!("{message}; is the share mounted?"))
+                });
             }
         }
         self.record(queue, document, State::Uploading, "")?;
@@ -421,7 +428,8 @@ impl Worker<'_> {
     /// Writes a temporary file and renames it: a result is always complete.
     fn save(&self, document: &Taken, parsed: &Parsed) -> Result<(), String> {
         let Taken { id, lease, .. } = document;
-        let (path, temporary) = (self.results.join(format!("{id}.json")), self.results.join(format!(".{id}.{lease}.part")));
+        let (path, temporary) =
+            (self.results.join(format!("{id}.json")), self.results.join(format!(".{id}.{lease}.part")));
         let write = || {
             let mut file = BufWriter::new(File::create(&temporary)?);
             serde_json::to_writer_pretty(&mut file, parsed)?;
@@ -469,7 +477,8 @@ fn print(line: impl Display) {
 fn check_writable(folder: &Path) -> Result {
     let probe = folder.join(format!(".{}.probe", worker_name()));
     File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(|error| {
-        format!("the folder for results, {}, cannot be written to ({error}); is the share mounted?", folder.display()).into()
+        format!("the folder for results, {}, cannot be written to ({error}); is the share mounted?", folder.display())
+            .into()
     })
 }
 
