@@ -92,6 +92,7 @@ pub fn work(nomic: &Nomic, queue: &mut Queue, options: Options) -> Result<Ending
         held: Mutex::default(),
         stopped: OnceLock::new(),
         done: AtomicUsize::new(0),
+        ended: AtomicUsize::new(0),
     };
     worker.run(queue);
     worker.bar.finish_and_clear();
@@ -135,6 +136,8 @@ struct Worker<'a> {
     held: Mutex<HashMap<String, Held>>,
     stopped: OnceLock<String>,
     done: AtomicUsize,
+    /// How many documents have ended here, in whatever way.
+    ended: AtomicUsize,
 }
 
 impl Worker<'_> {
@@ -205,7 +208,7 @@ impl Worker<'_> {
                 }
                 Ok(Take::Empty) if !self.options.forever => return,
                 Ok(_) => {
-                    self.sleep(pause);
+                    self.idle(pause);
                     pause = (pause * 2).min(IDLE_PAUSES.1);
                 }
                 Err(error) => self.stop(error),
@@ -267,6 +270,7 @@ impl Worker<'_> {
             _ => {}
         }
         self.held().remove(id);
+        self.ended.fetch_add(1, Ordering::Relaxed);
     }
 
     /// If Redis does not answer, the lease expires.
@@ -459,6 +463,14 @@ impl Worker<'_> {
         let start = Instant::now();
         while !self.is_stopping() && start.elapsed() < pause {
             thread::sleep(TICK.min(pause));
+        }
+    }
+
+    /// Pauses until the queue may have changed: after a document has ended here, it may be empty.
+    fn idle(&self, pause: Duration) {
+        let (start, ended) = (Instant::now(), self.ended.load(Ordering::Relaxed));
+        while !self.is_stopping() && start.elapsed() < pause && self.ended.load(Ordering::Relaxed) == ended {
+            thread::sleep(TICK);
         }
     }
 
