@@ -1,5 +1,6 @@
 //! The command `fleet`: adds documents, works on them, and shows how far they are.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::num::NonZero;
@@ -254,6 +255,7 @@ fn retry(queue: &mut Queue, args: &Retry) -> Result<ExitCode> {
     if *in_doubt {
         states.push(State::InDoubt);
     }
+    let mut left: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
     let mut count = 0;
     for state in &states {
         let chosen = if ids.is_empty() { queue.ids(*state)? } else { ids.clone() };
@@ -263,15 +265,18 @@ fn retry(queue: &mut Queue, args: &Retry) -> Result<ExitCode> {
             )?;
         }
         for id in &chosen {
-            count += usize::from(queue.retry(id, *state, task.as_deref())?);
+            if queue.retry(id, *state, task.as_deref())? {
+                left.remove(id.as_str());
+                count += 1;
+            }
         }
     }
     print(format!("{count} put back"))?;
-    if count < ids.len() {
-        let states: Vec<_> = states.iter().map(|state| state.as_str().replace('_', " ")).collect();
-        return Err(format!("{} of the documents: not {}", ids.len() - count, states.join(" or ")).into());
+    if left.is_empty() {
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(ExitCode::SUCCESS)
+    let states: Vec<_> = states.iter().map(|state| state.as_str().replace('_', " ")).collect();
+    Err(format!("not {}: {}", states.join(" or "), Vec::from_iter(left).join(", ")).into())
 }
 
 /// Lists the documents that need a person.

@@ -220,7 +220,6 @@ impl Worker<'_> {
         queue.patience = Duration::ZERO;
         while !finished.load(Ordering::Relaxed) {
             let held: Vec<_> = self.held().iter().map(|(id, held)| (id.clone(), held.lease)).collect();
-            self.bar.set_message(format!("{} in hand", held.len()));
             if !held.is_empty() {
                 // The next one may succeed. If the lease expires, whatever this worker records is refused.
                 let _ = queue.renew(&self.name, &held);
@@ -231,6 +230,7 @@ impl Worker<'_> {
 
     fn process(&self, queue: &mut Queue, mut document: Taken) {
         self.held().insert(document.id.clone(), Held { lease: document.lease, waiting: false });
+        self.show_held();
         let end = loop {
             if self.is_stopping() {
                 break End::Released;
@@ -270,6 +270,7 @@ impl Worker<'_> {
             _ => {}
         }
         self.held().remove(id);
+        self.show_held();
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -416,7 +417,7 @@ impl Worker<'_> {
             return Err(if affects_all { End::Stopped(reason) } else { End::Failed(reason) });
         }
         self.set_waiting(document, true);
-        self.sleep(error.retry_after().unwrap_or(Duration::from_secs(1 << document.attempts)));
+        self.sleep(error.retry_after().unwrap_or(Duration::from_secs(1 << document.attempts.saturating_sub(1))));
         self.set_waiting(document, false);
         Ok(())
     }
@@ -472,6 +473,11 @@ impl Worker<'_> {
         while !self.is_stopping() && start.elapsed() < pause && self.ended.load(Ordering::Relaxed) == ended {
             thread::sleep(TICK);
         }
+    }
+
+    fn show_held(&self) {
+        let count = self.held().len();
+        self.bar.set_message(format!("{count} in hand"));
     }
 
     /// Prints a line above the progress bar.

@@ -254,10 +254,11 @@ fn run_with_kills(redis_kills: usize) {
     let mut random = Rng::new(seed());
     let mut millis = |from: u64, to: u64| Duration::from_millis(from + random.below(to - from));
     let mut fleet = Fleet::filled(DOCUMENTS, Duration::from_millis(200));
-    // Some submits have an unknown effect. The other responses come late, so that a kill is likely to hit a request.
+    // Some requests have an unknown effect. The other responses come late, so that a kill is likely to hit a request.
     for skip in [50, 150, 250] {
         fleet.emulator.fault(Fault::on(SUBMIT, FaultKind::ResetBefore).skip(skip));
         fleet.emulator.fault(Fault::on(SUBMIT, FaultKind::ResetAfter).skip(skip));
+        fleet.emulator.fault(Fault::on("upload_file", FaultKind::ResetAfter).skip(skip));
     }
     for operation in ["upload_file", SUBMIT] {
         fleet.emulator.fault(Fault::on(operation, FaultKind::Delay(Duration::from_millis(150))).forever());
@@ -318,6 +319,24 @@ fn a_worker_that_is_paused_beyond_its_lease_submits_nothing_twice() {
         assert_eq!(worker.wait(), Some(0), "{}", fleet.log());
     }
     // What a paused worker brought back last may have no worker left.
+    fleet.ok(&["work", "--lease", "1"]);
+    println!("in doubt (submitted, begun): {:?}", fleet.check_books(60));
+}
+
+#[test]
+fn a_redis_that_answers_late_lets_nothing_be_submitted_twice() {
+    let fleet = Fleet::filled(60, Duration::from_millis(100));
+    fleet.emulator.fault(Fault::on(SUBMIT, FaultKind::Delay(Duration::from_millis(200))).forever());
+    let mut workers = [fleet.worker(&["--threads", "4"]), fleet.worker(&["--threads", "4"])];
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_millis(700));
+        // Longer than the lease, which no worker can renew meanwhile.
+        fleet.redis::<()>(&["CLIENT", "PAUSE", "2500"]);
+        std::thread::sleep(Duration::from_millis(2500));
+    }
+    for worker in &mut workers {
+        assert_eq!(worker.wait(), Some(0), "{}", fleet.log());
+    }
     fleet.ok(&["work", "--lease", "1"]);
     println!("in doubt (submitted, begun): {:?}", fleet.check_books(60));
 }
@@ -583,6 +602,41 @@ fn a_document_costs_seven_commands_and_about_a_kilobyte() {
     );
     assert!((7.0..7.2).contains(&commands) && (300..1500).contains(&memory));
     assert_eq!(fleet.count("done"), DOCUMENTS);
+}
+
+#[test]
+fn an_error_without_effect_goes_back_one_step_and_is_tried_again_if_that_can_help() {
+    let fleet = Fleet::filled(3, Duration::ZERO);
+    let api = |status| FaultKind::Api { status, error: "Injected".to_owned(), code: None };
+    // The file version is gone: the document is uploaded again.
+    fleet.emulator.fault(Fault::on(SUBMIT, api(404)));
+    fleet.emulator.fault(Fault::on(SUBMIT, api(422)).skip(1));
+    fleet.ok(&["work", "--threads", "1"]);
+    assert_eq!((fleet.count("done"), fleet.count("failed"), fleet.emulator.uploads().len()), (2, 1, 4));
+    let listing = fleet.ok(&["retry"]);
+    assert!(listing.contains("422") && listing.contains("Injected"), "{listing}");
+    // The spend limit: every other document would fail as well.
+    fleet.emulator.fault(Fault::on(SUBMIT, FaultKind::RateLimited { retry_after: None }));
+    fleet.ok(&["retry", "--failed"]);
+    let stopped = fleet.run(&["work"]);
+    assert!(
+        stopped.status.code() == Some(1) && String::from_utf8_lossy(&stopped.stderr).contains("429"),
+        "{stopped:?}"
+    );
+    assert_eq!(fleet.count("uploaded"), 1);
+    fleet.ok(&["work"]);
+    assert_eq!((fleet.check_books(3), fleet.emulator.uploads().len()), ((0, 0), 4));
+}
+
+#[test]
+fn a_service_that_is_away_stops_the_worker_and_fails_no_document() {
+    let fleet = Fleet::filled(3, Duration::ZERO);
+    let output = fleet.command(&["work"]).env("NOMIC_BASE_URL", "http://127.0.0.1:1").output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && error.contains("cannot connect to 127.0.0.1:1"), "{error}");
+    assert_eq!(fleet.count("queued"), 3);
+    let other = fleet.error(&["work"]);
+    assert!(other.contains("the queue belongs to http://127.0.0.1:1"), "{other}");
 }
 
 /// The executable of examples/batch.
