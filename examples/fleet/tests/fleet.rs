@@ -306,8 +306,10 @@ fn kills_of_workers_and_of_redis_submit_nothing_twice_and_lose_nothing() {
 fn a_worker_that_is_paused_beyond_its_lease_submits_nothing_twice() {
     let mut random = Rng::new(seed());
     let fleet = Fleet::filled(60, Duration::from_millis(100));
-    // A pause is likely to hit a submit.
-    fleet.emulator.fault(Fault::on(SUBMIT, FaultKind::Delay(Duration::from_millis(200))).forever());
+    // A pause is likely to hit an upload or a submit.
+    for operation in ["upload_file", SUBMIT] {
+        fleet.emulator.fault(Fault::on(operation, FaultKind::Delay(Duration::from_millis(200))).forever());
+    }
     let mut workers = [fleet.worker(&["--threads", "4"]), fleet.worker(&["--threads", "4"])];
     for pause in 0..3 {
         std::thread::sleep(Duration::from_millis(300 + random.below(700)));
@@ -321,6 +323,33 @@ fn a_worker_that_is_paused_beyond_its_lease_submits_nothing_twice() {
     // What a paused worker brought back last may have no worker left.
     fleet.ok(&["work", "--lease", "1"]);
     println!("in doubt (submitted, begun): {:?}", fleet.check_books(60));
+}
+
+#[test]
+fn a_worker_that_lives_keeps_its_documents_for_longer_than_the_lease_time() {
+    let fleet = Fleet::filled(8, Duration::from_secs(3));
+    let mut workers = [fleet.worker(&["--threads", "4"]), fleet.worker(&["--threads", "4"])];
+    for worker in &mut workers {
+        assert_eq!(worker.wait(), Some(0), "{}", fleet.log());
+    }
+    assert_eq!(fleet.check_books(8), (0, 0));
+    let leases: Vec<String> = fleet.ids("done").iter().map(|id| fleet.fields(id)["lease"].clone()).collect();
+    assert_eq!(leases, ["1"; 8], "each was taken once");
+}
+
+#[test]
+fn a_worker_that_is_paused_in_an_upload_does_not_submit_what_another_has_taken_over() {
+    let fleet = Fleet::filled(1, Duration::ZERO);
+    fleet.emulator.fault(Fault::on("upload_file", FaultKind::Delay(Duration::from_secs(3))));
+    let mut paused = fleet.worker(&["--threads", "1"]);
+    wait_until("it is uploaded", || fleet.emulator.accepted("upload_file") == 1);
+    paused.signal("STOP");
+    std::thread::sleep(Duration::from_millis(1500));
+    fleet.ok(&["work", "--lease", "1"]);
+    paused.signal("CONT");
+    assert_eq!(paused.wait(), Some(0), "{}", fleet.log());
+    assert_eq!((fleet.check_books(1), fleet.emulator.accepted(SUBMIT)), ((0, 0), 1));
+    assert_eq!(fleet.emulator.uploads().len(), 2);
 }
 
 #[test]
