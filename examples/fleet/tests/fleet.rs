@@ -1,4 +1,5 @@
 //! The command `fleet` as processes, with a Redis that is killed, and an emulator whose books show what was paid for.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test they are the failure")]
 
 #[allow(unreachable_pub, reason = "other tests use it as well")]
