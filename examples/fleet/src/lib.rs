@@ -3,6 +3,7 @@
 pub mod document;
 pub mod queue;
 pub mod rate_limiter;
+pub mod redis_pool;
 pub mod results;
 pub mod status;
 pub mod worker;

@@ -1,1 +1,0 @@
-//! A rate limiter that many processes share: one token bucket for each tier, in Redis.
