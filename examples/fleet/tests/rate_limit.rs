@@ -75,7 +75,7 @@ fn process(emulator: &Emulator, redis: Option<&str>, threads: u32, duration: Dur
 
 const PROCESSES: u32 = 4;
 const THREADS: u32 = 8;
-const QUOTA: u32 = 60;
+const QUOTA: u32 = 30;
 /// The windows that are measured, after the first one.
 const MEASURED: u32 = 5;
 
@@ -430,6 +430,8 @@ fn the_script_decides_as_the_model_does() {
         let mut model = Model::new(quota.into(), window as f64, now as f64);
         let (mut reservations, mut taken) = (vec![0], vec![now]);
         let key = format!("seed {seed}");
+        // Makes the hash.
+        assert_eq!(run(&key, &model, quota, "cancel", &[], now as f64), model.cancel(now as f64));
         for step in 0..1_000 {
             now = match rng.below(20) {
                 0..8 => now,
