@@ -1,4 +1,5 @@
 //! The shared rate limit on a real Redis: processes that share a quota, failures of Redis, and the script itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test it is the failure")]
 
 mod common;
 mod model;
@@ -76,8 +77,6 @@ fn process(emulator: &Emulator, redis: Option<&str>, threads: u32, duration: Dur
 const PROCESSES: u32 = 4;
 const THREADS: u32 = 8;
 const QUOTA: u32 = 30;
-/// The windows that are measured, after the first one.
-const MEASURED: u32 = 5;
 
 struct Row {
     model: LimitModel,
@@ -90,8 +89,8 @@ struct Row {
     calls: u64,
 }
 
-/// Measures from the start of a window on. A minute of the service takes 12 seconds.
-fn measure(model: LimitModel, is_shared: bool) -> Row {
+/// Measures some windows, after a first one. A minute of the service takes 12 seconds.
+fn measure(model: LimitModel, is_shared: bool, windows: u32) -> Row {
     let window = Duration::from_secs(12);
     let limits = Limits::documented(model).speed(5.0).quota("heavy", QUOTA);
     let emulator = Emulator::builder().limits(limits).job_time(Duration::ZERO).start().unwrap();
@@ -100,14 +99,14 @@ fn measure(model: LimitModel, is_shared: bool) -> Row {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
     thread::sleep(window - Duration::from_nanos((since_1970 % window.as_nanos()) as u64) + Duration::from_millis(2));
     let start = Instant::now();
-    let duration = window * (MEASURED + 1);
+    let duration = window * (windows + 1);
     let processes: Vec<_> =
         (0..PROCESSES).map(|_| process(&emulator, url.as_deref(), THREADS, duration, window)).collect();
-    let counts_at = |windows: u32| {
-        thread::sleep((start + window * windows).saturating_duration_since(Instant::now()));
+    let counts_at = |window_number: u32| {
+        thread::sleep((start + window * window_number).saturating_duration_since(Instant::now()));
         (emulator.received("launch_agent"), emulator.accepted("launch_agent"), script_calls(&server))
     };
-    let (first, last) = (counts_at(1), counts_at(MEASURED + 1));
+    let (first, last) = (counts_at(1), counts_at(windows + 1));
     let mut failed = 0;
     for process in processes {
         let output = process.wait_with_output().unwrap();
@@ -118,7 +117,7 @@ fn measure(model: LimitModel, is_shared: bool) -> Row {
     Row {
         model,
         is_shared,
-        used: accepted as f64 / f64::from(QUOTA * MEASURED),
+        used: accepted as f64 / f64::from(QUOTA * windows),
         sent,
         throttled: sent - accepted,
         throttled_at_first: first.0 - first.1,
@@ -130,9 +129,14 @@ fn measure(model: LimitModel, is_shared: bool) -> Row {
 #[test]
 fn four_processes_use_one_quota_with_few_refusals() {
     let models = [LimitModel::FullBurst, LimitModel::EvenPacing, LimitModel::FixedWindow];
-    let cases = models.into_iter().flat_map(|model| [(model, true), (model, false)]);
-    let running: Vec<_> = cases.map(|(model, is_shared)| thread::spawn(move || measure(model, is_shared))).collect();
-    let rows: Vec<Row> = running.into_iter().map(|row| row.join().unwrap()).collect();
+    // One after the other: processes that are refused keep the machine busy.
+    let rows: Vec<Row> = [(true, 5), (false, 2)]
+        .into_iter()
+        .flat_map(|(is_shared, windows)| {
+            let running = models.map(|model| thread::spawn(move || measure(model, is_shared, windows)));
+            running.map(|row| row.join().unwrap())
+        })
+        .collect();
     println!(
         "| service | rate limit | quota used | refused | refused in the first window | failed | Redis calls per request |"
     );
@@ -360,6 +364,10 @@ fn each_failure_of_redis_has_a_line_that_says_what_it_is() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let line = failure(&format!("redis://:s3cret@{nobody}"));
     assert_eq!(line, format!("Redis at {nobody} does not answer: connection refused"));
+    // TLS with a server that has none.
+    let line = failure(&full.url().replace("redis://", "rediss://:s3cret@"));
+    println!("{line}");
+    assert!(line.starts_with(&format!("Redis at {at} does not answer: ")), "{line}");
     for url in ["http://:s3cret@host", "s3cret", "", "redis://:s3cret@host:port"] {
         let error = RedisRateLimiter::new(url, "alice").unwrap_err().to_string();
         assert!(error.starts_with("the URL of Redis is malformed") && !error.contains("s3cret"), "{error}");
@@ -403,6 +411,18 @@ fn a_restart_of_redis_is_survived() {
 }
 
 // The script.
+
+#[test]
+fn the_script_has_the_constants_of_the_client() {
+    let client = include_str!("../../../src/rate_limit.rs");
+    for name in ["HEADROOM", "DECREASE", "INCREASE", "INCREASE_PER_WINDOW", "FIXED_WINDOW"] {
+        let (_, rest) = client.split_once(&format!("const {name}: f64 = ")).unwrap();
+        let value = rest.split(';').next().unwrap();
+        assert!(SCRIPT.contains(&format!("local {name} = {value}\n")), "{name} is {value}");
+    }
+    assert!(client.contains("const MAX_BLOCKED: Duration = Duration::from_secs(3600);"));
+    assert!(SCRIPT.contains("local MAX_BLOCKED = 3600 * 1000000\n"));
+}
 
 #[test]
 fn the_script_decides_as_the_model_does() {
