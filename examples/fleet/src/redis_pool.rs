@@ -122,6 +122,9 @@ impl RedisPool {
             (_, Some("OOM")) => format!("Redis at {at} is out of memory: raise its maxmemory, or remove data"),
             (_, Some("READONLY")) => format!("Redis at {at} is a read-only replica: use the URL of the primary"),
             (_, Some("LOADING")) => format!("Redis at {at} is still loading its data: try again later"),
+            (ErrorKind::Io, _) if error.to_string().starts_with("invalid peer certificate") => {
+                format!("Redis at {at} has a certificate that is not trusted: {}", one_line(&error.to_string()))
+            }
             (ErrorKind::Io, _) => format!("Redis at {at} does not answer: {}", cause(error)),
             _ => format!("Redis at {at} failed: {}", one_line(&error.to_string())),
         };

@@ -198,6 +198,23 @@ fn a_retry_after_holds_back_those_who_wait_already() {
 }
 
 #[test]
+fn a_reservation_that_a_429_delays_past_its_deadline_is_given_back() {
+    let server = RedisServer::start(&[]);
+    let limiter = RedisRateLimiter::new(&server.url(), "alice").unwrap();
+    let permit = drain(&limiter).pop().unwrap();
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| limiter.acquire(TIER, after(Duration::from_secs(4))));
+        thread::sleep(Duration::from_millis(100));
+        limiter.observe(permit, &throttled_for(Duration::from_secs(20)));
+        assert!(waiter.join().unwrap().is_err());
+    });
+    // In these two seconds one token was refilled, for which nobody waits any more.
+    let field = redis::cmd("HGET").arg("nomic:rate_limit:{alice}:heavy").arg("tokens").clone();
+    let tokens: f64 = field.query(&mut connect(&server)).unwrap();
+    assert!(tokens > 0.5, "{tokens}");
+}
+
+#[test]
 fn a_deadline_that_cannot_be_met_errs_at_once_and_reserves_nothing() {
     let server = RedisServer::start(&[]);
     let limiter = limiter(&server);
