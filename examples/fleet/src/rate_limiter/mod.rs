@@ -27,7 +27,7 @@ const MAX_LEFT: u64 = 1_000_000_000_000_000;
 /// A [`RateLimiter`] whose token buckets are in Redis, shared by all processes that use keys of one owner.
 ///
 /// Every decision is one run of a Lua script, on the clock of the Redis server. A request that has to wait reserves its
-/// token, sleeps, and asks once more; no thread polls. See `RATE_LIMIT.md`.
+/// token, sleeps, and asks once more; no thread polls. See "The rate limit" in the README.
 pub struct RedisRateLimiter {
     pool: RedisPool,
     script: Script,
