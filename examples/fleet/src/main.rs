@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use nomic_client::Nomic;
+use nomic_client::{Builder, Nomic};
 use nomic_fleet::document::{Document, State};
 use nomic_fleet::queue::{Added, Queue, Result};
+use nomic_fleet::rate_limiter::RedisRateLimiter;
 use nomic_fleet::results;
 use nomic_fleet::status::Status;
 use nomic_fleet::worker::{self, Ending};
@@ -82,6 +83,9 @@ struct Work {
     /// The number of documents at the same time
     #[arg(long, default_value = "8")]
     threads: NonZero<usize>,
+    /// A name for the user who owns the API key: workers with keys of one user share its rate limit
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    owner: String,
     /// Wait for new documents when the queue is empty
     #[arg(long)]
     forever: bool,
@@ -131,7 +135,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Add(args) => add(&mut queue, &args),
         Command::Work(args) => {
-            let nomic = connect_client()?;
+            let nomic = connect_client(&url, &args.owner)?;
             queue.patience = Duration::from_secs(args.patience);
             if !args.accept_data_loss {
                 queue.check_durability()?;
@@ -152,9 +156,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-/// The client of a worker.
-fn connect_client() -> Result<Nomic> {
-    Ok(Nomic::from_env()?)
+/// The client of a worker, which shares the rate limit with those of all others.
+fn connect_client(redis: &str, owner: &str) -> Result<Nomic> {
+    let limiter = RedisRateLimiter::new(redis, owner)?;
+    Ok(Builder::from_env()?.rate_limiter(limiter).build()?)
 }
 
 fn add(queue: &mut Queue, args: &Add) -> Result<ExitCode> {
