@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- The token bucket of one tier, shared by all processes. The model is that of src/rate_limit.rs in the client, with
 -- reservations: a request takes its token at once, even if the bucket is empty, and learns when the token will be there.
 --

@@ -119,7 +119,6 @@ impl RedisPool {
             (_, Some("NOAUTH")) => {
                 format!("Redis at {at} requires a password: add it to the URL, as in redis://:PASSWORD@{at}")
             }
-            (_, Some("OOM")) => format!("Redis at {at} is out of memory: raise its maxmemory, or remove data"),
             (_, Some("READONLY")) => format!("Redis at {at} is a read-only replica: use the URL of the primary"),
             (_, Some("LOADING")) => format!("Redis at {at} is still loading its data: try again later"),
             (ErrorKind::Io, _) if error.to_string().starts_with("invalid peer certificate") => {

@@ -410,9 +410,12 @@ impl Worker<'_> {
         self.record(queue, document, before, "")?;
         let is_gone = before == State::Queued && error.is_not_found();
         if !(error.is_transient() || is_gone) || document.attempts >= MAX_ATTEMPTS {
-            // The key is not accepted, the spend limit is reached, or the service is away.
-            let affects_all =
-                error.is_unauthorized() || error.is_forbidden() || error.is_rate_limited() || error.is_unreachable();
+            // The key is not accepted, the spend limit is reached, or the service or the rate limit in Redis is away.
+            let affects_all = error.is_unauthorized()
+                || error.is_forbidden()
+                || error.is_rate_limited()
+                || error.is_unreachable()
+                || matches!(error.kind(), ErrorKind::RateLimiter { .. });
             let reason = error.to_string();
             return Err(if affects_all { End::Stopped(reason) } else { End::Failed(reason) });
         }

@@ -3,12 +3,12 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A server with an append-only file, which ends with the test.
-pub struct RedisServer {
+pub(crate) struct RedisServer {
     child: Child,
     port: u16,
     folder: PathBuf,
@@ -17,7 +17,7 @@ pub struct RedisServer {
 
 impl RedisServer {
     /// Starts a server on a free port, with further options such as `--requirepass`.
-    pub fn start(options: &[&str]) -> Self {
+    pub(crate) fn start(options: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().port();
         let folder = std::env::temp_dir().join(format!("nomic-fleet-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -28,18 +28,18 @@ impl RedisServer {
         server
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// Ends the server at once, as a crash does.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Starts it again on the same port, with what its append-only file holds.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.child = spawn(self.port, &self.folder, &self.options);
         self.wait_until_ready();
     }
@@ -71,7 +71,7 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(port: u16, folder: &PathBuf, options: &[String]) -> Child {
+fn spawn(port: u16, folder: &Path, options: &[String]) -> Child {
     let mut command = Command::new("redis-server");
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "yes"]);
     command.args(["--appendfsync", "everysec", "--dir"]).arg(folder).args(options).stdout(Stdio::null());
