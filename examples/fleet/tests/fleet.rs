@@ -688,7 +688,7 @@ fn one_worker_is_at_most_five_percent_slower_than_the_batch_on_one_machine() {
     let batch = batch();
     let _alone = RUNNING.write().unwrap_or_else(std::sync::PoisonError::into_inner);
     let (mut of_batch, mut of_fleet) = (Vec::new(), Vec::new());
-    for _ in 0..5 {
+    for _ in 0..3 {
         let fleet = Fleet::alone(DOCUMENTS, Duration::from_millis(400));
         let seconds = |command: &mut Command| {
             let start = Instant::now();

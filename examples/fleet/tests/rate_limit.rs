@@ -130,7 +130,7 @@ fn measure(model: LimitModel, is_shared: bool, windows: u32) -> Row {
 fn four_processes_use_one_quota_with_few_refusals() {
     let models = [LimitModel::FullBurst, LimitModel::EvenPacing, LimitModel::FixedWindow];
     // One after the other: processes that are refused keep the machine busy.
-    let rows: Vec<Row> = [(true, 5), (false, 2)]
+    let rows: Vec<Row> = [(true, 3), (false, 1)]
         .into_iter()
         .flat_map(|(is_shared, windows)| {
             let running = models.map(|model| thread::spawn(move || measure(model, is_shared, windows)));
