@@ -320,11 +320,11 @@ fn many_jobs_time_out_together_without_a_final_poll_for_each() {
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
 
-/// Five seconds of the service pass in one: eight jobs end every fifth of a second, and are to be found within three
-/// fifths; 300 requests are allowed in twelve seconds.
+/// Five seconds of the service pass in one: eight jobs end every 220 ms, and are to be found within 600 ms; 300 requests are
+/// allowed in twelve seconds. That leaves some to spare, for a machine on which 500 submits take long.
 #[test]
 fn five_hundred_jobs_are_yielded_as_they_end_within_the_quota_and_uploads_are_not_delayed() {
-    const JOB_TIME: Duration = Duration::from_millis(200);
+    const JOB_TIME: Duration = Duration::from_millis(220);
     const DESKS: usize = 8;
     let limits = Limits::documented(LimitModel::FullBurst).speed(5.0).quota("heavy", 1_000_000);
     let emulator = Emulator::builder().limits(limits).job_time(JOB_TIME).max_running_jobs(DESKS).start().unwrap();
