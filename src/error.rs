@@ -565,8 +565,7 @@ impl Error {
     }
 
     /// Whether the same call may succeed later: the server, the network or the program's rate limiter had a problem, or the
-    /// rate limit was reached. Check
-    /// [`effect`](Self::effect) before you repeat a write.
+    /// rate limit was reached. Check [`effect`](Self::effect) before you repeat a write.
     pub fn is_transient(&self) -> bool {
         match self.kind() {
             ErrorKind::Transport(error) => !error.permanent,

@@ -28,13 +28,13 @@ impl Limiter {
         Self { buckets: TokenBuckets::new(window), custom, fallback }
     }
 
-    fn main(&self) -> &dyn RateLimiter {
+    fn preferred(&self) -> &dyn RateLimiter {
         self.custom.as_deref().unwrap_or(&self.buckets)
     }
 
     /// Waits for a permit.
     pub(crate) fn acquire(&self, tier: Tier, deadline: Instant) -> Result<LimiterPermit<'_>, AcquireError> {
-        let limiter = self.main();
+        let limiter = self.preferred();
         match limiter.acquire(tier, deadline) {
             Err(AcquireError::Failed(error)) if self.fallback => {
                 log::warn!(target: "nomic_client", "the rate limiter failed, so the client uses its own: {error}");
@@ -47,13 +47,13 @@ impl Limiter {
 
     /// How long `Retry-After` still blocks the tier.
     pub(crate) fn blocked_for(&self, tier: Tier) -> Duration {
-        let blocked = self.main().blocked_for(tier);
+        let blocked = self.preferred().blocked_for(tier);
         if self.fallback { blocked.max(self.buckets.blocked_for(tier)) } else { blocked }
     }
 
     /// The time between two requests at the sustained rate.
     pub(crate) fn interval(&self, tier: Tier) -> Duration {
-        self.main().interval(tier).clamp(INTERVALS[0], INTERVALS[1])
+        self.preferred().interval(tier).clamp(INTERVALS[0], INTERVALS[1])
     }
 }
 

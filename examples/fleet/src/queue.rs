@@ -13,6 +13,7 @@ use redis::{
 };
 
 use crate::document::{Document, State};
+use crate::redis_pool::{is_transient, open};
 
 /// What the functions of this example return.
 pub type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
@@ -114,10 +115,7 @@ impl Queue {
     ///
     /// If the URL or the name is not valid.
     pub fn new(url: &str, name: &str, patience: Duration) -> Result<Self> {
-        // The message does not repeat the URL, which may have a password.
-        let client = Client::open(url).map_err(|error| {
-            format!("the Redis URL is not valid ({error}): expected redis://[:PASSWORD@]HOST[:PORT]")
-        })?;
+        let client = open(url)?;
         if name.is_empty() || name.contains(['{', '}']) || name.contains(char::is_whitespace) {
             return Err("the name of a queue must not be empty, nor contain braces or white space".into());
         }
@@ -402,10 +400,5 @@ fn refused(address: &str) -> String {
 
 /// Whether Redis is away, starting, busy or full, rather than misused.
 fn is_temporary(error: &RedisError) -> bool {
-    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
-    match error.kind() {
-        ErrorKind::Io | ErrorKind::Parse => true,
-        ErrorKind::Server(kind) => matches!(kind, BusyLoading | ClusterDown | MasterDown | ReadOnly | TryAgain),
-        _ => matches!(error.code(), Some("OOM" | "MISCONF" | "BUSY")),
-    }
+    is_transient(error) || error.kind() == ErrorKind::Parse || matches!(error.code(), Some("OOM" | "MISCONF" | "BUSY"))
 }

@@ -37,6 +37,22 @@ impl RedisFailure {
     }
 }
 
+/// A client of the server at this URL. Nothing is sent yet.
+pub(crate) fn open(url: &str) -> Result<Client, RedisFailure> {
+    // Naming the library to the server would be another two commands for each connection.
+    let open = |url: &str| {
+        let info = url.into_connection_info()?;
+        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        Client::open(info.set_redis_settings(settings))
+    };
+    // The error of the crate is not shown: the URL holds the password.
+    open(url).map_err(|_| {
+        RedisFailure::new(
+            "the URL of Redis is malformed: expected redis://:PASSWORD@HOST:PORT/DB, or rediss:// for TLS",
+        )
+    })
+}
+
 /// Connections to one server. A thread has one only during a call.
 pub(crate) struct RedisPool {
     client: Client,
@@ -48,18 +64,7 @@ pub(crate) struct RedisPool {
 impl RedisPool {
     /// A pool without connections: they are made when they are needed.
     pub(crate) fn new(url: &str) -> Result<Self, RedisFailure> {
-        // Naming the library to the server would be another two commands for each connection.
-        let open = |url: &str| {
-            let info = url.into_connection_info()?;
-            let settings = info.redis_settings().clone().set_skip_set_lib_name();
-            Client::open(info.set_redis_settings(settings))
-        };
-        // The error of the crate is not shown: the URL holds the password.
-        let client = open(url).map_err(|_| {
-            RedisFailure::new(
-                "the URL of Redis is malformed: expected redis://:PASSWORD@HOST:PORT/DB, or rediss:// for TLS",
-            )
-        })?;
+        let client = open(url)?;
         let address = client.get_connection_info().addr().to_string();
         Ok(Self { client, address, idle: Mutex::default() })
     }
@@ -132,7 +137,7 @@ impl RedisPool {
 }
 
 /// Whether the same call may succeed in a moment.
-fn is_transient(error: &RedisError) -> bool {
+pub(crate) fn is_transient(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
     let is_busy =
         matches!(error.kind(), ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | ReadOnly | TryAgain));
